@@ -1,0 +1,1 @@
+"""Field protocols (pure codecs and thin I/O) and device profiles."""

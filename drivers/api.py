@@ -1,0 +1,107 @@
+"""The seam between field protocols and everyone who uses them.
+
+A driver is pure: it turns points into transactions, transactions into request bytes, and reply bytes into
+values. It owns no socket, no clock and no task. A `Line` (drivers/lines/) owns the wire and carries one
+`Exchange` at a time; nobody else writes to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from drivers.profile import Profile
+from messages.types import Quality, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One decoded point: its value or None with a quality, and the bytes that it was decoded from."""
+
+    value: Value
+    quality: Quality = Quality.GOOD
+    raw: bytes = b""
+
+
+class ReplyReader(Protocol):
+    """Finds the one reply to one request in a stream of bytes; sans-I/O, made anew for each attempt."""
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take bytes in any portions; return the reply's payload when whole, None while more is needed.
+
+        Raises `DeviceRefused` for a sound refusal and `FrameDamaged` when what came can no longer become
+        the reply. Bytes that are noise before the frame are passed over. Buffered bytes are bounded.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request on the wire and the reader of its reply; `reader` None means that no reply will come."""
+
+    request: bytes
+    reader: ReplyReader | None
+    reply_bytes: int = 0
+    """How long the reply will be if all is well: for time-outs and the bus timetable."""
+    matched: bool = False
+    """True where the protocol itself ties a reply to its request (Modbus TCP's transaction id), so that a late
+    answer cannot be mistaken and the line need not fall silent after a time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What is asked for at once: `points` are the ids it yields; `block` is the driver's own address of it."""
+
+    points: tuple[str, ...]
+    block: Any
+    label: str = ""
+    """For logs and traces: the protocol's words, for example `03 @1200+8`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPlan:
+    """The exchanges of one command, write first, then read-back, as one undivided piece on the line."""
+
+    write: Transaction
+    read_back: Transaction | None
+    expect: Mapping[str, Value] = field(default_factory=dict)
+    """Points and the values they must show afterwards; empty where the device offers none."""
+
+
+@runtime_checkable
+class DeviceDriver(Protocol):
+    """One device as its driver sees it: made by `Driver.device`, holds checked addresses, keeps no I/O."""
+
+    def plan(self, points: Iterable[str]) -> Sequence[Transaction]:
+        """Put points into transactions; every point in exactly one, none split.
+
+        A transaction also yields any further point of the profile that lies wholly inside its block.
+        """
+
+    def exchange(self, transaction: Transaction) -> Exchange:
+        """Build the request for one attempt."""
+
+    def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:
+        """Decode a reply's payload; a point that cannot be a value gets None and a quality, never an exception."""
+
+    def split(self, transaction: Transaction) -> Sequence[Transaction]:
+        """Return smaller transactions over the same points; empty when it cannot be split further."""
+
+    def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
+        """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""
+
+
+class Driver(Protocol):
+    """A protocol, found by name through the entry-point group `gatehouse.drivers`."""
+
+    protocol: str
+
+    def check(self, profile: Profile) -> None:
+        """Check every address, option and captured example of a profile; raise `Misconfigured` naming the place."""
+
+    def device(self, profile: Profile, unit: int | None, options: Mapping[str, Any]) -> DeviceDriver:
+        """Bind a profile to a device; raise `Misconfigured`. `options` are the line's and device's, merged."""
+
+    def explain(self, frame: bytes) -> str:
+        """Describe one captured frame in the standard's words, for an engineer; raise `FrameDamaged`."""
+
+    def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:
+        """Return None where our decoder agrees with one line of a vector file, else the disagreement."""

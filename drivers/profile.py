@@ -1,0 +1,123 @@
+"""A device model as data: points, events, actions, and captured frames with what they must decode to.
+
+A profile is one YAML file. It holds no code and no templates. Protocol-specific addresses (`at`, `options`)
+are plain mappings here; the protocol's driver turns them into types once, at load.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from messages.types import Severity
+
+PointId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+DeviceClass = Literal["meter", "access", "fire", "lift", "pump", "env", "power", "io"]
+PollClass = Literal["fire", "alarm", "billing", "routine", "slow"]
+
+# Seconds between two reads, by class; a site may say otherwise per line or device.
+DEFAULT_PERIODS: Mapping[str, float] = {
+    "fire": 1.0,
+    "alarm": 2.0,
+    "billing": 60.0,
+    "routine": 10.0,
+    "slow": 300.0,
+}
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything read from a file: an unknown key is an error."""
+
+
+class Point(Strict, frozen=True, kw_only=True):
+    """One value of a device. `exp` is the power of ten that turns raw counts into `unit`."""
+
+    label: Text
+    at: dict[str, Any]
+    label_zh: str = ""
+    unit: str = ""
+    kind: Literal["register", "gauge", "state"] = "gauge"
+    poll: PollClass = "routine"
+    exp: Annotated[int, msgspec.Meta(ge=-12, le=12)] = 0
+    missing: tuple[str, ...] = ()
+    """Raw register patterns (hex) by which the device says that it has no value."""
+    billing: bool = False
+    modulus: Decimal | None = None
+    """Where the register wraps, in `unit`: explicit, never inferred (required for billing registers)."""
+
+
+class When(Strict, frozen=True, kw_only=True):
+    """The condition of an event: exactly one of `is_`, `equals`, `above`, `below` on one point."""
+
+    point: PointId
+    is_: bool | None = msgspec.field(default=None, name="is")
+    equals: Decimal | None = None
+    above: Decimal | None = None
+    below: Decimal | None = None
+    deadband: Decimal = Decimal(0)
+
+
+class Event(Strict, frozen=True, kw_only=True):
+    """An alarm edge: when it is true for `hold_s`, the event is raised; when false for `release_s`, cleared."""
+
+    when: When
+    label: Text
+    severity: Severity
+    alarm_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")] = msgspec.field(name="class")
+    label_zh: str = ""
+    hold_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
+    release_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
+    latched: bool = False
+
+
+class ReadBack(Strict, frozen=True, kw_only=True):
+    """What a point must show after a command."""
+
+    point: PointId
+    is_: bool | None = msgspec.field(default=None, name="is")
+    equals: Decimal | None = None
+
+
+class Action(Strict, frozen=True, kw_only=True):
+    """A command that the device takes; `at` is the protocol's own address and value to write."""
+
+    label: Text
+    at: dict[str, Any]
+    label_zh: str = ""
+    read_back: ReadBack | None = None
+    expires_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15
+
+
+class Example(Strict, frozen=True, kw_only=True):
+    """A frame and the decimal strings (or true, false, null) that it must decode to."""
+
+    reply: str
+    expect: dict[PointId, Any]
+    request: str = ""
+    note: str = ""
+    captured: bool = False
+    """True for a frame from a real device; false for one made by the rule of the map."""
+
+
+class Profile(Strict, frozen=True, kw_only=True):
+    """One device model."""
+
+    profile: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{2,60}$")]
+    vendor: Text
+    model: Text
+    device_class: DeviceClass = msgspec.field(name="class")
+    protocol: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
+    points: dict[PointId, Point]
+    examples: tuple[Example, ...]
+    source: tuple[Text, ...]
+    resource: Literal["", "electricity", "water", "hot_water", "heat", "cooling", "gas"] = ""
+    register_basis: Literal["", "primary", "secondary", "configurable"] = ""
+    """Whether energy registers already hold CT/PT primary values; decides who multiplies (倍率)."""
+    status: Literal["bronze", "silver", "gold"] = "bronze"
+    caveats: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+    events: dict[PointId, Event] = {}
+    actions: dict[PointId, Action] = {}

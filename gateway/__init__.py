@@ -1,0 +1,1 @@
+"""The edge agent: polls devices, keeps what it read, hands it over."""

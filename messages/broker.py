@@ -1,0 +1,203 @@
+"""The one place where the MQTT client is imported: a session with a broker, for both ends of the contract.
+
+aiomqtt (paho) as MQTT 3.1.1, so that NATS, Mosquitto and any other broker serve. A received message is
+acknowledged by us (`Message.ack`), after what it asked for is done: aiomqtt acknowledges as soon as a message
+is queued, so the two private calls of paho that switch this off stand here, and nowhere else (docs/adr/0002).
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+
+from messages.text import printable
+
+log = logging.getLogger(__name__)
+
+REFUSED = 0x80  # SUBACK return code, MQTT 3.1.1 clause 3.9.3
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
+SETTLED_S = 10.0  # a session that lived this long was a good one: start again with the first wait
+
+
+class BrokerLost(ConnectionError):
+    """The broker refused, went away or did not answer in time; try again later."""
+
+
+class BrokerUrlError(ValueError):
+    """A broker address that cannot be one; the text says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where and as whom to connect; the password never appears in `repr` or a log."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A payload and where it goes."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A received payload; call `ack` exactly once when it has been dealt with."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    ack: Callable[[], None]
+
+
+def parse_url(url: str, *, username: str | None = None, password: str | None = None) -> BrokerAddress:
+    """Read `mqtt://host[:port]` or `mqtts://host[:port]`; raise `BrokerUrlError`.
+
+    A password inside the URL is refused: URLs end up in logs and process lists.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise BrokerUrlError(f"{printable(url, 80)!r}: write mqtt://host:1883 or mqtts://host:8883")
+    if parts.password is not None:
+        raise BrokerUrlError(
+            "a password does not belong in a URL: use the password file or environment variable"
+        )
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise BrokerUrlError(f"{printable(url, 80)!r}: nothing may follow the port")
+    try:
+        port = parts.port
+    except ValueError as err:
+        raise BrokerUrlError(f"{printable(url, 80)!r}: {err}") from None
+    tls = parts.scheme == "mqtts"
+    name = username or (unquote(parts.username) if parts.username else None)
+    return BrokerAddress(parts.hostname, port or (8883 if tls else 1883), name, password, tls)
+
+
+class Session:
+    """A living connection. Every method raises `BrokerLost` once it is gone."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+
+    async def publish(self, publication: Publication, *, timeout: float = 10.0) -> None:
+        """Publish with QoS 1 and return when the broker has acknowledged: which says that a broker has it, no more."""
+        try:
+            await self._client.publish(
+                publication.topic, publication.payload, qos=1, retain=publication.retain, timeout=timeout
+            )
+        except (aiomqtt.MqttError, ValueError, OSError) as err:
+            raise BrokerLost(printable(str(err))) from None
+
+    async def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe with QoS 1; raise `BrokerLost` when the broker grants less."""
+        try:
+            granted = await self._client.subscribe([(topic, 1) for topic in topics])
+        except (aiomqtt.MqttError, OSError) as err:
+            raise BrokerLost(printable(str(err))) from None
+        # MQTT 3.1.1 gives plain numbers; paho wraps them in its ReasonCode, whose `value` is that number.
+        codes = [code if isinstance(code, int) else int(code.value) for code in granted]
+        for topic, code in zip(topics, codes, strict=True):
+            if code >= REFUSED:
+                raise BrokerLost(f"the broker refuses a subscription to {topic}: check this account's rights")
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yield what arrives, in order, until the connection ends with `BrokerLost`."""
+        paho = self._client._client  # noqa: SLF001 - see the head of this file
+        try:
+            async for got in self._client.messages:
+                payload = got.payload if isinstance(got.payload, bytes) else bytes(str(got.payload), "utf-8")
+
+                def ack(mid: int = got.mid, qos: int = got.qos) -> None:
+                    if qos:
+                        paho.ack(mid, qos)
+
+                yield Message(str(got.topic), payload, got.retain, ack)
+        except (aiomqtt.MqttError, OSError) as err:
+            raise BrokerLost(printable(str(err))) from None
+
+
+@asynccontextmanager
+async def connect(
+    address: BrokerAddress,
+    *,
+    client_id: str,
+    will: Publication | None = None,
+    clean: bool = True,
+    keepalive: int = 15,
+    in_flight: int = 1000,
+) -> AsyncIterator[Session]:
+    """Hold one connection; raise `BrokerLost` if it cannot be made or ends."""
+    context = ssl.create_default_context(cafile=address.ca_file) if address.tls else None
+    client = aiomqtt.Client(
+        address.host,
+        address.port,
+        username=address.username,
+        password=address.password,
+        identifier=client_id,
+        clean_session=clean,
+        keepalive=keepalive,
+        max_inflight_messages=in_flight,
+        tls_context=context,
+        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain) if will else None,
+    )
+    client.pending_calls_threshold = in_flight + 10
+    client._client.manual_ack_set(True)  # noqa: SLF001 - see the head of this file
+    try:
+        await client.__aenter__()
+    except (aiomqtt.MqttError, OSError) as err:
+        raise BrokerLost(f"{address.host}:{address.port}: {printable(str(err))}") from None
+    try:
+        yield Session(client)
+    finally:
+        try:
+            await client.__aexit__(None, None, None)
+        except (aiomqtt.MqttError, OSError) as err:
+            log.debug("closing the broker connection: %s", err)
+
+
+async def stay_connected(
+    serve: Callable[[Session], Awaitable[None]],
+    open_session: Callable[[], AbstractAsyncContextManager[Session]],
+    *,
+    where: str,
+    random: Random,
+    on_change: Callable[[bool, str], None] = lambda _here, _why: None,
+) -> None:
+    """Serve one session after another for ever; said once when the broker is lost and once when it is back.
+
+    `open_session` returns a fresh `connect(...)` context each time. `serve` ends only by `BrokerLost` or
+    cancellation; any other exception is a bug and passes through.
+    """
+    loop = asyncio.get_running_loop()
+    wait, here = FIRST_WAIT_S, None
+    while True:
+        began = loop.time()
+        try:
+            async with open_session() as session:
+                if here is not True:
+                    here = True
+                    log.info("broker %s: connected", where)
+                    on_change(True, "")
+                await serve(session)
+                return
+        except BrokerLost as err:
+            if here is not False:
+                here = False
+                log.warning("broker %s: lost (%s); trying again until it is back", where, err)
+                on_change(False, str(err))
+        wait = FIRST_WAIT_S if loop.time() - began > SETTLED_S else min(wait * 2, LONGEST_WAIT_S)
+        await asyncio.sleep(wait * random.uniform(0.7, 1.3))

@@ -1,0 +1,243 @@
+"""Encode and decode: JSON, strict where it guards money, lenient to fields of a newer peer.
+
+A batch is decoded in two steps, so that one bad item costs one item: the envelope says which batch it is,
+then each item stands or falls alone. Numbers must be plain decimal strings; a JSON number in `values`
+is refused, because whoever wrote it had a binary float in hand.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from messages import types
+from messages.text import printable
+from messages.types import (
+    MAX_DEVICES,
+    MAX_ITEMS,
+    MAX_POINTS,
+    VERSION,
+    Batch,
+    Birth,
+    Command,
+    CommandResult,
+    GatewayState,
+    Item,
+    Rejected,
+    Sample,
+    Stored,
+    Value,
+)
+
+MAX_BATCH_BYTES = 512 * 1024
+MAX_BIRTH_BYTES = 1000 * 1024
+MAX_SMALL_BYTES = 64 * 1024
+
+Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$")]
+T = TypeVar("T")
+
+
+class MessageError(ValueError):
+    """A payload that this version refuses; the text names the place and is safe to show."""
+
+
+class _WireSample(Sample, frozen=True, tag="sample", tag_field="type", kw_only=True):
+    values: dict[str, Number | bool | None]  # type: ignore[assignment]
+    raw: dict[str, types.Hex] = {}
+
+
+class _WireResult(CommandResult, frozen=True, tag="result", tag_field="type", kw_only=True):
+    read_back: dict[str, Number | bool | None] = {}  # type: ignore[assignment]
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    gateway: types.Id
+    epoch: types.Id
+    lane: types.Lane
+    seq: types.Seq
+    items: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_ITEMS)]
+    v: int
+
+
+_WireItem = _WireSample | types.DeviceEvent | _WireResult | types.Gap
+_encoder = msgspec.json.Encoder()
+_envelopes = msgspec.json.Decoder(_Envelope)
+_items = msgspec.json.Decoder(_WireItem)
+_stored = msgspec.json.Decoder(Stored)
+_births = msgspec.json.Decoder(Birth)
+_states = msgspec.json.Decoder(GatewayState)
+_commands = msgspec.json.Decoder(Command)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A batch whose items have been judged one by one: `items` keeps each good one with its index."""
+
+    gateway: str
+    epoch: str
+    lane: types.Lane
+    seq: int
+    items: tuple[tuple[int, Item], ...]
+    rejected: tuple[Rejected, ...]
+    raw_items: tuple[bytes, ...] = ()
+
+
+def utc_ms(at: datetime) -> datetime:
+    """Return `at` in UTC on the millisecond grid (the contract's resolution, cut, never rounded up)."""
+    if at.tzinfo is None:
+        raise ValueError("a time without a zone cannot cross the contract")
+    at = at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _plain(value: Value) -> str | bool | None:
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise MessageError(f"{value} is not a number that can be stored; send None with a quality")
+        return format(value, "f")
+    if value is None or isinstance(value, bool):
+        return value
+    raise MessageError(f"a {type(value).__name__} cannot be a value; Decimal, bool or None can")
+
+
+def _wire(item: Item) -> Item:
+    if isinstance(item, Sample):
+        values: Any = {point: _plain(value) for point, value in item.values.items()}
+        return msgspec.structs.replace(item, values=values)
+    if isinstance(item, CommandResult) and item.read_back:
+        read_back: Any = {point: _plain(value) for point, value in item.read_back.items()}
+        return msgspec.structs.replace(item, read_back=read_back)
+    return item
+
+
+def encode_items(items: tuple[Item, ...]) -> bytes:
+    """Encode the items alone, as a JSON array: what a journal keeps before it knows the number."""
+    return _encoder.encode([_wire(item) for item in items])
+
+
+def batch_payload(gateway: str, epoch: str, lane: types.Lane, seq: int, items: bytes) -> bytes:
+    """Wrap already encoded `items` into a batch, without parsing them again."""
+    head = {"v": VERSION, "gateway": gateway, "epoch": epoch, "lane": lane.value, "seq": seq}
+    return _encoder.encode({**head, "items": msgspec.Raw(items)})
+
+
+def encode(message: Batch | Stored | Birth | GatewayState | Command) -> bytes:
+    """Encode any message of the contract; raise `MessageError` for what the other side would refuse."""
+    if isinstance(message, Batch):
+        items = encode_items(message.items)
+        return batch_payload(message.gateway, message.epoch, message.lane, message.seq, items)
+    return _encoder.encode(message)
+
+
+def decode_envelope(payload: bytes) -> Envelope:
+    """Decode a batch item by item; raise `MessageError` when not even its number can be read.
+
+    Items that are refused (unknown type, a float, a bad time) are in `rejected` with their index and reason,
+    and in `raw_items` as they came, for quarantine.
+    """
+    envelope = _decode(_envelopes, payload, MAX_BATCH_BYTES)
+    good: list[tuple[int, Item]] = []
+    rejected: list[Rejected] = []
+    raws: list[bytes] = []
+    for index, raw in enumerate(envelope.items):
+        try:
+            good.append((index, _exact(_items.decode(raw))))
+        except (msgspec.MsgspecError, ValueError) as err:
+            rejected.append(Rejected(seq=envelope.seq, index=index, reason=printable(str(err))))
+            raws.append(bytes(raw))
+    return Envelope(
+        envelope.gateway,
+        envelope.epoch,
+        envelope.lane,
+        envelope.seq,
+        tuple(good),
+        tuple(rejected),
+        tuple(raws),
+    )
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Decode a batch of which every item is good; raise `MessageError` otherwise."""
+    envelope = decode_envelope(payload)
+    if envelope.rejected:
+        first = envelope.rejected[0]
+        raise MessageError(f"item {first.index}: {first.reason}")
+    items = tuple(item for _, item in envelope.items)
+    return Batch(
+        gateway=envelope.gateway, epoch=envelope.epoch, lane=envelope.lane, seq=envelope.seq, items=items
+    )
+
+
+def decode_stored(payload: bytes) -> Stored:
+    """Decode a delivery answer; raise `MessageError`."""
+    return _decode(_stored, payload, MAX_BATCH_BYTES)
+
+
+def decode_birth(payload: bytes) -> Birth:
+    """Decode a birth; raise `MessageError`."""
+    birth = _decode(_births, payload, MAX_BIRTH_BYTES)
+    if len(birth.devices) > MAX_DEVICES:
+        raise MessageError(f"a birth may name {MAX_DEVICES} devices, this one names {len(birth.devices)}")
+    for name, profile in birth.profiles.items():
+        if len(profile.points) > MAX_POINTS:
+            raise MessageError(f"profile {printable(name, 60)}: more than {MAX_POINTS} points")
+    for device in birth.devices:
+        if device.profile not in birth.profiles:
+            raise MessageError(f"device {device.id}: its profile is not in the birth")
+    return birth
+
+
+def decode_state(payload: bytes) -> GatewayState:
+    """Decode a heartbeat or last will; raise `MessageError`."""
+    return _decode(_states, payload, MAX_SMALL_BYTES)
+
+
+def decode_command(payload: bytes) -> Command:
+    """Decode a command; raise `MessageError`."""
+    command = _decode(_commands, payload, MAX_SMALL_BYTES)
+    if command.until.tzinfo is None:
+        raise MessageError("until: a time without a zone")
+    return command
+
+
+def _exact(item: Any) -> Item:
+    """Turn decimal strings into `Decimal` and refuse what types alone cannot: naive times, endless maps."""
+    if isinstance(item, _WireSample):
+        if len(item.values) > MAX_POINTS:
+            raise MessageError(f"more than {MAX_POINTS} values")
+        if item.at.tzinfo is None:
+            raise MessageError("at: a time without a zone")
+        values = {
+            point: Decimal(value) if isinstance(value, str) else value for point, value in item.values.items()
+        }
+        return Sample(
+            device=item.device, at=item.at, values=values, bad=item.bad, clock=item.clock, raw=item.raw
+        )
+    if isinstance(item, _WireResult):
+        back = {p: Decimal(v) if isinstance(v, str) else v for p, v in item.read_back.items()}
+        return CommandResult(
+            id=item.id,
+            device=item.device,
+            outcome=item.outcome,
+            at=item.at,
+            detail=item.detail,
+            read_back=back,
+        )
+    if isinstance(item, types.DeviceEvent) and item.seen_at.tzinfo is None:
+        raise MessageError("seen_at: a time without a zone")
+    if isinstance(item, types.Gap) and item.last < item.first:
+        raise MessageError("a gap that ends before it begins")
+    return item  # type: ignore[no-any-return]
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", payload: bytes, limit: int) -> T:
+    if len(payload) > limit:
+        raise MessageError(f"{len(payload)} bytes, and the limit is {limit}")
+    try:
+        message = decoder.decode(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as err:
+        raise MessageError(printable(str(err))) from None
+    version = getattr(message, "v", VERSION)
+    if version != VERSION:
+        raise MessageError(f"v: this side speaks version {VERSION}, the message is version {version}")
+    return message

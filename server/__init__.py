@@ -1,0 +1,1 @@
+"""Ingest, devices, alarms, meter reads, API and web pages."""
