@@ -1,0 +1,128 @@
+"""The broker session against a real broker: acknowledged by us, lost and found, secrets kept."""
+
+import asyncio
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from messages.broker import (
+    BrokerAddress,
+    BrokerLost,
+    BrokerUrlError,
+    Message,
+    Publication,
+    Session,
+    connect,
+    parse_url,
+    stay_connected,
+)
+from tests.support.broker import Broker, broker, free_port  # noqa: F401
+
+TOPIC = "gatehouse/1/s/g/birth"
+
+
+async def first(session: Session) -> Message:
+    async for message in session.messages():
+        return message
+    raise AssertionError("the stream ended")
+
+
+async def test_what_is_published_arrives(broker: Broker) -> None:
+    async with (
+        connect(broker.address(), client_id="a") as ours,
+        connect(broker.address(), client_id="b") as theirs,
+        asyncio.timeout(10),
+    ):
+        await theirs.subscribe([TOPIC])
+        await ours.publish(Publication(TOPIC, b"\x00\xff", retain=False))
+        got = await first(theirs)
+    assert (got.topic, got.payload, got.retained) == (TOPIC, b"\x00\xff", False)
+
+
+async def test_an_unacknowledged_message_comes_again(broker: Broker) -> None:
+    async with asyncio.timeout(30), connect(broker.address(), client_id="a") as ours:
+        async with connect(broker.address(), client_id="b", clean=False) as theirs:
+            await theirs.subscribe([TOPIC])
+            await ours.publish(Publication(TOPIC, b"order"))
+            assert (await first(theirs)).payload == b"order"  # seen, never acknowledged
+        async with connect(broker.address(), client_id="b", clean=False) as theirs:
+            again = await first(theirs)
+            assert again.payload == b"order"
+            again.ack()
+
+
+async def test_the_will_is_published_when_the_client_vanishes(broker: Broker) -> None:
+    async with asyncio.timeout(20), connect(broker.address(), client_id="watch") as watcher:
+        await watcher.subscribe([TOPIC])
+        will = Publication(TOPIC, b"gone", retain=True)
+        with pytest.raises(ZeroDivisionError):
+            async with connect(broker.address(), client_id="a", will=will) as ours:
+                ours._client._client._sock.shutdown(2)  # the cable, not a farewell
+                raise ZeroDivisionError
+        assert (await first(watcher)).payload == b"gone"
+
+
+async def test_stay_connected_over_a_killed_broker(broker: Broker) -> None:
+    told: list[bool] = []
+    served = asyncio.Event()
+    lives = 0
+
+    async def serve(session: Session) -> None:
+        nonlocal lives
+        lives += 1
+        served.set()
+        async for _ in session.messages():
+            pass
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        task = group.create_task(
+            stay_connected(
+                serve,
+                lambda: connect(broker.address(), client_id="a"),
+                where="test",
+                random=Random(1),
+                on_change=lambda here, _why: told.append(here),
+            )
+        )
+        for _ in range(3):
+            await served.wait()
+            served.clear()
+            broker.kill()
+            broker.start()
+        await served.wait()
+        task.cancel()
+    assert lives == 4
+    assert told == [True, False, True, False, True, False, True]
+
+
+async def test_nobody_there_is_lost_with_the_address_and_without_the_password() -> None:
+    address = BrokerAddress("127.0.0.1", free_port(), "gw", "hunter2secret")
+    with pytest.raises(BrokerLost, match=str(address.port)) as caught:
+        async with connect(address, client_id="a"):
+            pass
+    assert "hunter2secret" not in str(caught.value) + repr(address)
+
+
+async def test_a_wrong_password_is_lost_with_a_reason(tmp_path: Path) -> None:
+    with Broker(tmp_path, users={"gw": "right-password"}) as guarded:
+        with pytest.raises(BrokerLost, match=r"(?i)author|refused|not"):
+            async with connect(BrokerAddress("127.0.0.1", guarded.port, "gw", "wrong"), client_id="a"):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "tls"),
+    [("mqtt://h", "h", 1883, False), ("mqtts://h", "h", 8883, True), ("mqtt://[::1]:99/", "::1", 99, False)],
+)
+def test_urls(url: str, host: str, port: int, tls: bool) -> None:
+    got = parse_url(url)
+    assert (got.host, got.port, got.tls) == (host, port, tls)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "h:1883", "http://h", "mqtt://", "mqtt://u:p@h", "mqtt://h:99999", "mqtt://h/x"]
+)
+def test_urls_that_cannot_be(url: str) -> None:
+    with pytest.raises(BrokerUrlError):
+        parse_url(url)
