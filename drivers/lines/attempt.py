@@ -1,0 +1,68 @@
+"""One request's wait for its reply: what was heard so far, and what that amounts to at the deadline; pure."""
+
+from drivers.api import Exchange, ReplyReader
+from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
+from drivers.lines.echo import EchoFilter
+
+# A peer may send this much beyond the expected reply before we stop looking at it.
+_MOST_BYTES = 8192
+_SHOWN_BYTES = 16
+
+
+class Attempt:
+    """Feeds the reader of one exchange, and remembers enough to name what went wrong."""
+
+    def __init__(self, exchange: Exchange, echo: EchoFilter | None) -> None:
+        self.exchange = exchange
+        self.live_reader: ReplyReader | None = exchange.reader
+        """The reader while it may still recognise the answer; None once it has spoken."""
+        self.heard = 0
+        """Bytes that came, the echo not among them."""
+        self._head = b""
+        self._echo = echo
+        self._most = _MOST_BYTES + 2 * exchange.reply_bytes
+        if echo is not None:
+            echo.begin(exchange)
+
+    def take(self, data: bytes) -> bytes | None:
+        """Return the payload when the reply is whole; raise what the reader raises."""
+        if self._echo is not None:
+            data = self._echo.strip(data)
+        self.heard += len(data)
+        if len(self._head) < _SHOWN_BYTES:
+            self._head += data[: _SHOWN_BYTES - len(self._head)]
+        if not data or self.live_reader is None or self.heard > self._most:
+            return None
+        try:
+            payload = self.live_reader.feed(data)
+        except (FrameDamaged, DeviceRefused):
+            self.live_reader = None
+            raise
+        if payload is not None:
+            self.live_reader = None
+        return payload
+
+    @property
+    def surplus(self) -> bool:
+        """Whether more bytes came than the reply has."""
+        return self.exchange.reply_bytes > 0 and self.heard > self.exchange.reply_bytes
+
+    @property
+    def torn(self) -> bool:
+        """Whether the reader may hold part of a frame. Its `pending`, if it counts that, is believed."""
+        if self.live_reader is None:
+            return True
+        return bool(getattr(self.live_reader, "pending", self.heard))
+
+    def overdue(self, name: str) -> DeviceSilent | FrameDamaged:
+        """Return the error of a deadline that has passed."""
+        held = self._echo.held if self._echo is not None else b""
+        heard, head = self.heard + len(held), self._head or held[:_SHOWN_BYTES]
+        if heard and (not self.exchange.matched or self.torn):
+            more = " …" if heard > len(head) else ""
+            return FrameDamaged(
+                f"{name}: {heard} bytes that are no answer to this request: {head.hex(' ')}{more}"
+            )
+        if self._echo is not None and self._echo.seen:
+            return DeviceSilent(f"{name}: only the echo of the request came back, the device is silent")
+        return DeviceSilent(f"{name}: no answer in time")

@@ -1,0 +1,36 @@
+"""The seam between a line and what carries its bytes."""
+
+from typing import Protocol
+
+from drivers.errors import LineDown
+
+
+class Sink(Protocol):
+    """Who is told what happens on a wire; called from the event loop, never after the wire was closed."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes came, in any portions."""
+
+    def lost(self, why: LineDown) -> None:
+        """The wire is gone; said once for each successful `open`."""
+
+
+class Wire(Protocol):
+    """Carries bytes; knows nothing of requests, replies and time."""
+
+    name: str
+
+    async def open(self, sink: Sink) -> None:
+        """Open or connect within the time set; raise `LineDown` saying why not."""
+
+    def write(self, data: bytes) -> None:
+        """Send without waiting; raise `LineDown` if the wire refuses."""
+
+    def clear_unsent(self) -> bool:
+        """Throw away what was written and has not left; False where the wire cannot and must be closed."""
+
+    def close(self) -> None:
+        """Drop the wire at once; the sink hears nothing more. Harmless when closed."""
+
+    async def closed(self) -> None:
+        """Wait until nothing of a closed wire is left in the event loop."""
