@@ -18,6 +18,7 @@ gateways = Table(
     Column("boot", Text, nullable=False, server_default=""),
     Column("epoch", Text, nullable=False, server_default=""),
     Column("config", Text, nullable=False, server_default=""),
+    Column("birth_digest", Text, nullable=False, server_default=""),  # of configuration, profiles and devices
     Column("lines", Json),  # [{id, endpoint, label}]
     Column("versions", Json),  # {name: version}
     Column("online", Boolean, nullable=False),

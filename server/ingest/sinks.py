@@ -77,3 +77,6 @@ class CommitSink(Protocol):
 
     def committed(self, values: Sequence[LatestValue]) -> None:
         """Outbox rows may be there to read, and these values are newer than those before."""
+
+    def watched(self) -> frozenset[tuple[str, str]]:
+        """Return the (site, device) whose values somebody looks at now: only these are handed to `committed`."""

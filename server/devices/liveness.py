@@ -1,0 +1,253 @@
+"""Who is there: gateways by heartbeat and last will, devices by good samples. Silence is a fact that is stored.
+
+Timers run on the server's monotonic clock, so neither a gateway's clock nor a step of our own moves them.
+Everything here runs on the writer's thread, inside its transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, select, update
+from sqlalchemy.sql.functions import min as sql_min
+
+from messages.text import printable
+from messages.topics import Address
+from messages.types import ClockState, GatewayState
+from server.db.outbox import record_change
+from server.db.tables_devices import devices, gateways, profile_points
+from server.db.types import from_ms
+from server.devices.births import ensure_gateway, note_state
+from server.ingest.sinks import AlarmSink
+
+HEARTBEAT_S = 10.0
+MISSED = 3
+LEAST_SILENCE_S = 30.0
+PERIODS = 3
+BACKLOG_MS = 60_000  # a good sample this much older than the time-out tells of then, not of now
+
+GATEWAY_SILENT, DEVICE_SILENT = "gateway_silent", "device_silent"
+
+
+@dataclass(slots=True)
+class _Gateway:
+    id: int
+    address: Address
+    online: bool
+    boot: str
+    deadline: float  # monotonic; the next heartbeat must come before it
+    settled: bool = False  # something was heard of it since this process started
+
+
+@dataclass(slots=True)
+class _Device:
+    id: int
+    site: str
+    device: str
+    gateway_id: int
+    timeout: float
+    conn: str
+    deadline: float
+    last_seen_ms: int
+    said_silent: bool = False  # by its gateway
+    dirty: bool = field(default=False)  # last_seen_ms is newer than the row
+
+
+class Liveness:
+    """Keeps the timers, and turns what they say into rows, history, outbox entries and system alarms."""
+
+    def __init__(self, alarms: AlarmSink, monotonic: Callable[[], float]) -> None:
+        self._alarms = alarms
+        self._monotonic = monotonic
+        self._gateways: dict[Address, _Gateway] = {}
+        self._by_id: dict[int, _Gateway] = {}
+        self._devices: dict[tuple[str, str], _Device] = {}
+        self._woken: set[tuple[str, str]] = set()  # devices with a good sample since the last tick
+
+    def load(self, conn: Connection) -> None:
+        """Read gateways and devices; also after a birth and after a roll-back. Running timers are kept."""
+        now = self._monotonic()
+        before = self._gateways
+        self._gateways, self._by_id = {}, {}
+        for row in conn.execute(select(gateways)):
+            address = Address(row.site, row.gateway)
+            known = before.get(address)
+            deadline = known.deadline if known else now + MISSED * HEARTBEAT_S
+            gateway = _Gateway(row.id, address, row.online, row.boot, deadline, bool(known and known.settled))
+            self._gateways[address] = self._by_id[row.id] = gateway
+        period = select(sql_min(profile_points.c.period_ms)).where(
+            profile_points.c.profile_id == devices.c.profile_id, profile_points.c.period_ms > 0
+        )
+        active = select(devices, period.scalar_subquery().label("period_ms"))
+        fresh: dict[tuple[str, str], _Device] = {}
+        for row in conn.execute(active.where(devices.c.lifecycle == "active")):
+            key = (row.site, row.device)
+            old = self._devices.get(key)
+            timeout = max(PERIODS * (row.period_ms or 0) / 1000, LEAST_SILENCE_S)
+            seen = int(row.last_seen_at.timestamp() * 1000) if row.last_seen_at else 0
+            fresh[key] = _Device(
+                row.id,
+                row.site,
+                row.device,
+                row.gateway_id,
+                timeout,
+                row.conn,
+                old.deadline if old else now + timeout,
+                max(seen, old.last_seen_ms if old else 0),
+                said_silent=bool(old and old.said_silent),
+            )
+        self._devices = fresh
+
+    def good_sample(
+        self, address: Address, device: str, at_ms: int, received_ms: int, clock: ClockState
+    ) -> None:
+        """A good value of a device arrived."""
+        known = self._devices.get((address.site, device))
+        if known is None:
+            return
+        if at_ms > known.last_seen_ms:
+            known.last_seen_ms = min(at_ms, received_ms)
+            known.dirty = True
+        old = received_ms - at_ms > known.timeout * 1000 + BACKLOG_MS
+        if old and clock is not ClockState.UNSET:
+            return
+        known.deadline = self._monotonic() + known.timeout
+        known.said_silent = False
+        if known.conn != "online":
+            self._woken.add((address.site, device))
+
+    def heard(
+        self, conn: Connection, address: Address, state: GatewayState, *, retained: bool, now: datetime
+    ) -> None:
+        """Apply a heartbeat or last will. A retained one tells what was, and starts no timer anew."""
+        gateway = self._gateway(conn, address, now)
+        if not state.online and gateway.boot and state.boot != gateway.boot:
+            return  # the will of an earlier life, delivered after the next one began
+        values: dict[str, object] = {"boot": state.boot, "why": printable(state.why)}
+        if state.online:
+            values |= {
+                "clock": state.clock,
+                "lanes": {lane: msgspec.to_builtins(kept) for lane, kept in state.lanes.items()},
+                "silent": list(state.silent),
+                "free_disk": state.free_disk,
+            }
+            if not retained:
+                values["last_seen_at"] = now
+        conn.execute(update(gateways).where(gateways.c.id == gateway.id).values(**values))
+        gateway.boot = state.boot
+        if retained and state.online:
+            return
+        if state.online:
+            gateway.deadline = self._monotonic() + MISSED * HEARTBEAT_S
+            self._said_silent(gateway, frozenset(state.silent))
+        self._turn(conn, gateway, state.online, printable(state.why) or "last will", now)
+
+    def tick(self, conn: Connection, now: datetime) -> None:
+        """Look at the timers: gateways first, then devices."""
+        mono = self._monotonic()
+        for gateway in self._gateways.values():
+            if mono > gateway.deadline and (gateway.online or not gateway.settled):
+                self._turn(conn, gateway, False, f"no heartbeat for {MISSED * HEARTBEAT_S:.0f} s", now)
+        for key in self._woken:
+            if device := self._devices.get(key):
+                self._set(conn, device, "online", "good sample", now)
+        self._woken.clear()
+        for device in self._devices.values():
+            gateway_here = self._by_id[device.gateway_id]
+            if gateway_here.online and (device.said_silent or mono > device.deadline):
+                why = (
+                    "its gateway gets no answer"
+                    if device.said_silent
+                    else f"no good sample for {device.timeout:.0f} s"
+                )
+                self._set(conn, device, "offline", why, now)
+
+    def write_seen(self, conn: Connection) -> None:
+        """Write `last_seen_at` of the devices that were heard since the last call."""
+        for device in self._devices.values():
+            if device.dirty:
+                conn.execute(
+                    update(devices)
+                    .where(devices.c.id == device.id)
+                    .values(last_seen_at=from_ms(device.last_seen_ms))
+                )
+                device.dirty = False
+
+    def forget(self) -> None:
+        """The transaction was rolled back: what was judged in it is to be judged again after `load`."""
+        for gateway in self._gateways.values():
+            gateway.settled = False
+
+    def meet(self, conn: Connection, address: Address, now: datetime) -> None:
+        """Something came from this gateway: have a row for it, also before its birth."""
+        self._gateway(conn, address, now)
+
+    def _gateway(self, conn: Connection, address: Address, now: datetime) -> _Gateway:
+        known = self._gateways.get(address)
+        if known is None:
+            row_id = ensure_gateway(conn, address.site, address.gateway, now)
+            known = _Gateway(row_id, address, False, "", self._monotonic() + MISSED * HEARTBEAT_S)
+            self._gateways[address] = self._by_id[row_id] = known
+        return known
+
+    def _said_silent(self, gateway: _Gateway, silent: frozenset[str]) -> None:
+        for device in self._devices.values():
+            if device.gateway_id == gateway.id:
+                device.said_silent = device.device in silent
+
+    def _turn(self, conn: Connection, gateway: _Gateway, online: bool, why: str, now: datetime) -> None:
+        if gateway.settled and gateway.online == online:
+            return
+        changed, gateway.online, gateway.settled = gateway.online != online, online, True
+        site, name = gateway.address
+        if online:
+            self._alarms.clear_system(conn, GATEWAY_SILENT, site=site, gateway=name, device=None, at=now)
+        else:
+            self._alarms.raise_system(
+                conn, GATEWAY_SILENT, site=site, gateway=name, device=None, at=now, detail=why
+            )
+        if changed:
+            q = record_change(conn, "gateways", f"{site}/{name}", site=site, at=now)
+            conn.execute(
+                update(gateways)
+                .where(gateways.c.id == gateway.id)
+                .values(q=q, online=online, since=now, why="" if online else why)
+            )
+        mono = self._monotonic()
+        for device in self._devices.values():
+            if device.gateway_id != gateway.id:
+                continue
+            if not online:
+                self._set(conn, device, "unreachable", f"gateway {name}: {why}", now)
+            elif device.conn == "unreachable":
+                device.deadline = mono + device.timeout
+                self._set(conn, device, "unknown", f"gateway {name} is back", now)
+
+    def _set(self, conn: Connection, device: _Device, new: str, cause: str, now: datetime) -> None:
+        if device.conn == new:
+            return
+        q = record_change(conn, "devices", f"{device.site}/{device.device}", site=device.site, at=now)
+        silent = {"online": None, "unknown": None}.get(new, now)
+        if device.conn in {"offline", "unreachable"} and new in {"offline", "unreachable"}:
+            values: dict[str, object] = {"q": q, "conn": new}  # silent already: since when stands
+        else:
+            values = {"q": q, "conn": new, "silent_since": silent}
+        conn.execute(update(devices).where(devices.c.id == device.id).values(**values))
+        note_state(conn, device.id, "conn", device.conn, new, cause, now)
+        gateway = self._by_id[device.gateway_id].address.gateway
+        if new == "offline":
+            self._alarms.raise_system(
+                conn,
+                DEVICE_SILENT,
+                site=device.site,
+                gateway=gateway,
+                device=device.device,
+                at=now,
+                detail=cause,
+            )
+        elif new == "online":
+            self._alarms.clear_system(
+                conn, DEVICE_SILENT, site=device.site, gateway=gateway, device=device.device, at=now
+            )
+        device.conn = new

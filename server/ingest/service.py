@@ -1,0 +1,189 @@
+"""The broker's side of ingest: read, group, hand to the writer's thread, acknowledge, answer `Stored`."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from random import Random
+from typing import TypeVar
+
+import msgspec
+
+from messages import codec
+from messages.broker import BrokerLost, Message, Publication, Session
+from messages.topics import BIRTH_FILTER, STATE_FILTER, UP_FILTER, Address
+from messages.types import Command, Lane, Stored
+from server.ingest.writer import Answer, Incoming, StoreDown, Writer
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+GROUP_MESSAGES = 50
+GROUP_BYTES = 4 * 1024 * 1024
+TICK_S = 1.0
+RETRY_S = 1.0
+ANSWERS_AT_ONCE = 16
+_ALARM_END = f"/up/{Lane.ALARM.value}"
+
+
+class Ingest:
+    """Runs the writer's thread; `serve` is what `messages.broker.stay_connected` calls for each session."""
+
+    def __init__(self, writer: Writer, *, clock: Callable[[], datetime], random: Random) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._random = random
+        # One thread: SQLite has one writer, and the writer's memory needs no lock.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._session: Session | None = None
+        self._store_down = False
+
+    async def keep_time(self) -> None:
+        """Tick once a second for ever: timers, newest values."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._insist(self._tick)
+
+    async def serve(self, session: Session) -> None:
+        """Ingest through one broker session until it is lost."""
+        queue = _Queue()
+        answers = _Answers()
+        self._session = session
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(session, queue), name="ingest read")
+                group.create_task(self._write(queue, answers), name="ingest write")
+                group.create_task(_answer(session, answers), name="ingest answer")
+        except* BrokerLost as lost:
+            raise BrokerLost(str(lost.exceptions[0])) from None
+        finally:
+            self._session = None
+
+    async def publish_command(self, address: Address, command: Command) -> None:
+        """Publish one command, never retained; raise `BrokerLost` when no broker took it."""
+        if self._session is None:
+            raise BrokerLost("no broker")
+        await self._session.publish(Publication(address.command(command.id), codec.encode(command)))
+
+    async def close(self) -> None:
+        """Write the newest values and end the writer's thread; waits for a commit under way."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._tick)
+        except StoreDown as err:
+            log.warning("newest values not written at the end: %s", err)
+        self._thread.shutdown(wait=True)
+
+    async def _read(self, session: Session, queue: "_Queue") -> None:
+        await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER])
+        async for message in session.messages():
+            queue.put(message)
+        raise BrokerLost("the session ended")
+
+    async def _write(self, queue: "_Queue", answers: "_Answers") -> None:
+        loop = asyncio.get_running_loop()
+        answers.add(await loop.run_in_executor(self._thread, self._writer.standing))
+        while True:
+            group = await queue.take()
+            incoming = [Incoming(m.topic, m.payload, m.retained) for m in group]
+            answers.add(await self._insist(partial(self._store, incoming)))
+            # After the commit, and not before: a crash up to here means that the broker delivers again.
+            for message in group:
+                message.ack()
+
+    def _store(self, group: Sequence[Incoming]) -> list[Answer]:
+        return self._writer.store(group, self._clock())
+
+    def _tick(self) -> None:
+        self._writer.tick(self._clock())
+
+    async def _insist(self, work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                result = await loop.run_in_executor(self._thread, work)
+            except StoreDown as err:
+                if not self._store_down:
+                    log.error(  # noqa: TRY400 - what is wrong is in the text
+                        "the database cannot write (%s): nothing is acknowledged until it can", err
+                    )
+                self._store_down = True
+                await asyncio.sleep(RETRY_S * self._random.uniform(0.7, 1.3))
+                continue
+            if self._store_down:
+                log.info("the database writes again")
+            self._store_down = False
+            return result
+
+
+class _Queue:
+    """What arrived and is not stored; alarms are taken first. The broker's window of unacknowledged messages bounds it."""
+
+    def __init__(self) -> None:
+        self._alarms: deque[Message] = deque()
+        self._others: deque[Message] = deque()
+        self._ready = asyncio.Event()
+
+    def put(self, message: Message) -> None:
+        (self._alarms if message.topic.endswith(_ALARM_END) else self._others).append(message)
+        self._ready.set()
+
+    async def take(self) -> list[Message]:
+        """Return all that waits, up to a group: no timer, the commit under way is what groups."""
+        await self._ready.wait()
+        group: list[Message] = []
+        size = 0
+        while len(group) < GROUP_MESSAGES and size < GROUP_BYTES:
+            source = self._alarms or self._others
+            if not source:
+                break
+            group.append(source.popleft())
+            size += len(group[-1].payload)
+        if not self._alarms and not self._others:
+            self._ready.clear()
+        return group
+
+
+class _Answers:
+    """What is to be answered, newest per lane: `through` only grows, so one answer stands for many."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[Address, str, Lane], Stored] = {}
+        self._ready = asyncio.Event()
+
+    def add(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            stored = answer.stored
+            key = (answer.address, stored.epoch, stored.lane)
+            before = self._waiting.pop(key, None)
+            if before is not None:
+                rejected = (before.rejected + stored.rejected)[-500:]
+                stored = msgspec.structs.replace(
+                    stored, through=max(before.through, stored.through), rejected=rejected
+                )
+            self._waiting[key] = stored
+        if self._waiting:
+            self._ready.set()
+
+    async def take(self) -> list[Answer]:
+        """Return some of what waits, alarm lanes first."""
+        await self._ready.wait()
+        keys = sorted(self._waiting, key=lambda key: key[2] is not Lane.ALARM)[:ANSWERS_AT_ONCE]
+        taken = [Answer(key[0], self._waiting.pop(key)) for key in keys]
+        if not self._waiting:
+            self._ready.clear()
+        return taken
+
+
+async def _answer(session: Session, answers: _Answers) -> None:
+    # A lost answer is no loss: the gateway sends the batch again and is answered again.
+    while True:
+        async with asyncio.TaskGroup() as group:
+            for answer in await answers.take():
+                topic = answer.address.stored(answer.stored.lane)
+                payload = codec.encode(answer.stored)
+                group.create_task(session.publish(Publication(topic, payload)), name=f"answer {topic}")
