@@ -1,7 +1,7 @@
 """One request's wait for its reply: what was heard so far, and what that amounts to at the deadline; pure."""
 
 from drivers.api import Exchange, ReplyReader
-from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
+from drivers.errors import DeviceSilent, DriverError, FrameDamaged
 from drivers.lines.echo import EchoFilter
 
 # A peer may send this much beyond the expected reply before we stop looking at it.
@@ -16,6 +16,8 @@ class Attempt:
         self.exchange = exchange
         self.live_reader: ReplyReader | None = exchange.reader
         """The reader while it may still recognise the answer; None once it has spoken."""
+        self.answered = False
+        """Whether a sound answer came, a refusal among them."""
         self.heard = 0
         """Bytes that came, the echo not among them."""
         self._head = b""
@@ -35,11 +37,13 @@ class Attempt:
             return None
         try:
             payload = self.live_reader.feed(data)
-        except (FrameDamaged, DeviceRefused):
+        except DriverError as err:
             self.live_reader = None
+            self.answered = not isinstance(err, FrameDamaged)
             raise
         if payload is not None:
             self.live_reader = None
+            self.answered = True
         return payload
 
     @property

@@ -3,7 +3,7 @@
 import random
 
 _FIRST = 0.5
-_MOST = 15.0
+_MOST = 8.0
 
 
 class Backoff:

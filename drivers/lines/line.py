@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from drivers.api import Exchange
-from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, LineDown
+from drivers.errors import DeviceSilent, FrameDamaged, LineDown
 from drivers.lines.attempt import Attempt
 from drivers.lines.backoff import Backoff
 from drivers.lines.echo import EchoFilter
@@ -188,11 +188,13 @@ class Line:
 
     async def _settle(self, exchange: Exchange, quiet: float | None) -> None:
         """Wait until the wire is silent and no owed answer can be taken for the one to come."""
-        await asyncio.sleep(0)  # twice: bytes that have reached this machine are then known
-        await asyncio.sleep(0)
         silence = self._pace.silence if quiet is None else max(quiet, self._pace.silence)
         began = self._now()
         while True:
+            # The loop reads the wire between two steps of a task, and hands on what it read in the next one:
+            # after these two, all bytes that have reached this machine are known, however long it was busy.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
             self._note_idle()
             if not self._up:
                 raise LineDown(self._why)
@@ -249,29 +251,20 @@ class Line:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(sent - began + window + exchange.reply_bytes * byte_time, self._expire)
         self._listening, self._expired = True, False
-        done = False
         try:
             payload = await self._listen(attempt)
-            ended = self._now()
-            done = True
-        except DeviceRefused:
-            done = True
-            self.stats.replies += 1
-            raise
-        except FrameDamaged:
-            self.stats.damaged += 1
-            raise
-        except DeviceSilent:
-            self.stats.timeouts += 1
+        except (FrameDamaged, DeviceSilent) as err:
+            self._count_failure(err, attempt)
             raise
         finally:
             timer.cancel()
             self._listening = False
-            if done:
+            if attempt.answered:
+                self.stats.replies += 1
                 self._backoff.proven()
             else:
                 self._abandon(attempt, sent=sent, timeout=timeout)
-        self.stats.replies += 1
+        ended = self._now()
         if not exchange.matched:
             self._uneasy = attempt.surplus
             self._echo.answered()
@@ -317,6 +310,12 @@ class Line:
                 await waiter
             finally:
                 self._waiter = None
+
+    def _count_failure(self, err: FrameDamaged | DeviceSilent, attempt: Attempt) -> None:
+        if isinstance(err, FrameDamaged):
+            self.stats.damaged += 1
+        elif not attempt.answered:  # a serial server may answer for a device that is silent
+            self.stats.timeouts += 1
 
     def _abandon(self, attempt: Attempt, *, sent: float, timeout: float) -> None:
         """Leave the wire so that the next exchange is safe, however this one ended."""
