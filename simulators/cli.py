@@ -1,0 +1,132 @@
+"""`gatehouse-sim`: run a simulated site, check its file, or play the whole demo."""
+
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from drivers.profile import Profile
+from drivers.profiles_store import load_library
+from drivers.strict_yaml import YamlError
+from simulators.site import Site, load_site
+from simulators.truth import TruthWriter
+from simulators.world import RunInfo, World, running
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
+)
+COMMANDS = frozenset({"run", "check", "demo"})
+FAILED, WRONG_INPUT = 1, 2
+
+SiteFile = Annotated[Path, typer.Argument(help="The site file (YAML).", exists=True, dir_okay=False)]
+Profiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--profiles", help="A folder with further profiles; may be given more than once.", file_okay=False
+    ),
+]
+
+
+def clock_ms() -> int:
+    """Return the time of day in ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@app.command()
+def run(
+    site_file: SiteFile,
+    truth: Annotated[Path | None, typer.Option(help="Folder for the ground truth and run.json.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; else at Ctrl-C.")] = None,
+    broker: Annotated[str | None, typer.Option(help="HOST:PORT that all links lead to.")] = None,
+    profiles: Profiles = None,
+) -> None:
+    """Run a simulated site until Ctrl-C."""
+    site, library = _load(site_file, profiles)
+    folder = truth if truth is not None else Path(f"{site_file.stem}.run")
+    try:
+        asyncio.run(_play(site, library, folder, seconds, broker))
+    except OSError as err:
+        _complain(f"cannot open an endpoint or the truth's folder: {err}")
+        raise typer.Exit(FAILED) from None
+
+
+@app.command()
+def check(site_file: SiteFile, profiles: Profiles = None) -> None:
+    """Check a site file and say what it holds."""
+    site, _ = _load(site_file, profiles)
+    table = Table(title=f"{site.site}: fits together")
+    for column in ("line", "wire", "devices", "faults"):
+        table.add_column(column)
+    for line in site.lines:
+        faults = sum(len(device.faults) for device in line.devices)
+        table.add_row(
+            line.id, line.tcp or f"pty {line.pty}, {line.baud} baud", str(len(line.devices)), str(faults)
+        )
+    Console().print(table)
+    Console().print(f"{len(site.links)} links, {len(site.story)} steps in the story")
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+        arguments.insert(0, "run")
+    app(args=arguments, prog_name="gatehouse-sim")
+
+
+def _load(site_file: Path, profiles: list[Path] | None) -> tuple[Site, Mapping[str, Profile]]:
+    try:
+        library = load_library(profiles or [])
+        return load_site(site_file, library), library
+    except YamlError as err:
+        _complain(str(err))
+        raise typer.Exit(WRONG_INPUT) from None
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+async def _play(
+    site: Site, library: Mapping[str, Profile], folder: Path, seconds: float | None, broker: str | None
+) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with TruthWriter(folder, clock_ms) as truth:
+        async with running(World(site, library, folder, truth, clock_ms=clock_ms, broker=broker)) as world:
+            if world.info is not None:
+                Console().print(endpoints(world.info))
+            try:
+                async with asyncio.timeout(seconds):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+        Console().print(
+            f"{truth.replies} requests, {truth.served} point values served; the truth is in {folder}"
+        )
+
+
+def endpoints(info: RunInfo) -> Table:
+    """Show where everything can be reached."""
+    table = Table(title=f"{info.site} is on the wire")
+    for column in ("line", "endpoint", "framing", "devices"):
+        table.add_column(column, overflow="fold")
+    for name, line in info.lines.items():
+        baud = f", {line.baud} baud" if line.baud else ""
+        table.add_row(name, line.endpoint, line.framing + baud, ", ".join(line.devices))
+    for name, link in info.links.items():
+        table.add_row(name, link, "relay", "")
+    return table

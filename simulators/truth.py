@@ -1,0 +1,191 @@
+"""The ground truth of a run: what every register held when, every request that was answered, every edge.
+
+Three files of JSON lines, each line written out at once, so that nothing that happened on the wire is lost with
+a process that is killed. `Truth` reads them back for comparison.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Literal, Self, TypeVar
+
+import msgspec
+
+from messages.types import Value
+
+CHANGES, REPLIES, FACTS, RUN = "changes.jsonl", "replies.jsonl", "facts.jsonl", "run.json"
+_T = TypeVar("_T")
+
+
+class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A point's value from `t` (ms UTC) on; `n` counts all changes of a run."""
+
+    n: int
+    t: int
+    device: str
+    point: str
+    value: str | bool | None
+    registers: str
+
+
+class ReplyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One request: complete at `t0`, its reply out at `t1`; the registers were those after change `n`."""
+
+    t0: int
+    t1: int
+    n: int
+    line: str
+    unit: int
+    device: str
+    function: int
+    fate: Literal["good", "damaged", "silent", "late", "exception", "truncated"]
+    address: int | None = None
+    count: int | None = None
+    points: tuple[str, ...] = ()
+
+
+class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened on the site."""
+
+    t: int
+    kind: Literal["event", "fault", "set", "release", "link", "exchange", "frozen"]
+    device: str = ""
+    event: str = ""
+    edge: str = ""
+    detail: Mapping[str, Any] = {}
+
+
+class TruthWriter:
+    """Writes a run's truth into a folder; a missing folder is made."""
+
+    def __init__(self, folder: Path, clock_ms: Callable[[], int]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._clock_ms = clock_ms
+        self._encoder = msgspec.json.Encoder(decimal_format="string")
+        # Unbuffered: each line is in the kernel when `write` returns, whoever is killed next.
+        self._files: dict[str, BinaryIO] = {
+            name: (folder / name).open("wb", buffering=0) for name in (CHANGES, REPLIES, FACTS)
+        }
+        self.n = 0
+        self.served = 0
+        self.replies = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def change(self, device: str, point: str, value: Value, registers: str) -> None:
+        """A point holds another value from now on."""
+        self.n += 1
+        shown = format(value, "f") if isinstance(value, Decimal) else value
+        self._write(
+            CHANGES,
+            ChangeRow(
+                n=self.n, t=self._clock_ms(), device=device, point=point, value=shown, registers=registers
+            ),
+        )
+
+    def reply(self, row: ReplyRow) -> None:
+        """A request was dealt with."""
+        self.replies += 1
+        if row.fate == "good":
+            self.served += len(row.points)
+        self._write(REPLIES, row)
+
+    def fact(self, kind: str, *, device: str = "", event: str = "", edge: str = "", **detail: Any) -> None:
+        """Something happened on the site."""
+        row = {
+            "kind": kind,
+            "t": self._clock_ms(),
+            "device": device,
+            "event": event,
+            "edge": edge,
+            "detail": detail,
+        }
+        self._write(FACTS, msgspec.convert(row, FactRow))
+
+    def _write(self, name: str, row: msgspec.Struct) -> None:
+        self._files[name].write(self._encoder.encode(row) + b"\n")
+
+
+@dataclass(slots=True)
+class _History:
+    n: list[int] = field(default_factory=list)
+    t: list[int] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+
+
+class Truth:
+    """A run's truth, read back."""
+
+    def __init__(
+        self, changes: Iterable[ChangeRow], replies: Iterable[ReplyRow], facts: Iterable[FactRow]
+    ) -> None:
+        self._histories: dict[tuple[str, str], _History] = {}
+        for row in changes:
+            history = self._histories.setdefault((row.device, row.point), _History())
+            history.n.append(row.n)
+            history.t.append(row.t)
+            history.values.append(Decimal(row.value) if isinstance(row.value, str) else row.value)
+        self.replies = tuple(replies)
+        self.facts = tuple(facts)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Truth":
+        """Read a folder that `TruthWriter` wrote; a last line that is torn is left out."""
+        return cls(
+            _rows(folder / CHANGES, ChangeRow),
+            _rows(folder / REPLIES, ReplyRow),
+            _rows(folder / FACTS, FactRow),
+        )
+
+    def points(self) -> Iterator[tuple[str, str]]:
+        """All (device, point) that the run had."""
+        yield from self._histories
+
+    def value_at(self, device: str, point: str, t0: int, t1: int) -> set[Value]:
+        """Return every value that the point held at some time from `t0` to `t1` (ms UTC, both included)."""
+        history = self._histories[device, point]
+        # Several changes may carry one millisecond: all of them were true within it, and so was the one before.
+        first = max(bisect_right(history.t, t0 - 1) - 1, 0)
+        last = bisect_right(history.t, t1)
+        return set(history.values[first:last])
+
+    def value_after(self, device: str, point: str, n: int) -> Value:
+        """Return the value after change `n` of the run: exactly what the reply with this `n` carried."""
+        history = self._histories[device, point]
+        place = bisect_right(history.n, n)
+        if place == 0:
+            raise KeyError(f"{device}.{point} had no value before change {n}")
+        return history.values[place - 1]
+
+    def served(self) -> Iterator[tuple[ReplyRow, str, Value]]:
+        """Every point value that a good reply carried."""
+        for row in self.replies:
+            if row.fate == "good":
+                for point in row.points:
+                    yield row, point, self.value_after(row.device, point, row.n)
+
+    def served_points(self) -> int:
+        """How many point values good replies carried."""
+        return sum(len(row.points) for row in self.replies if row.fate == "good")
+
+    def edges(self, edge: str) -> list[FactRow]:
+        """The edges of profile events: `raised` or `cleared`."""
+        return [fact for fact in self.facts if fact.kind == "event" and fact.edge == edge]
+
+
+def _rows(path: Path, kind: type[_T]) -> Iterator[_T]:
+    decoder = msgspec.json.Decoder(kind)
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield decoder.decode(line)
