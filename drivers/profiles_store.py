@@ -1,0 +1,211 @@
+"""Profiles from files: read strictly, cross-checked, collected into a library by id.
+
+Nothing here knows a protocol, so that a simulator may load the same data. What only the driver can judge
+(addresses, options, captured examples) is checked by `check_with_driver`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from drivers.api import Driver
+from drivers.errors import Misconfigured
+from drivers.profile import Point, Profile, ReadBack, When
+from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, path_text
+from messages.text import printable
+from messages.types import MAX_POINTS
+
+SHIPPED = Path(__file__).parent / "profiles"
+MAX_PROFILES = 2000
+
+_Found = tuple[tuple[str | int, ...], str]
+
+
+def load_profile(path: Path) -> Profile:
+    """Read and cross-check one profile; raise `YamlError` with every problem by file and line."""
+    return load_marked(path)[0]
+
+
+def load_marked(path: Path) -> tuple[Profile, Marks]:
+    """Read and cross-check one profile, and return where each part of it stands; raise `YamlError`."""
+    profile, marks = load_as(path, Profile)
+    problems = [
+        Problem(line_of(marks, place), path_text(place), text, str(path))
+        for place, text in _cross_check(profile, path)
+    ]
+    if problems:
+        raise YamlError(problems)
+    return profile, marks
+
+
+def profile_files(folders: Sequence[Path] = ()) -> list[Path]:
+    """List the shipped profiles' files, then those in `folders`; raise `YamlError` for a folder that is none."""
+    files = sorted(SHIPPED.glob("*.yaml"))
+    for folder in folders:
+        if not folder.is_dir():
+            raise YamlError([Problem(1, "", "is no folder of profiles", str(folder))])
+        files += sorted(folder.glob("*.yaml"))
+    if len(files) > MAX_PROFILES:
+        raise YamlError([Problem(1, "", f"more than {MAX_PROFILES} profiles", str(folders))])
+    return files
+
+
+def load_library(folders: Sequence[Path] = ()) -> Mapping[str, Profile]:
+    """Load the shipped profiles and those of `folders`; raise `YamlError` with the problems of all files.
+
+    An id may be given once only: a site's own profile does not silently replace a shipped one.
+    """
+    return {name: profile for name, (profile, _, _) in load_marked_library(folders).items()}
+
+
+def load_marked_library(folders: Sequence[Path] = ()) -> Mapping[str, tuple[Profile, Marks, Path]]:
+    """As `load_library`, each profile with its marks and its file."""
+    library: dict[str, tuple[Profile, Marks, Path]] = {}
+    problems: list[Problem] = []
+    for file in profile_files(folders):
+        try:
+            profile, marks = load_marked(file)
+        except YamlError as err:
+            problems += err.problems
+            continue
+        if profile.profile in library:
+            other = library[profile.profile][2]
+            problems.append(
+                Problem(line_of(marks, ("profile",)), "profile", f"is already given by {other}", str(file))
+            )
+        else:
+            library[profile.profile] = (profile, marks, file)
+    if problems:
+        raise YamlError(problems)
+    return library
+
+
+def check_with_driver(profile: Profile, driver: Driver, marks: Marks, file: Path) -> None:
+    """Let the protocol's driver check addresses, options and examples; raise `YamlError` naming the lines.
+
+    A driver names places as `points.power.at: what is wrong`, one a line.
+    """
+    try:
+        driver.check(profile)
+    except Misconfigured as err:
+        lines = {path_text(path): line for path, line in marks.items()}
+        raise YamlError(
+            [_placed(text, lines, str(file)) for text in str(err).splitlines() if text.strip()]
+        ) from None
+
+
+def _placed(text: str, lines: Mapping[str, int], file: str) -> Problem:
+    path, colon, rest = text.partition(": ")
+    if not colon or " " in path:
+        return Problem(1, "", text, file)
+    place = path
+    while place and place not in lines:
+        place = place[: max(place.rfind("."), place.rfind("["), 0)]
+    return Problem(lines.get(place, 1), path, rest, file)
+
+
+def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
+    if path.stem != profile.profile:
+        yield ("profile",), f"must be the file's name: rename the file to {profile.profile}.yaml, or this"
+    if not 1 <= len(profile.points) <= MAX_POINTS:
+        yield ("points",), f"needs 1 to {MAX_POINTS} points"
+    if not profile.source:
+        yield ("source",), "needs a word on where this map comes from"
+    for name, point in profile.points.items():
+        yield from _check_point(("points", name), point)
+    yield from _check_whole(profile)
+    for name, event in profile.events.items():
+        yield from _check_when(("events", name, "when"), event.when, profile)
+    for name, action in profile.actions.items():
+        if action.read_back is not None:
+            yield from _check_read_back(("actions", name, "read_back"), action.read_back, profile)
+    yield from _check_examples(profile)
+
+
+def _check_whole(profile: Profile) -> Iterator[_Found]:
+    billing = [name for name, point in profile.points.items() if point.billing]
+    if profile.device_class == "fire" and profile.actions:
+        yield ("actions",), "a fire panel is never commanded: remove the actions"
+    if billing and not profile.resource:
+        yield ("points", billing[0], "billing"), "a billed register needs the profile's `resource`"
+    if billing and profile.resource == "electricity" and not profile.register_basis:
+        yield (
+            ("points", billing[0], "billing"),
+            "needs the profile's `register_basis`: primary, secondary or configurable (who multiplies by CT and PT)",
+        )
+
+
+def _check_point(place: tuple[str | int, ...], point: Point) -> Iterator[_Found]:
+    if point.billing and point.kind != "register":
+        yield (*place, "kind"), "a billed point must be of kind register"
+    if point.billing and point.modulus is None:
+        yield (
+            (*place, "billing"),
+            "a billed register needs `modulus`: the value at which it starts again at 0",
+        )
+    if point.modulus is not None and point.modulus <= 0:
+        yield (*place, "modulus"), "must be above 0"
+    for index, pattern in enumerate(point.missing):
+        if not _is_hex(pattern):
+            yield (*place, "missing", index), f"{printable(pattern, 40)!r} is no hex, for example FFFF"
+
+
+def _is_hex(text: str) -> bool:
+    return bool(text) and len(text) % 2 == 0 and set(text) <= set("0123456789abcdefABCDEF")
+
+
+def _check_when(place: tuple[str | int, ...], when: When, profile: Profile) -> Iterator[_Found]:
+    point = profile.points.get(when.point)
+    if point is None:
+        yield (*place, "point"), _unknown_point(when.point, profile)
+        return
+    given = _given({"is": when.is_, "equals": when.equals, "above": when.above, "below": when.below})
+    if len(given) != 1:
+        yield place, f"needs exactly one of is, equals, above, below; it has {', '.join(given) or 'none'}"
+    elif given == ["is"] and point.kind != "state":
+        yield (*place, "is"), f"`{when.point}` is a {point.kind}: use equals, above or below"
+    elif given[0] in {"above", "below"} and point.kind == "state":
+        yield (*place, given[0]), f"`{when.point}` is a state: use is or equals"
+    if when.deadband < 0 or (when.deadband and given and given[0] not in {"above", "below"}):
+        yield (*place, "deadband"), "goes with above or below, and is not negative"
+
+
+def _check_read_back(place: tuple[str | int, ...], back: ReadBack, profile: Profile) -> Iterator[_Found]:
+    if back.point not in profile.points:
+        yield (*place, "point"), _unknown_point(back.point, profile)
+    if len(_given({"is": back.is_, "equals": back.equals})) != 1:
+        yield place, "needs exactly one of is, equals"
+
+
+def _check_examples(profile: Profile) -> Iterator[_Found]:
+    if not profile.examples:
+        yield ("examples",), "needs at least one example: a reply in hex and what it must decode to"
+    for index, example in enumerate(profile.examples):
+        place = ("examples", index)
+        if not example.expect:
+            yield (*place, "expect"), "says nothing: name a point and its value"
+        for name, value in example.expect.items():
+            if name not in profile.points:
+                yield (*place, "expect", name), _unknown_point(name, profile)
+            elif not _is_value(value):
+                yield (*place, "expect", name), "must be a decimal number, true, false or null"
+
+
+def _given(conditions: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in conditions.items() if value is not None]
+
+
+def _is_value(value: Any) -> bool:
+    if value is None or isinstance(value, bool | int | Decimal):
+        return True
+    try:
+        return isinstance(value, str) and Decimal(value).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _unknown_point(name: str, profile: Profile) -> str:
+    known = list(profile.points)
+    more = f" and {len(known) - 12} more" if len(known) > 12 else ""
+    return f"there is no point `{printable(name, 60)}`; points are {', '.join(known[:12])}{more}"
