@@ -67,8 +67,6 @@ class Journal:
         self, store: JournalStore, *, grouping: Grouping, on_trouble: Callable[[Trouble], None]
     ) -> None:
         self.counts = JournalCounts()
-        self.appended = asyncio.Event()
-        """Set at each commit of new batches; the uplink clears it and looks."""
         # Written by the writer thread; read from here only `epoch`, `lanes`, `state` and `set_aside`, each of
         # which is replaced whole or asked for one key.
         self._store = store
@@ -90,6 +88,7 @@ class Journal:
         self._commit: asyncio.Future[list[JournalFull | None]] | None = None
         self._down = False
         self._full: set[Lane] = set()
+        self._watchers: list[Callable[[], None]] = []
         self._aside: Path | None = None
         self._closed = False
 
@@ -223,6 +222,10 @@ class Journal:
         """Return the kept batches of a lane that follow `after_seq`, in order; raise `JournalDown`."""
         return await self._run(lambda: self._store.unsent(lane, after_seq, limit, max_bytes))
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher` on the event loop after each commit."""
+        self._watchers.append(watcher)
+
     def forget(self, lane: Lane, through: int, *, epoch: str | None = None) -> None:
         """Delete the batches of `epoch` (this one) up to `through`, soon, together with the next commit.
 
@@ -300,7 +303,8 @@ class Journal:
             for waiting, full in zip(group, job.result(), strict=True):
                 self._answer(waiting, full)
             self._forgotten(forget)
-            self.appended.set()
+            for watcher in self._watchers:
+                watcher()
         else:
             self._refused(group, failed)
         if self._ring and not self._closed and self._ring_timer is None:

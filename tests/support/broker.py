@@ -2,7 +2,9 @@
 
 It can be killed with SIGKILL and started again on the same port and store, as often as a test likes::
 
-    def test_something(broker: Broker) -> None: ...       # `from tests.support.broker import broker  # noqa: F401`
+    broker = tests.support.broker.broker  # the fixture, for the tests of this module
+
+    def test_something(broker: Broker) -> None: ...
 
     with Broker(tmp_path) as broker:
         ...

@@ -1,0 +1,347 @@
+"""The uplink: hands the journal to the server through a broker, and lets go only of what the server has stored.
+
+One session: subscribe, birth, state, then three tasks: send, receive, heartbeat. A lost session is followed by
+a new one which begins again with everything that is not stored. Commands run outside the session: a broker
+that goes away must not stop a door half-way.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
+import msgspec
+
+from gateway.journal import Journal, JournalBatch, JournalDown
+from gateway.sendplan import Sending, SendPlan, Stream
+from messages import topics
+from messages.broker import (
+    BrokerAddress,
+    BrokerLost,
+    Message,
+    Publication,
+    Session,
+    connect,
+    stay_connected,
+)
+from messages.codec import MessageError, batch_payload, decode_command, decode_stored, encode
+from messages.text import printable
+from messages.topics import Address, TopicError
+from messages.types import Birth, Command, GatewayState, Lane, Rejected, Stored
+
+__all__ = ["Sending", "Uplink", "UplinkCounts", "UplinkSettings"]
+
+log = logging.getLogger(__name__)
+
+COMMANDS_WAITING = 100
+REJECTIONS_LOGGED = 5
+JOURNAL_RETRY_S = 1.0
+
+
+class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The uplink's clockwork."""
+
+    sending: Sending = Sending()
+    heartbeat_s: float = 10.0
+    publish_timeout_s: float = 10.0
+    keepalive_s: int = 15
+
+
+@dataclass(slots=True)
+class UplinkCounts:
+    """What happened in this life of the process, in batches unless named otherwise; for metrics."""
+
+    connected: int = 0
+    published: int = 0
+    puback: int = 0
+    stored: int = 0
+    resent: int = 0
+    rejected: int = 0
+    commands: int = 0
+    ignored: int = 0
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+class Uplink:
+    """The gateway's side of the delivery contract; run it with `run`, end it with `flush`, `farewell`, cancel."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        address: Address,
+        broker: BrokerAddress,
+        *,
+        boot: str,
+        birth: Callable[[], Birth],
+        state: Callable[[], GatewayState],
+        on_command: Callable[[Command], Awaitable[None]],
+        on_rejected: Callable[[Lane, Rejected], None] = _nothing,
+        on_change: Callable[[bool, str], None] = _nothing,
+        settings: UplinkSettings | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.counts = UplinkCounts()
+        self.connected = False
+        self._journal = journal
+        self._address = address
+        self._broker = broker
+        self._boot = boot
+        self._birth = birth
+        self._state = state
+        self._on_command = on_command
+        self._on_rejected = on_rejected
+        self._on_change = on_change
+        self._settings = settings or UplinkSettings()
+        self._random = random or SystemRandom()
+        self._session: Session | None = None
+        self._plan: SendPlan | None = None
+        self._epoch = ""
+        self._stored: dict[Lane, int] = {}
+        self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMANDS_WAITING)
+        self._wake = asyncio.Event()
+        self._beat = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._hurry = False
+        self._gone = False
+        journal.watch(self._wake.set)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_commands(), name="uplink commands")
+            group.create_task(self._stay_connected(), name="uplink session")
+
+    def beat(self) -> None:
+        """Publish the state now, not at the next heartbeat."""
+        self._beat.set()
+
+    async def flush(self, deadline: float) -> bool:
+        """Wait until the server has stored everything, at most so many seconds; return whether it has."""
+        self._hurry = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(deadline):
+                while not self._all_stored():
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def farewell(self, why: str, timeout: float = 2.0) -> bool:
+        """Publish that this gateway ends, and no more heartbeats; return whether the broker has taken it."""
+        self._gone = True
+        session = self._session
+        if session is None:
+            return False
+        last = msgspec.structs.replace(self._state(), online=False, boot=self._boot, why=why)
+        try:
+            await session.publish(self._retained_state(last), timeout=timeout)
+        except BrokerLost as err:
+            log.warning("uplink: could not say goodbye: %s", err)
+            return False
+        return True
+
+    # -- the session --------------------------------------------------------------------------------------
+
+    async def _stay_connected(self) -> None:
+        will = GatewayState(online=False, boot=self._boot, why="connection lost")
+        await stay_connected(
+            self._serve,
+            lambda: connect(
+                self._broker,
+                client_id=f"gatehouse-{self._address.site}-{self._address.gateway}",
+                will=self._retained_state(will),
+                keepalive=self._settings.keepalive_s,
+            ),
+            where=f"{self._broker.host}:{self._broker.port}",
+            random=self._random,
+            on_change=self._on_change,
+        )
+
+    async def _serve(self, session: Session) -> None:
+        try:
+            await session.subscribe([self._address.stored_filter, self._address.command_filter])
+            self._begin_epoch()
+            birth = encode(self._birth())
+            await self._publish(session, Publication(self._address.birth, birth, retain=True))
+            if not self._gone:
+                await self._publish(session, self._retained_state(self._state()))
+            self._session, self.connected = session, True
+            self.counts.connected += 1
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._receive(session), name="uplink receive")
+                group.create_task(self._heartbeats(session), name="uplink heartbeat")
+                group.create_task(self._send(session, group), name="uplink send")
+        except BaseExceptionGroup as failures:
+            lost, rest = failures.split(BrokerLost)
+            if rest is not None:
+                raise rest from None
+            raise BrokerLost(str(_first(lost))) from None
+        finally:
+            self._session, self._plan, self.connected = None, None, False
+
+    def _begin_epoch(self) -> None:
+        if self._journal.epoch != self._epoch:
+            self._epoch, self._stored = self._journal.epoch, {}
+        counts = self._journal.lane_counts()
+        self._plan = SendPlan(self._settings.sending, counts, self._stored, self._now())
+
+    async def _publish(self, session: Session, publication: Publication) -> None:
+        await session.publish(publication, timeout=self._settings.publish_timeout_s)
+
+    def _retained_state(self, state: GatewayState) -> Publication:
+        return Publication(self._address.state, encode(state), retain=True)
+
+    async def _heartbeats(self, session: Session) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.heartbeat_s):
+                    await self._beat.wait()
+            except TimeoutError:
+                pass
+            self._beat.clear()
+            if not self._gone:
+                await self._publish(session, self._retained_state(self._state()))
+
+    # -- sending ------------------------------------------------------------------------------------------
+
+    async def _send(self, session: Session, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            if self._journal.epoch != self._epoch:
+                raise BrokerLost("the journal began a new epoch; connecting anew to tell it")
+            try:
+                wait = await self._fill(session, group)
+            except JournalDown as err:
+                log.warning("uplink: cannot read the journal: %s", err)
+                wait = JOURNAL_RETRY_S
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _fill(self, session: Session, group: asyncio.TaskGroup) -> float | None:
+        """Start publishing all that may be sent now; return the seconds after which to look again."""
+        plan = self._plan
+        assert plan is not None
+        plan.hurry = self._hurry
+        while (read := plan.next_read(self._journal.lane_counts(), self._now())) is not None:
+            found = await self._journal.unsent(
+                read.stream.lane, read.after, read.limit, max_bytes=read.max_bytes
+            )
+            if self._journal.epoch != self._epoch:
+                return 0.0
+            for batch in plan.took(read, found):
+                self.counts.published += 1
+                self.counts.resent += read.again
+                task = self._publish_batch(session, plan, read.stream, batch)
+                group.create_task(task, name=f"uplink {batch.lane} {batch.seq}")
+        return plan.next_due(self._journal.lane_counts(), self._now())
+
+    async def _publish_batch(
+        self, session: Session, plan: SendPlan, stream: Stream, batch: JournalBatch
+    ) -> None:
+        payload = batch_payload(self._address.gateway, self._epoch, batch.lane, batch.seq, batch.items)
+        await self._publish(session, Publication(self._address.up(batch.lane), payload))
+        self.counts.puback += 1
+        plan.puback(stream, batch, self._now())
+        self._wake.set()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # -- receiving ----------------------------------------------------------------------------------------
+
+    async def _receive(self, session: Session) -> None:
+        async for message in session.messages():
+            try:
+                self._take(message)
+            except (MessageError, TopicError) as err:
+                self.counts.ignored += 1
+                log.warning("uplink: ignored a message on %s: %s", printable(message.topic), err)
+            message.ack()
+
+    def _take(self, message: Message) -> None:
+        topic = topics.parse(message.topic)
+        if topic.address != self._address:
+            raise TopicError("it is for another gateway")
+        if topic.kind == "stored":
+            stored = decode_stored(message.payload)
+            if stored.lane.value != topic.leaf:
+                raise MessageError(f"lane: the payload says {stored.lane.value}")
+            self._take_stored(stored)
+        elif topic.kind == "command":
+            self._take_command(decode_command(message.payload), topic.leaf, retained=message.retained)
+
+    def _take_stored(self, stored: Stored) -> None:
+        if stored.epoch != self._epoch:
+            self.counts.ignored += 1
+            log.debug("uplink: an answer for epoch %s, this is %s", stored.epoch, self._epoch)
+            return
+        newest = self._journal.lane_counts()[stored.lane].next - 1
+        if stored.through > newest:
+            self.counts.ignored += 1
+            log.error(
+                "uplink: the server has stored %s batches through %d, and this journal has numbered %d:"
+                " it was put back from an older copy; move journal.sqlite away so that a new epoch begins",
+                stored.lane.value,
+                stored.through,
+                newest,
+            )
+            return
+        self._stored[stored.lane] = max(stored.through, self._stored.get(stored.lane, 0))
+        self._note_rejected(stored)
+        self._journal.forget(stored.lane, stored.through, epoch=stored.epoch)
+        if self._plan is not None:
+            self.counts.stored += self._plan.stored(stored.lane, stored.through, self._now())
+        self._wake.set()
+        self._answered.set()
+
+    def _note_rejected(self, stored: Stored) -> None:
+        for rejected in stored.rejected:
+            self.counts.rejected += 1
+            self._on_rejected(stored.lane, rejected)
+        for rejected in stored.rejected[:REJECTIONS_LOGGED]:
+            log.warning(
+                "uplink: the server quarantined %s batch %d, item %s: %s",
+                stored.lane.value,
+                rejected.seq,
+                "all" if rejected.index is None else rejected.index,
+                printable(rejected.reason),
+            )
+
+    def _take_command(self, command: Command, leaf: str, *, retained: bool) -> None:
+        if command.id != leaf:
+            raise MessageError(f"id: {printable(command.id, 64)} was sent on the topic of {leaf}")
+        if retained:
+            raise MessageError("a retained command would run again after each reconnect; it is refused")
+        try:
+            self._commands.put_nowait(command)
+        except asyncio.QueueFull:
+            raise MessageError(f"{COMMANDS_WAITING} commands wait already; it will expire") from None
+        self.counts.commands += 1
+
+    async def _run_commands(self) -> None:
+        while True:
+            await self._on_command(await self._commands.get())
+
+    def _all_stored(self) -> bool:
+        counts = self._journal.lane_counts()
+        if self._journal.epoch != self._epoch:
+            return all(count.waiting == 0 for count in counts.values())
+        return all(
+            count.next - 1 <= max(count.first - 1, self._stored.get(lane, 0))
+            for lane, count in counts.items()
+        )
+
+
+def _first(failures: BaseException | None) -> BaseException | None:
+    while isinstance(failures, BaseExceptionGroup):
+        failures = failures.exceptions[0]
+    return failures
