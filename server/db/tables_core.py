@@ -26,3 +26,13 @@ outbox = Table(
     sqlite_autoincrement=True,  # a number is never used twice, even after old rows are pruned
 )
 """One row per change, written in the transaction that makes it; `seq` is the `q` of the object."""
+
+broker_accounts = Table(
+    "broker_accounts",
+    metadata,
+    Column("username", Text, primary_key=True),  # the gateway's id
+    Column("site", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),  # bcrypt, as the embedded broker checks it
+    Column("created_at", Instant, nullable=False),
+)
+"""Who may connect to the embedded broker, each to its own topics; an external broker has its own accounts."""

@@ -121,7 +121,7 @@ class Ingest:
 
 
 class _Queue:
-    """What arrived and is not stored; alarms are taken first. The broker's window of unacknowledged messages bounds it."""
+    """What arrived and is not stored; alarms are taken first. The broker's window bounds it."""
 
     def __init__(self) -> None:
         self._alarms: deque[Message] = deque()
