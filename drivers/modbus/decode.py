@@ -35,9 +35,10 @@ def codec(point: Point, at: PointAt) -> PointCodec:
     missing = frozenset(bytes.fromhex(pattern) for pattern in point.missing)
 
     def decode(raw: bytes) -> Reading:
-        if raw in missing:
+        ordered = arrange(raw)
+        if ordered in missing:  # written in the profile as manuals do: the number, whatever the word order
             return Reading(None, Quality.DEVICE, raw)
-        found = value(arrange(raw))
+        found = value(ordered)
         return Reading(found, Quality.GOOD if found is not None else Quality.RANGE, raw)
 
     return PointCodec(at, decode)
