@@ -1,0 +1,300 @@
+"""The composition root: from a checked site to a running gateway, and its orderly end.
+
+One TaskGroup owns every task. A task that fails is a bug and ends the process: the journal keeps what was read, and
+whoever supervises the process starts it again.
+"""
+
+import asyncio
+import logging
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random, SystemRandom
+
+from prometheus_client.core import Metric
+
+from drivers import registry
+from drivers.lines import open_line
+from gateway import metrics as metering
+from gateway.around import Surroundings, nap
+from gateway.births import birth
+from gateway.clock import ClockWatch, wall_clock
+from gateway.commands import Commands, Target
+from gateway.config import LineConfig, Site
+from gateway.edges import load
+from gateway.journal import Journal, Limits, Trouble, random_id
+from gateway.own_alarms import OwnAlarms
+from gateway.polled import Polled, polled
+from gateway.poller import Poller, edge_key
+from gateway.recorder import JournalRecorder
+from gateway.uplink import Uplink
+from messages.codec import utc_ms
+from messages.text import printable
+from messages.topics import Address
+from messages.types import ClockState, GatewayState, Lane
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 5.0  # a stop waits so long for the server to store what is on its way; the journal keeps the rest
+CLOCK_LOOK_S = 1.0
+MAX_SILENT_NAMED = 500  # a state message is small: with more silent devices than this the line is the news
+JOURNAL_FILE = "journal.sqlite"
+
+
+class GatewayTrouble(Exception):
+    """Something outside must be mended before this gateway can run; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Time and chance, handed in once for the whole process."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock_state: Callable[[], ClockState] = field(default_factory=lambda: ClockWatch().state)
+    random: Random = field(default_factory=SystemRandom)
+    free_disk: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+
+
+@dataclass(slots=True, eq=False)
+class Gateway:
+    """A gateway that is put together: `run` it once."""
+
+    site: Site
+    boot: str
+    given: Given
+    journal: Journal
+    uplink: Uplink
+    recorder: JournalRecorder
+    commands: Commands
+    own: OwnAlarms
+    pollers: tuple[Poller, ...]
+    metrics_port: int | None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then end in order: wires, journal, uplink."""
+        async with asyncio.TaskGroup() as group:
+            own = group.create_task(self.own.run(), name="own alarms")
+            uplink = group.create_task(self.uplink.run(), name="uplink")
+            lanes = [
+                group.create_task(self.recorder.run(lane), name=f"journal {lane.value}")
+                for lane in (Lane.BILLING, Lane.TELEMETRY)
+            ]
+            commands = group.create_task(self.commands.run(), name="commands")
+            lines = [group.create_task(poller.run(), name=f"line {poller.line}") for poller in self.pollers]
+            log.info("gateway %s/%s runs: boot %s", self.site.file.site, self.site.file.gateway, self.boot)
+            await stop.wait()
+            log.info("stopping: the exchange in flight, then the journal, then the server")
+            for poller in self.pollers:
+                poller.stop()
+            await _ended(lines)
+            await self.commands.stop()
+            await _ended([commands])
+            self.recorder.close()
+            await _ended(lanes)
+            if not await self.uplink.flush(FLUSH_S):
+                log.info(
+                    "not everything is stored by the server yet: the journal keeps it for the next start"
+                )
+            await self.uplink.farewell("stopped")
+            uplink.cancel()
+            own.cancel()
+        log.info("stopped")
+
+    def state(self) -> GatewayState:
+        """Describe how it is now: the heartbeat."""
+        silent = [device for poller in self.pollers for device in poller.silent]
+        return GatewayState(
+            online=True,
+            boot=self.boot,
+            at=utc_ms(self.given.clock()),
+            epoch=self.journal.epoch,
+            config=self.site.hash,
+            clock=self.given.clock_state(),
+            lanes={lane.value: state for lane, state in self.journal.lanes().items()},
+            silent=tuple(silent[:MAX_SILENT_NAMED]),
+            free_disk=self._free_disk(),
+        )
+
+    def _free_disk(self) -> int | None:
+        try:
+            return self.given.free_disk(self.site.state_dir)
+        except OSError:
+            return None
+
+    def watched(self) -> Iterable[Metric]:
+        """Return what is looked up when somebody asks for the metrics."""
+        counts, sent = self.journal.lane_counts(), self.uplink.counts
+        yield metering.gauge(
+            "gatehouse_journal_batches",
+            "Batches kept, waiting for the server",
+            "lane",
+            ((lane.value, count.waiting) for lane, count in counts.items()),
+        )
+        yield metering.gauge(
+            "gatehouse_journal_bytes",
+            "Bytes of them",
+            "lane",
+            ((lane.value, c.bytes) for lane, c in counts.items()),
+        )
+        yield metering.counter(
+            "gatehouse_batches",
+            "Batches by what became of them",
+            "fate",
+            (
+                ("sent", sent.published),
+                ("stored", sent.stored),
+                ("resent", sent.resent),
+                ("rejected", sent.rejected),
+            ),
+        )
+        yield metering.gauge(
+            "gatehouse_connected", "1 with a broker", "", (("", float(self.uplink.connected)),)
+        )
+        yield metering.gauge("gatehouse_line_up", "1 where a line is open", "line", self._lines_up())
+        yield metering.counter(
+            "gatehouse_late_bytes", "Bytes that nobody had asked for", "line", self._late()
+        )
+
+    def _lines_up(self) -> Iterable[tuple[str, float]]:
+        return [(poller.line, float(poller.up)) for poller in self.pollers]
+
+    def _late(self) -> Iterable[tuple[str, float]]:
+        return [(poller.line, float(poller.wire.stats.late_bytes)) for poller in self.pollers]
+
+
+@asynccontextmanager
+async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway]:
+    """Put a gateway together, open its journal and its metrics; close everything again at the end.
+
+    Raise `JournalDown`, `Misconfigured` or `GatewayTrouble`. Nothing is polled or connected before `Gateway.run`.
+    """
+    given = _cached_clock(given or Given())
+    async with AsyncExitStack() as stack:
+        told: list[Trouble] = []
+        own: list[OwnAlarms] = []
+
+        def tell(trouble: Trouble) -> None:
+            (own[0].trouble if own else told.append)(trouble)
+
+        journal = await stack.enter_async_context(
+            await Journal.open(
+                site.state_dir / JOURNAL_FILE,
+                limits=_limits(site),
+                clock=wall_clock,
+                random=given.random,
+                free_disk=given.free_disk,
+                on_trouble=tell,
+            )
+        )
+        metrics = metering.Metrics()
+        gateway = await _assemble(site, given, journal, metrics, stack)
+        own.append(gateway.own)
+        for trouble in told:
+            gateway.own.trouble(trouble)
+        try:
+            served = metering.serve(metrics, site.metrics, site.state_dir / "metrics.port")
+            gateway.metrics_port = stack.enter_context(served)
+        except OSError as err:
+            where = "{}:{}".format(*site.metrics) if site.metrics else ""
+            raise GatewayTrouble(
+                f"metrics cannot listen on {where}: {err.strerror}; choose another port, or 0 for any free one"
+            ) from err
+        yield gateway
+
+
+async def _assemble(
+    site: Site, given: Given, journal: Journal, metrics: metering.Metrics, stack: AsyncExitStack
+) -> Gateway:
+    boot = random_id(given.random)
+    recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
+    around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
+    pollers = []
+    for line in site.lines:
+        wire = open_line(line.settings, clock=given.clock, rng=given.random, monotonic=around.monotonic)
+        await stack.enter_async_context(wire)
+        devices = _devices(line, journal, given.random)
+        pollers.append(Poller(line.id, wire, devices, recorder, metrics, around))
+    targets = {device.id: Target(device, poller) for poller in pollers for device in poller.devices}
+    commands = Commands(targets, journal, given.clock, given.clock_state, metrics.command)
+    own = OwnAlarms(
+        site.file.gateway, recorder, journal.load_state, lambda: journal.down, given.clock, given.clock_state
+    )
+
+    def state() -> GatewayState:
+        return gateway.state()
+
+    uplink = Uplink(
+        journal,
+        Address(site.file.site, site.file.gateway),
+        site.broker,
+        boot=boot,
+        birth=lambda: birth(site, at=given.clock(), boot=boot, epoch=journal.epoch),
+        state=state,
+        on_command=commands.take,
+        random=given.random,
+    )
+    for poller in pollers:
+        poller.changed = uplink.beat
+    gateway = Gateway(
+        site, boot, given, journal, uplink, recorder, commands, own, tuple(pollers), metrics_port=None
+    )
+    metrics.watch(gateway.watched)
+    return gateway
+
+
+def _devices(line: LineConfig, journal: Journal, random: Random) -> list[Polled]:
+    made = []
+    for device in line.devices:
+        driver = registry.get(device.profile.protocol).device(
+            device.profile, device.file.unit, device.options
+        )
+        edges = load(device.profile.events, journal.load_state(edge_key(device.id)))
+        made.append(polled(device, driver, edges, random))
+    return made
+
+
+def _limits(site: Site) -> Limits:
+    file = site.file.journal
+    return Limits(
+        alarm_mb=file.alarm_mb,
+        billing_mb=file.billing_mb,
+        telemetry_mb=file.telemetry_mb,
+        free_disk_mb=file.free_disk_mb,
+    )
+
+
+def _cached_clock(given: Given) -> Given:
+    """Ask the kernel about its clock once a second, not once an exchange."""
+    time = asyncio.get_running_loop().time
+    known, until = given.clock_state(), time() + CLOCK_LOOK_S
+
+    def state() -> ClockState:
+        nonlocal known, until
+        if time() >= until:
+            known, until = given.clock_state(), time() + CLOCK_LOOK_S
+        return known
+
+    return Given(given.clock, state, given.random, given.free_disk)
+
+
+async def _ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Wait until they have ended; a failure among them ends the group, not this."""
+    waiting = set(tasks)
+    if waiting:
+        await asyncio.wait(waiting)
+
+
+async def run_until_signal(site: Site) -> None:
+    """Run a gateway until SIGTERM or SIGINT; raise what stands in the way of its start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with build(site) as gateway:
+        if gateway.metrics_port is not None and site.metrics is not None:
+            log.info("metrics on http://%s:%d/metrics", printable(site.metrics[0]), gateway.metrics_port)
+        await gateway.run(stop)

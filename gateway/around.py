@@ -1,0 +1,64 @@
+"""What a line's poller is given: its wire, where readings go, what is counted, and time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Protocol
+
+from drivers.api import Exchange
+from drivers.lines import Reply, Stats
+from messages.types import ClockState, DeviceEvent, Lane, Sample
+
+
+class Wire(Protocol):
+    """A line, as the poller uses it."""
+
+    stats: Stats
+
+    async def exchange(self, exchange: Exchange, *, timeout: float) -> Reply:
+        """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged` or `DeviceRefused`."""
+
+
+class Recorder(Protocol):
+    """Where samples and events go on their way into the journal."""
+
+    def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
+        """Take a sample; never waits. `read` says that it came off the wire, and is not our word that nothing did."""
+
+    async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
+        """Journal alarm edges together with the state they lead to; False if they are not kept: propose them again."""
+
+
+class Meters(Protocol):
+    """What is counted on a line."""
+
+    def transaction(self, line: str, result: str, seconds: float) -> None:
+        """Count an exchange and how long it took."""
+
+    def device_up(self, device: str, up: bool) -> None:
+        """Note that a device answers or is silent."""
+
+    def overran(self, line: str, periods: int) -> None:
+        """Count polls that were left out because their time had passed."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What is handed in from outside: time, chance, and a nap that ends at the event or after some seconds."""
+
+    clock: Callable[[], datetime]
+    clock_state: Callable[[], ClockState]
+    monotonic: Callable[[], float]
+    random: Random
+    nap: Callable[[asyncio.Event, float], Awaitable[None]]
+
+
+async def nap(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than that."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

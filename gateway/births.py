@@ -1,0 +1,120 @@
+"""What a gateway tells the server about itself: its retained birth and its heartbeat."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
+
+from drivers.profile import Profile
+from gateway.config import Device, LineConfig, Site
+from messages.codec import utc_ms
+from messages.types import ActionInfo, Birth, DeviceInfo, EventInfo, LineInfo, PointInfo, ProfileInfo
+
+DISTRIBUTION = "gatehouse-iot"
+
+
+def versions() -> Mapping[str, str]:
+    """Return what runs here."""
+    try:
+        ours = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        ours = "source"
+    return {"gatehouse": ours, "python": python_version()}
+
+
+def profile_info(profile: Profile, periods: Mapping[str, float]) -> ProfileInfo:
+    """Return what the server must know of a device model."""
+    return ProfileInfo(
+        vendor=profile.vendor,
+        model=profile.model,
+        device_class=profile.device_class,
+        protocol=profile.protocol,
+        resource=profile.resource,
+        points={
+            name: PointInfo(
+                label=point.label,
+                label_zh=point.label_zh,
+                unit=point.unit,
+                kind=point.kind,
+                billing=point.billing,
+                period_s=periods[point.poll],
+                modulus=point.modulus,
+            )
+            for name, point in profile.points.items()
+        },
+        events={
+            name: EventInfo(
+                label=event.label,
+                label_zh=event.label_zh,
+                severity=event.severity,
+                alarm_class=event.alarm_class,
+                latched=event.latched,
+            )
+            for name, event in profile.events.items()
+        },
+        actions={
+            name: ActionInfo(label=action.label, label_zh=action.label_zh, expires_s=action.expires_s)
+            for name, action in profile.actions.items()
+        },
+    )
+
+
+def _profile_name(device: Device, known: Mapping[str, Mapping[str, float]]) -> str:
+    """Name the profile of a device; devices of one model at different paces get one entry for each pace.
+
+    The contract tells periods per profile, and the server takes silence from them.
+    """
+    base, mine = device.profile.profile, _paces(device)
+    name, count = base, 1
+    while name in known and known[name] != mine:
+        count += 1
+        name = f"{base}--{count}"
+    return name
+
+
+def _paces(device: Device) -> Mapping[str, float]:
+    return {point.poll: device.periods[point.poll] for point in device.profile.points.values()}
+
+
+def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
+    """Describe a gateway from its configuration."""
+    periods: dict[str, Mapping[str, float]] = {}
+    profiles: dict[str, ProfileInfo] = {}
+    devices: list[DeviceInfo] = []
+    for line in site.lines:
+        for device in line.devices:
+            name = _profile_name(device, periods)
+            if name not in profiles:
+                periods[name] = _paces(device)
+                profiles[name] = profile_info(device.profile, device.periods)
+            devices.append(_device_info(line, device, name))
+    return Birth(
+        site=site.file.site,
+        gateway=site.file.gateway,
+        at=utc_ms(at),
+        boot=boot,
+        epoch=epoch,
+        config=site.hash,
+        profiles=profiles,
+        devices=tuple(devices),
+        lines=tuple(
+            LineInfo(id=line.id, endpoint=line.endpoint, label=line.file.label) for line in site.lines
+        ),
+        versions=versions(),
+        timezone=site.file.timezone,
+    )
+
+
+def _device_info(line: LineConfig, device: Device, profile: str) -> DeviceInfo:
+    file = device.file
+    return DeviceInfo(
+        id=device.id,
+        profile=profile,
+        line=line.id,
+        name=file.name,
+        unit=file.unit,
+        building=file.building,
+        floor=file.floor,
+        place=file.place,
+        meter=device.meter,
+    )

@@ -1,0 +1,152 @@
+"""A device as its line polls it: what is asked for, what came of it, and what of that goes where."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+
+from drivers.api import DeviceDriver, Reading, Transaction
+from gateway.backoff import LONGEST_FIRE_S, LONGEST_S, Health
+from gateway.config import Device
+from gateway.edges import Change, Edges
+from gateway.schedule import RANKS
+from messages.codec import utc_ms
+from messages.text import printable
+from messages.types import ClockState, DeviceEvent, Edge, Lane, Quality, Sample, Value
+
+HEARTBEAT_S = 30.0  # what stays bad is said again this often, or once a period if that is longer
+LONGEST_EVIDENCE = 2048
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One transaction of a device and how it has fared."""
+
+    device: "Polled"
+    transaction: Transaction
+    poll: str
+    period: float
+    bad: Quality | None = None
+    said: float = 0.0
+    """When it was last said that it is bad, monotonic seconds."""
+    excluded: Quality | None = None
+    """Set where the device or our configuration rules this out: not asked again until the device returns."""
+    busy: int = 0
+
+    def must_say(self, quality: Quality, now: float) -> bool:
+        """Take a failure; return True if it must be told: it is new, or was last told long ago."""
+        if self.bad is not None and now - self.said < max(self.period, HEARTBEAT_S):
+            return False
+        self.bad, self.said = quality, now
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class Polled:
+    """One device on its line."""
+
+    config: Device
+    driver: DeviceDriver
+    edges: Edges
+    health: Health
+    answered: bool = False
+    """True once it has answered in this life: to say `answers` and `answers again` apart."""
+    billing: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """The device's id."""
+        return self.config.id
+
+    def works(self) -> list[Work]:
+        """Plan afresh: transactions per poll class, so that a slow point never rides at a fast pace."""
+        works = []
+        for poll in RANKS:
+            points = [name for name, point in self.config.profile.points.items() if point.poll == poll]
+            period = self.config.periods[poll]
+            works += (
+                [Work(self, planned, poll, period) for planned in self.driver.plan(points)] if points else []
+            )
+        return works
+
+    def samples(
+        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState
+    ) -> Iterator[tuple[Lane, Sample]]:
+        """Split readings of one exchange by lane; billing points carry their raw bytes."""
+        money = {name: reading for name, reading in readings.items() if name in self.billing}
+        rest = {name: reading for name, reading in readings.items() if name not in self.billing}
+        if money:
+            raw = {name: reading.raw.hex() for name, reading in money.items() if reading.raw}
+            yield Lane.BILLING, self._sample(at, money, clock, raw)
+        if rest:
+            yield Lane.TELEMETRY, self._sample(at, rest, clock, {})
+
+    def unknown(
+        self, points: Iterable[str], at: datetime, quality: Quality, clock: ClockState
+    ) -> Iterator[tuple[Lane, Sample]]:
+        """Say that nobody knows these points now, and why."""
+        return self.samples(at, dict.fromkeys(points, Reading(None, quality)), clock)
+
+    def _sample(
+        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, raw: Mapping[str, str]
+    ) -> Sample:
+        return Sample(
+            device=self.config.id,
+            at=utc_ms(at),
+            values={name: reading.value for name, reading in readings.items()},
+            bad={
+                name: reading.quality
+                for name, reading in readings.items()
+                if reading.quality is not Quality.GOOD
+            },
+            clock=clock,
+            raw=raw,
+        )
+
+    def events(self, changes: Iterable[Change], at: datetime, clock: ClockState) -> tuple[DeviceEvent, ...]:
+        """Turn edges into what goes to the server, with the bytes that they rest on."""
+        return tuple(
+            DeviceEvent(
+                device=self.config.id,
+                code=change.code,
+                edge=change.edge,
+                seen_at=utc_ms(at),
+                detail=self._detail(change),
+                evidence=change.raw[:LONGEST_EVIDENCE].hex(),
+                clock=clock,
+            )
+            for change in changes
+        )
+
+    def _detail(self, change: Change) -> str:
+        point = self.config.profile.points.get(change.point)
+        if point is None:
+            return "no longer in the profile" if change.edge is Edge.CLEARED else ""
+        return printable(f"{change.point} = {plain(change.value)} {point.unit}".rstrip())
+
+
+def plain(value: Value) -> str:
+    """Write a value as people read it: no exponent, `unknown` for None."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format(value, "f")
+
+
+def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random) -> Polled:
+    """Bind a configured device to its driver and its journaled alarm state."""
+    points = config.profile.points
+    fire = any(point.poll == "fire" for point in points.values())
+    return Polled(
+        config,
+        driver,
+        edges,
+        Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
+        billing=frozenset(name for name, point in points.items() if point.billing),
+    )
+
+
+def cheapest(works: Iterable[Work]) -> Work | None:
+    """Return the transaction that costs the least: what a silent device is probed with."""
+    return min(works, key=lambda work: (len(work.transaction.points), work.transaction.label), default=None)

@@ -1,0 +1,140 @@
+"""From the lines into the journal: lines never wait for the disk, alarm edges never wait for samples.
+
+Samples wait here in memory while the journal's group commit is under way, and while the disk takes nothing; not for
+ever: what no longer fits is dropped, oldest telemetry first, counted and said.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.journal import JournalDown, JournalFull
+from messages.codec import MessageError
+from messages.types import DeviceEvent, Item, Lane, Sample
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 500  # samples in one append: the journal's own size of a batch
+MAX_WAITING: Mapping[Lane, int] = {Lane.BILLING: 20_000, Lane.TELEMETRY: 20_000}
+RETRY_S = 1.0
+
+
+class Book(Protocol):
+    """What is needed of the journal."""
+
+    async def append(
+        self, lane: Lane, items: Sequence[Item], *, state: Mapping[str, bytes] | None = None
+    ) -> None:
+        """As `Journal.append`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    lane: Lane
+    waiting: deque[tuple[Sample, int]] = field(default_factory=deque)
+    filled: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: int = 0
+    stuck: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class JournalRecorder:
+    """Takes samples and events from all lines; `run` is one task per lane of samples."""
+
+    book: Book
+    read: Callable[[int], None] = lambda _values: None
+    """Told how many point values that came off a wire are now in the journal."""
+    lost: Callable[[Lane, int], None] = lambda _lane, _samples: None
+    _queues: dict[Lane, _Queue] = field(
+        default_factory=lambda: {lane: _Queue(lane) for lane in (Lane.BILLING, Lane.TELEMETRY)}
+    )
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
+        """Take a sample; never waits."""
+        queue = self._queues[lane]
+        if len(queue.waiting) >= MAX_WAITING[lane]:
+            queue.waiting.popleft()
+            self._dropped(queue, 1, "memory is full while the disk takes nothing")
+        queue.waiting.append((sample, len(sample.values) if read else 0))
+        queue.filled.set()
+
+    async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
+        """Journal events with the state they lead to; False if nobody keeps them, so that they come again."""
+        for event in events:
+            log.warning("%s: %s %s (%s)", event.device, event.code, event.edge.value, event.detail)
+        try:
+            await self.book.append(Lane.ALARM, events, state=state)
+        except JournalDown as err:
+            return err.kept  # the journal holds them in memory and writes them by itself
+        except JournalFull:
+            return False  # said by the journal
+        return True
+
+    async def run(self, lane: Lane) -> None:
+        """Journal the samples of one lane until `close`, then what still waits."""
+        queue = self._queues[lane]
+        while queue.waiting or not self._closing.is_set():
+            await queue.filled.wait()
+            queue.filled.clear()
+            while queue.waiting:
+                if not await self._append(queue):
+                    if self._closing.is_set():
+                        self._dropped(
+                            queue, len(queue.waiting), "the gateway stops and the disk takes nothing"
+                        )
+                        return
+                    await self._pause()
+
+    def close(self) -> None:
+        """Let each `run` end when its queue is empty."""
+        self._closing.set()
+        for queue in self._queues.values():
+            queue.filled.set()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(RETRY_S):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    async def _append(self, queue: _Queue) -> bool:
+        taken = [queue.waiting.popleft() for _ in range(min(AT_ONCE, len(queue.waiting)))]
+        try:
+            await self.book.append(queue.lane, [sample for sample, _ in taken])
+        except (JournalDown, JournalFull) as err:
+            queue.waiting.extendleft(reversed(taken))
+            if not queue.stuck:
+                queue.stuck = True
+                log.warning("%s samples wait in memory: %s", queue.lane.value, err)
+            return False
+        except MessageError:
+            await self._one_by_one(queue, taken)
+            return True
+        if queue.stuck:
+            queue.stuck = False
+            log.info("%s samples reach the journal again", queue.lane.value)
+        self.read(sum(values for _, values in taken))
+        return True
+
+    async def _one_by_one(self, queue: _Queue, taken: Sequence[tuple[Sample, int]]) -> None:
+        """Something in there cannot be sent: it costs itself and not its neighbours."""
+        for sample, values in taken:
+            try:
+                await self.book.append(queue.lane, [sample])
+            except (JournalDown, JournalFull):
+                queue.waiting.append((sample, values))
+            except MessageError as err:
+                self._dropped(queue, 1, f"a sample of {sample.device} cannot be sent: {err}")
+            else:
+                self.read(values)
+
+    def _dropped(self, queue: _Queue, samples: int, why: str) -> None:
+        if queue.lost == 0:
+            log.error("%s samples are lost: %s", queue.lane.value, why)
+        queue.lost += samples
+        self.lost(queue.lane, samples)
