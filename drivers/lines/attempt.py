@@ -47,9 +47,10 @@ class Attempt:
         return payload
 
     @property
-    def surplus(self) -> bool:
-        """Whether more bytes came than the reply has."""
-        return self.exchange.reply_bytes > 0 and self.heard > self.exchange.reply_bytes
+    def surplus(self) -> int:
+        """How many more bytes came than the reply has; 0 where its length is not known."""
+        expected = self.exchange.reply_bytes
+        return max(0, self.heard - expected) if expected else 0
 
     @property
     def torn(self) -> bool:

@@ -20,8 +20,11 @@ log = logging.getLogger(__name__)
 
 # A line that never falls silent is given up for this exchange after so long.
 _NEVER_SILENT = 1.0
-# After bytes that nobody asked for, more may follow: this much silence is waited for then.
+# A wire that handed us a frame which nobody asked for, a doubled reply mostly, may do so again. The next so many
+# exchanges begin after this much silence, so that a copy shows itself before it can pass for an answer.
 _UNEASY = 0.02
+_UNEASY_EXCHANGES = 100
+_LEAST_FRAME = 4
 # The event loop's timers are coarse to a millisecond; the rest of a silence is waited out by yielding.
 _COARSE = 0.001
 # Bytes kept while nobody waits for any, so that a late answer is recognised.
@@ -56,7 +59,8 @@ class Line:
         self._inbox = bytearray()
         self._idle: list[tuple[float, bytes]] = []
         self._idle_bytes = 0
-        self._listening = self._expired = self._uneasy = False
+        self._listening = self._expired = False
+        self._uneasy = self._stray = 0
         self._waiter: asyncio.Future[None] | None = None
         self._busy_until = 0.0
         """Until when the last byte, sent or seen, is on the wire."""
@@ -121,16 +125,15 @@ class Line:
         now = self._now()
         self._busy_until = max(self._busy_until, now)
         self.stats.bytes_in += len(data)
-        if self._taps:
-            self._show("rx", data, now)
         if self._listening:
             self._inbox += data
         else:
-            self._uneasy = True
             self.stats.late_bytes += len(data)
             if self._idle_bytes < _IDLE_BYTES:
                 self._idle.append((now, data[:_IDLE_BYTES]))
                 self._idle_bytes += len(data)
+        if self._taps:
+            self._show("rx", data, now)
         self._wake()
 
     def lost(self, why: LineDown) -> None:
@@ -202,7 +205,6 @@ class Line:
             silent = self._busy_until + (max(silence, _UNEASY) if self._uneasy else silence)
             owed = 0.0 if exchange.matched else self._late.clear_at(exchange)
             if now >= silent and now >= owed:
-                self._uneasy = False
                 return
             if now > max(began, owed) + silence + _NEVER_SILENT:
                 self.stats.damaged += 1
@@ -233,8 +235,15 @@ class Line:
         for at, data in self._idle:
             if self._late.hear(data, at):
                 self.stats.late_replies += 1
+            else:
+                self._note_stray(len(data))
         self._idle.clear()
         self._idle_bytes = 0
+
+    def _note_stray(self, count: int) -> None:
+        self._stray += count
+        if self._stray >= _LEAST_FRAME:  # fewer are a transceiver's click, which costs nobody any time
+            self._uneasy = _UNEASY_EXCHANGES
 
     # The exchange itself.
 
@@ -242,6 +251,7 @@ class Line:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
         byte_time = self._pace.byte_time
         self._inbox.clear()
+        self._stray = 0
         self._late.asked(exchange, self._now())
         began = self._send(exchange.request)
         sent = self._busy_until
@@ -266,7 +276,8 @@ class Line:
                 self._abandon(attempt, sent=sent, timeout=timeout)
         ended = self._now()
         if not exchange.matched:
-            self._uneasy = attempt.surplus
+            self._uneasy = max(0, self._uneasy - 1)
+            self._note_stray(attempt.surplus)
             self._echo.answered()
             self._late.answered(exchange, ended - sent, timeout)
         return self._reply(payload, began, ended)

@@ -173,7 +173,7 @@ class PtyPeer(_Peer):
         super().__init__(script)
         self.path = folder / "port"
         self._echo = echo
-        self._master = -1
+        self._master = self._slave = -1
 
     async def __aenter__(self) -> Self:
         self.appear()
@@ -184,12 +184,12 @@ class PtyPeer(_Peer):
         self.hang_up()
 
     def appear(self) -> None:
-        self._master, slave = os.openpty()
-        tty.setraw(slave, termios.TCSANOW)
+        # The other end stays open here too: a master that nobody listens to reads as an error, again and again.
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave, termios.TCSANOW)
         os.set_blocking(self._master, False)
         self.path.unlink(missing_ok=True)
-        self.path.symlink_to(os.ttyname(slave))
-        os.close(slave)
+        self.path.symlink_to(os.ttyname(self._slave))
         asyncio.get_running_loop().add_reader(self._master, self._readable)
 
     def hang_up(self) -> None:
@@ -197,18 +197,14 @@ class PtyPeer(_Peer):
         if self._master >= 0:
             asyncio.get_running_loop().remove_reader(self._master)
             os.close(self._master)
-            self._master = -1
+            os.close(self._slave)
+            self._master = self._slave = -1
             self.path.unlink(missing_ok=True)
 
     def _readable(self) -> None:
         try:
             data = os.read(self._master, 4096)
         except BlockingIOError:
-            return
-        except OSError:  # EIO: nobody has the other end open; the loop would spin on it
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._master)
-            self._later(0.01, lambda: self._master >= 0 and loop.add_reader(self._master, self._readable))
             return
         if self._echo:
             self._send(data)
