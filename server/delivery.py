@@ -90,7 +90,7 @@ def _lane(conn: Connection, row: RowMapping, current_epoch: str) -> LaneReceipt:
     cursor = load_cursor(conn, row["id"], row["through"], row["highest"])
     missing = cursor.missing()
     stored, items, refused = conn.execute(
-        select(count(), sql_sum(batches.c.items), sql_sum(batches.c.quarantined)).where(
+        select(count(), sql_sum(batches.c["items"]), sql_sum(batches.c.quarantined)).where(
             batches.c.lane_id == row["id"]
         )
     ).one()
