@@ -1,0 +1,241 @@
+"""From events to alarms, inside the transaction that stores them.
+
+Events of one key are ordered as their gateway numbered them. One that is older than the last applied never
+moves the live state: it is counted and journalled, or becomes a record of its own that waits to be
+acknowledged, so that nothing that happened goes unseen.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from messages.text import printable
+from messages.types import ClockState, DeviceEvent, Edge, Severity
+from server.alarms import store
+from server.alarms.knowledge import Knowledge, system_alarm
+from server.alarms.lifecycle import Move, State
+from server.db.tables_alarms import alarm_keys, alarms
+from server.db.upsert import upsert
+from server.ingest.sinks import EventItem
+
+log = logging.getLogger(__name__)
+
+LATE = timedelta(minutes=5)
+GRACE = timedelta(seconds=120)  # after a gateway is back, before its still silent devices are called out
+
+_MOVE = {Edge.RAISED: Move.RAISED, Edge.CLEARED: Move.CLEARED, Edge.PULSE: Move.PULSE}
+_FIRST = {Edge.RAISED: State.NEW, Edge.PULSE: State.CLEARED}
+
+
+class AlarmEngine:
+    """Implements `server.ingest.sinks.AlarmSink`; keeps no state outside the database."""
+
+    def apply_events(
+        self, conn: Connection, site: str, gateway: str, events: Sequence[EventItem], now: datetime
+    ) -> None:
+        """Apply the events of one batch in order; never raises for what an event says."""
+        known = Knowledge(conn, site, gateway)
+        for item in events:
+            key = f"{site}|{item.event.device}|{item.event.code}"
+            last = conn.execute(select(alarm_keys).where(alarm_keys.c.key == key)).mappings().first()
+            if last is None or _newer(item, last):
+                self._live(conn, key, item, known, now)
+                _remember(conn, key, item)
+            else:
+                self._behind(conn, key, item, known, now)
+
+    def _live(self, conn: Connection, key: str, item: EventItem, known: Knowledge, now: datetime) -> None:
+        event = item.event
+        standing = store.open_alarm(conn, key)
+        if standing is None:
+            if event.edge is not Edge.CLEARED:
+                facts = _facts(key, item, known, now)
+                if event.edge is Edge.PULSE:
+                    facts["cleared_at"] = event.seen_at
+                store.create(conn, facts, _FIRST[event.edge], actor=known.gateway, action=event.edge, now=now)
+            return
+        facts = {}
+        severity: Severity | None = None
+        if event.edge is Edge.CLEARED:
+            facts["cleared_at"] = event.seen_at
+        else:
+            severity = known.event(event.device, event.code).severity
+            facts["count"] = standing["count"] + 1
+            facts["detail"] = printable(event.detail, 1000) or standing["detail"]
+            facts["evidence"] = event.evidence or standing["evidence"]
+        store.move(
+            conn,
+            standing,
+            _MOVE[event.edge],
+            actor=known.gateway,
+            now=now,
+            note=printable(event.detail, 1000),
+            severity=severity,
+            facts=facts,
+        )
+
+    def _behind(self, conn: Connection, key: str, item: EventItem, known: Knowledge, now: datetime) -> None:
+        """Deal with an event older than the last applied: what came after it has already settled the condition."""
+        event = item.event
+        standing = store.open_alarm(conn, key)
+        note = printable(f"seen {event.seen_at.isoformat()} {event.detail}", 1000)
+        if event.edge is Edge.CLEARED:
+            if standing is not None:
+                here = State(standing["state"])
+                store.journal(conn, standing["id"], now, known.gateway, "late-cleared", here, here, note)
+            return
+        if standing is None:
+            facts = _facts(key, item, known, now) | {"late": True, "cleared_at": event.seen_at}
+            store.create(
+                conn, facts, State.CLEARED, actor=known.gateway, action=f"late-{event.edge}", now=now
+            )
+            return
+        facts = {"count": standing["count"] + 1, "late": True}
+        store.move(
+            conn,
+            standing,
+            Move.PULSE,
+            actor=known.gateway,
+            now=now,
+            note=note,
+            action=f"late-{event.edge}",
+            facts=facts,
+        )
+
+    def raise_system(
+        self,
+        conn: Connection,
+        kind: str,
+        *,
+        site: str,
+        gateway: str,
+        device: str | None,
+        at: datetime,
+        detail: str,
+    ) -> None:
+        """Raise what the server itself has seen, `gateway_silent`, `device_silent`, …; once while it stands."""
+        key = _system_key(site, gateway, device, kind)
+        known = Knowledge(conn, site, gateway)
+        standing = store.open_alarm(conn, key)
+        parent = _silent_gateway(conn, site, gateway) if device is not None else None
+        clean = printable(detail, 1000)
+        if standing is None:
+            info = system_alarm(kind, known.device_class(device))
+            facts = known.place(device) | {
+                "key": key,
+                "code": kind,
+                "alarm_class": info.alarm_class,
+                "severity": info.severity,
+                "label": info.label,
+                "label_zh": info.label_zh,
+                "occurred_at": at,
+                "detail": clean,
+                "suppressed_by": parent,
+            }
+            alarm_id = store.create(conn, facts, State.NEW, actor=store.SYSTEM, action=Edge.RAISED, now=at)
+            if device is None and kind == "gateway_silent":
+                _suppress(conn, alarm_id, site, gateway, at)
+        elif not State(standing["state"]).active:
+            facts = {"count": standing["count"] + 1, "detail": clean, "suppressed_by": parent}
+            store.move(conn, standing, Move.RAISED, actor=store.SYSTEM, now=at, note=clean, facts=facts)
+            if device is None and kind == "gateway_silent":
+                _suppress(conn, standing["id"], site, gateway, at)
+
+    def clear_system(
+        self, conn: Connection, kind: str, *, site: str, gateway: str, device: str | None, at: datetime
+    ) -> None:
+        """The condition of `raise_system` has ended; nothing standing changes nothing."""
+        standing = store.open_alarm(conn, _system_key(site, gateway, device, kind))
+        if standing is None or not State(standing["state"]).active:
+            return
+        what = Move.FOLDED if standing["suppressed_by"] is not None else Move.CLEARED
+        store.move(conn, standing, what, actor=store.SYSTEM, now=at, facts={"cleared_at": at})
+
+
+def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GRACE) -> int:
+    """Call out what still stands `grace` after the gateway that hid it came back; return how many."""
+    parent = alarms.alias("parent")
+    back = (~parent.c.state.in_([State.NEW, State.ACKED])) & (parent.c.cleared_at <= now - grace)
+    query = (
+        select(alarms)
+        .join(parent, alarms.c.suppressed_by == parent.c.id)
+        .where(alarms.c.closed_at.is_(None), back)
+    )
+    found = conn.execute(query).mappings().all()
+    for row in found:
+        store.write_change(conn, row, {"suppressed_by": None}, now, moved=True)
+        here = State(row["state"])
+        store.journal(conn, row["id"], now, store.SYSTEM, "unsuppressed", here, here, "")
+    return len(found)
+
+
+def _newer(item: EventItem, last: RowMapping) -> bool:
+    """Tell whether an event comes after the last applied one, as its gateway counts."""
+    if item.epoch == last["epoch"]:
+        return (item.seq, item.index) > (last["seq"], last["idx"])
+    # Another journal: only the clock can tell, and one that was never set cannot be held against an alarm.
+    return item.event.clock is ClockState.UNSET or item.event.seen_at >= last["seen_at"]
+
+
+def _remember(conn: Connection, key: str, item: EventItem) -> None:
+    upsert(
+        conn,
+        alarm_keys,
+        {"key": key},
+        {
+            "seen_at": item.event.seen_at,
+            "epoch": item.epoch,
+            "seq": item.seq,
+            "idx": item.index,
+            "edge": item.event.edge,
+        },
+    )
+
+
+def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[str, Any]:
+    event: DeviceEvent = item.event
+    info = known.event(event.device, event.code)
+    return known.place(event.device) | {
+        "key": key,
+        "code": event.code,
+        "alarm_class": info.alarm_class,
+        "severity": info.severity,
+        "label": info.label,
+        "label_zh": info.label_zh,
+        "latched": info.latched,
+        "occurred_at": event.at or event.seen_at,
+        "late": now - event.seen_at > LATE,
+        "test": info.alarm_class == "test",
+        "detail": printable(event.detail, 1000),
+        "evidence": event.evidence,
+    }
+
+
+def _system_key(site: str, gateway: str, device: str | None, kind: str) -> str:
+    # A colon cannot stand in an id: neither a device nor a profile's event code can collide with these.
+    return f"{site}|{device or f'gateway:{gateway}'}|system:{kind}"
+
+
+def _silent_gateway(conn: Connection, site: str, gateway: str) -> int | None:
+    standing = store.open_alarm(conn, _system_key(site, gateway, None, "gateway_silent"))
+    return standing["id"] if standing is not None and State(standing["state"]).active else None
+
+
+def _suppress(conn: Connection, parent: int, site: str, gateway: str, now: datetime) -> None:
+    """Fold the silence of devices into the silence of their gateway, also where the device was noticed first."""
+    children = (
+        (alarms.c.site == site)
+        & (alarms.c.gateway == gateway)
+        & (alarms.c.code == "device_silent")
+        & alarms.c.closed_at.is_(None)
+        & alarms.c.suppressed_by.is_(None)
+    )
+    for row in conn.execute(select(alarms).where(children)).mappings().all():
+        if not State(row["state"]).active:
+            continue
+        store.write_change(conn, row, {"suppressed_by": parent}, now, moved=True)
+        here = State(row["state"])
+        store.journal(conn, row["id"], now, store.SYSTEM, "suppressed", here, here, "its gateway is silent")

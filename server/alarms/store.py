@@ -1,0 +1,127 @@
+"""Alarm rows: created and moved here only, each move with its journal entry and its outbox entry."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from messages.types import Severity
+from server.alarms.lifecycle import Move, State, after, wants_reset, worse
+from server.db.outbox import record_change
+from server.db.tables_alarms import alarm_journal, alarms
+from server.db.tables_devices import devices
+
+SYSTEM = "system"
+
+
+def open_alarm(conn: Connection, key: str) -> RowMapping | None:
+    """Return the open alarm of `key`: there is at most one."""
+    query = select(alarms).where(alarms.c.key == key, alarms.c.closed_at.is_(None))
+    return conn.execute(query).mappings().first()
+
+
+def alarm_by_id(conn: Connection, alarm_id: int) -> RowMapping | None:
+    """Return one alarm, open or closed."""
+    return conn.execute(select(alarms).where(alarms.c.id == alarm_id)).mappings().first()
+
+
+def create(
+    conn: Connection, facts: Mapping[str, Any], state: State, *, actor: str, action: str, now: datetime
+) -> int:
+    """Insert an alarm in its first state and return its id; `facts` are its columns but for the bookkeeping."""
+    latched = wants_reset(str(facts["alarm_class"]), latched=bool(facts.get("latched", False)))
+    row = {
+        "detail": "",
+        "evidence": "",
+        "late": False,
+        "test": False,
+        **facts,
+        "latched": latched,
+        "state": state,
+        "raised_at": now,
+        "count": 1,
+        "q": 0,
+        "moved_q": 0,
+    }
+    key = conn.execute(insert(alarms).values(row)).inserted_primary_key
+    assert key is not None
+    alarm_id = int(key[0])
+    q = _changed(conn, alarm_id, str(facts["site"]), str(facts["device"]), now)
+    conn.execute(update(alarms).where(alarms.c.id == alarm_id).values(q=q, moved_q=q))
+    note = str(facts.get("detail", ""))
+    journal(conn, alarm_id, now, actor, action, State.CLOSED, state, note)
+    return alarm_id
+
+
+def move(
+    conn: Connection,
+    alarm: RowMapping,
+    what: Move,
+    *,
+    actor: str,
+    now: datetime,
+    note: str = "",
+    action: str = "",
+    severity: Severity | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> State:
+    """Apply one move of the table and write row, journal and outbox; raise `NotAllowed` before any is touched."""
+    there = State(alarm["state"])
+    rose = severity is not None and worse(severity, Severity(alarm["severity"]))
+    here = after(there, Move.ROSE if rose else what, latched=alarm["latched"])
+    changes: dict[str, Any] = dict(facts or {})
+    if rose:
+        changes["severity"] = severity
+    if not here.acked:
+        changes.update(acked_at=None, acked_by=None)
+    elif what is Move.ACK:
+        changes.update(acked_at=now, acked_by=actor)
+    if here.active:
+        changes["cleared_at"] = None
+    if here is State.CLOSED:
+        changes["closed_at"] = now
+    changes["state"] = here
+    write_change(conn, alarm, changes, now, moved=here is not there or rose)
+    journal(conn, alarm["id"], now, actor, action or what.value, there, here, note)
+    return here
+
+
+def write_change(
+    conn: Connection, alarm: RowMapping, changes: dict[str, Any], now: datetime, *, moved: bool
+) -> int:
+    """Update a row under a new `q` and return it; `moved` says that a person should look again."""
+    q = _changed(conn, alarm["id"], alarm["site"], alarm["device"], now)
+    changes["q"] = q
+    if moved:
+        changes["moved_q"] = q
+    conn.execute(update(alarms).where(alarms.c.id == alarm["id"]).values(changes))
+    return q
+
+
+def journal(
+    conn: Connection,
+    alarm_id: int,
+    at: datetime,
+    actor: str,
+    action: str,
+    there: State,
+    here: State,
+    note: str,
+) -> None:
+    """Append one line to an alarm's journal."""
+    conn.execute(
+        insert(alarm_journal).values(
+            alarm_id=alarm_id, at=at, actor=actor, action=action, from_state=there, to_state=here, note=note
+        )
+    )
+
+
+def _changed(conn: Connection, alarm_id: int, site: str, device: str, now: datetime) -> int:
+    """Number a change of an alarm, and of its device, whose roll-up of open alarms changes with it."""
+    q = record_change(conn, "alarms", str(alarm_id), site=site, at=now)
+    mine = (devices.c.site == site) & (devices.c.device == device)
+    if device and conn.execute(select(devices.c.id).where(mine)).first() is not None:
+        device_q = record_change(conn, "devices", f"{site}/{device}", site=site, at=now)
+        conn.execute(update(devices).where(mine).values(q=device_q))
+    return q

@@ -1,0 +1,93 @@
+"""Puts the HTTP side together."""
+
+import asyncio
+from datetime import timedelta
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from server import commands
+from server.alarms import release_suppressed
+from server.api import (
+    alarms,
+    devices,
+    gateways,
+    health,
+    meters,
+    orders,
+    pages,
+    quarantine,
+    session,
+    stream,
+    users,
+)
+from server.api.middleware import BodyCap, SecurityHeaders
+from server.auth import accounts
+from server.auth.guard import Gate
+from server.db.engine import write
+from server.errors import install
+from server.retention import prune
+from server.services import Services
+
+SWEEP_S = 2.0
+PRUNE_EVERY = 300  # sweeps
+
+_ABOUT = """Everything that the pages show, for machines.
+
+Send `Authorization: Bearer <token>`; an admin makes tokens with `POST /api/v1/tokens` or `gatehouse-server token add`.
+Times are ISO 8601 in UTC with milliseconds, numbers of registers are decimal strings, unknown is null and never 0.
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the ASGI application; `background(services)` must run beside it."""
+    app = FastAPI(
+        title="Gatehouse",
+        version=services.settings.version,
+        description=_ABOUT,
+        openapi_url=None,  # served by `health`, to those who may come in
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    app.state.gate = Gate(services)
+    install(app)
+    api = APIRouter(prefix="/api/v1")
+    for part in (session, alarms, stream, devices, gateways, orders, quarantine, meters, users, health):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(health.open_router)
+    pages.mount(app, services.settings.static_dir)
+    # The last one added is the first to see a request.
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(BodyCap)
+    app.add_middleware(SecurityHeaders, https=services.settings.https)
+    return app
+
+
+async def background(services: Services) -> None:
+    """Run what the HTTP side needs beside it, until cancelled: the stream's hub and the sweeps."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(services.hub.run(), name="stream-hub")
+        group.create_task(_sweep_for_ever(services), name="sweeps")
+
+
+async def _sweep_for_ever(services: Services) -> None:
+    turn = 0
+    while True:
+        if await asyncio.to_thread(sweep, services, thorough=turn % PRUNE_EVERY == 0):
+            services.hub.notify()
+        turn += 1
+        await asyncio.sleep(SWEEP_S)
+
+
+def sweep(services: Services, *, thorough: bool) -> int:
+    """End commands whose time is over and call out alarms that need no longer be hidden; return how many."""
+    now = services.clock()
+    with write(services.engine) as conn:
+        changed = commands.expire(conn, now) + release_suppressed(conn, now)
+        if thorough:
+            accounts.drop_idle_sessions(conn, now, timedelta(hours=services.settings.session_idle_h))
+            prune(conn, now)
+    return changed

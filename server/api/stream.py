@@ -1,0 +1,73 @@
+"""The live stream over HTTP."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from starlette.responses import Response, StreamingResponse
+
+from server.api.answers import failures
+from server.api.context import AtGate, Has
+from server.auth.guard import Actor, require
+from server.auth.roles import Right
+from server.errors import ApiError
+from server.stream import READERS_MOST, parse_topics
+
+router = APIRouter(tags=["stream"])
+Reader = Annotated[Actor, Depends(require(Right.READ))]
+
+EXAMPLE = """retry: 1500
+
+id: b51c9e-412
+event: alarms
+data: [{"id":"17","q":412,"state":"new"}]
+
+event: live
+data: {}
+
+id: b51c9e-412
+event: hb
+data: 1772366400000
+
+"""
+
+
+@router.get(
+    "/stream",
+    summary="Changes as they happen",
+    responses={
+        200: {
+            "description": "Server-sent events: alarms, devices, gateways, values, live, hb, reset, bye",
+            "content": {"text/event-stream": {"example": EXAMPLE, "schema": {"type": "string"}}},
+        },
+        **failures(503),
+    },
+)
+async def stream(
+    actor: Reader,
+    services: Has,
+    gate: AtGate,
+    since: Annotated[str, Query(max_length=200, description="cursor of a snapshot or frame")] = "",
+    topics: Annotated[
+        str, Query(max_length=20_000, description="alarms, devices, values:<site>/<device>; by commas")
+    ] = "alarms",
+    last_event_id: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Send the changes after `since` (or `Last-Event-ID`, which wins), then `live`, then each change as it happens."""
+    try:
+        wanted = parse_topics(topics)
+    except ValueError as err:
+        raise ApiError(422, "invalid", str(err), "query.topics") from None
+    if services.hub.readers >= READERS_MOST:
+        raise ApiError(
+            503, "busy", "the server carries as many streams as it can", headers={"Retry-After": "10"}
+        )
+
+    async def allowed() -> bool:
+        return await asyncio.to_thread(gate.still_allowed, actor, Right.READ)
+
+    return StreamingResponse(
+        services.hub.stream(last_event_id or since, wanted, allowed),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )

@@ -1,0 +1,89 @@
+"""From two boundaries to what was used between them, with the state in which it may be billed. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from server.metering.boundary import Boundary, Delta, Method, delta, times
+
+
+class Quality(StrEnum):
+    """What a consumption rests on."""
+
+    EXACT = "exact"
+    INTERPOLATED = "interpolated"
+    ESTIMATED = "estimated"
+    MISSING = "missing"
+
+
+class State(StrEnum):
+    """Whether a consumption may be billed."""
+
+    MISSING = "missing"
+    PROVISIONAL = "provisional"
+    HELD = "held"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used in a period; `amount` is None wherever a person has to look first."""
+
+    amount: Decimal | None
+    quality: Quality
+    state: State
+    why: str = ""
+
+
+def used(
+    start: Boundary, end: Boundary, *, multiplier: Decimal, modulus: Decimal | None, now: datetime
+) -> Used:
+    """Return the consumption between two boundaries: register difference times multiplier, exact."""
+    if start.value is None or end.value is None:
+        return _without_value(start, end, now)
+    for edge, name in ((start, "start"), (end, "end")):
+        if edge.conflict:
+            why = f"{name}: the meter gave two different values for one instant"
+            return Used(None, _quality(start, end), State.HELD, why)
+    kind, difference = delta(start.value, end.value, modulus=modulus)
+    if difference is None:
+        why = f"{kind}: the register went from {start.value:f} to {end.value:f}"
+        return Used(None, _quality(start, end), State.HELD, why)
+    amount = times(difference, multiplier)
+    why = f"the register rolled over at {modulus:f}" if kind is Delta.ROLLOVER and modulus is not None else ""
+    if not (start.settled and end.settled):
+        side = "end" if start.settled else "start"
+        waiting = f"no reading after the {side} yet: a nearer one may still come"
+        return Used(amount, _quality(start, end), State.PROVISIONAL, "; ".join(filter(None, (why, waiting))))
+    return Used(amount, _quality(start, end), State.READY, why)
+
+
+def _without_value(start: Boundary, end: Boundary, now: datetime) -> Used:
+    reasons = [f"{name}: {edge.why}" for edge, name in ((start, "start"), (end, "end")) if edge.value is None]
+    if start.value is not None and end.at > now:
+        return Used(None, Quality.MISSING, State.PROVISIONAL, "the period has not ended")
+    return Used(None, Quality.MISSING, State.MISSING, "; ".join(reasons))
+
+
+def _quality(start: Boundary, end: Boundary) -> Quality:
+    methods = {start.method, end.method}
+    if Method.MISSING in methods:
+        return Quality.MISSING
+    return Quality.INTERPOLATED if Method.INTERPOLATED in methods else Quality.EXACT
+
+
+def month_span(month: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the instants at which a charge month (费用归属月份, `YYYY-MM`) begins and ends in a site's zone."""
+    year, number = int(month[:4]), int(month[5:])
+    return _first_of(year, number, zone), _first_of(year + number // 12, number % 12 + 1, zone)
+
+
+def _first_of(year: int, month: int, zone: ZoneInfo) -> datetime:
+    return datetime(year, month, 1, tzinfo=zone)
+
+
+def month_of(at: datetime, zone: ZoneInfo) -> str:
+    """Return the charge month that an instant falls into."""
+    return at.astimezone(zone).strftime("%Y-%m")

@@ -1,0 +1,50 @@
+"""What the HTTP side is handed: one value, built by the composition root and by tests alike.
+
+The composition root runs `server.api.background(services)` in its task group beside the HTTP server, and calls
+`services.hub.notify()` after each commit that may have written to the outbox.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from messages.topics import Address
+from messages.types import Command
+
+if TYPE_CHECKING:
+    from server.stream import Hub
+
+Clock = Callable[[], datetime]
+# Publishes one command, QoS 1, never retained; raises `messages.broker.BrokerLost` when no broker took it.
+PublishCommand = Callable[[Address, Command], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """What the HTTP side needs to know of the server's settings."""
+
+    static_dir: Path = field(default_factory=lambda: Path(__file__).parent / "static")
+    https: bool = False
+    """True where people reach the pages by https: the cookie becomes `Secure` with the `__Host-` prefix."""
+    timezone: str = "Asia/Shanghai"
+    """The zone of a site whose gateways have not told theirs."""
+    session_idle_h: float = 12.0
+    version: str = "0.1.0"
+    argon2_time_cost: int = 3
+    argon2_memory_kib: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that `server.api.create_app` needs; nothing in the HTTP side is reached any other way."""
+
+    engine: Engine
+    clock: Clock
+    hub: "Hub"
+    publish_command: PublishCommand
+    settings: WebSettings = field(default_factory=WebSettings)
+    broker_up: Callable[[], bool] = lambda: True
