@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
@@ -75,6 +76,7 @@ class Journal:
         self._on_trouble = on_trouble
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._loop = asyncio.get_running_loop()
+        self._order = count(1)
         self._alarms: list[_Waiting] = []
         self._grouped: list[_Waiting] = []
         self._grouped_items = self._grouped_bytes = 0
@@ -190,7 +192,7 @@ class Journal:
         """
         if self._closed:
             raise JournalDown("the journal is closed")
-        write = Write(lane, self._packing.chunks(items), dict(state or {}))
+        write = Write(lane, self._packing.chunks(items), dict(state or {}), next(self._order))
         if not write.chunks and not write.state:
             return
         done: asyncio.Future[None] = self._loop.create_future()
@@ -234,9 +236,9 @@ class Journal:
         epoch = epoch or self.epoch
         if epoch != self._forget_epoch:
             self._forget, self._forget_epoch = {}, epoch
-        count = self._store.lanes[lane]
-        through = min(through, count.next - 1)
-        if through >= max(count.first, self._forget.get(lane, 0)):
+        kept = self._store.lanes[lane]
+        through = min(through, kept.next - 1)
+        if through >= max(kept.first, self._forget.get(lane, 0)):
             self._forget[lane] = through
             self._start_group_timer()
 
@@ -280,6 +282,7 @@ class Journal:
             if self._group_timer is not None:
                 self._group_timer.cancel()
                 self._group_timer = None
+        group.sort(key=lambda waiting: waiting.write.order)
         forget, epoch = dict(self._forget), self._forget_epoch
         if group or forget:
             writes = [waiting.write for waiting in group]

@@ -101,6 +101,7 @@ class Write:
     lane: Lane
     chunks: tuple[Chunk, ...]
     state: Mapping[str, bytes] = field(default_factory=dict)
+    order: int = 0  # of the calls, over all lanes
 
     @property
     def bytes(self) -> int:

@@ -1,17 +1,49 @@
 """Items for journal and uplink tests, told apart by a number, and a way to read batches back."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from random import Random
 
-import msgspec
-
-from gateway.journal import Journal, JournalBatch
+from gateway.journal import Grouping, Journal, JournalBatch, Limits, Trouble
 from messages.codec import batch_payload, decode_batch
 from messages.types import DeviceEvent, Edge, Item, Lane, Sample
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 NO_END = 2**31
+QUICK = Grouping(group_s=0.01, retry_s=0.01)
+PLENTY = 2**40
+
+
+class Box:
+    """Opens the same journal file again and again, with one clock and a list of troubles."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.sqlite"
+        self.troubles: list[Trouble] = []
+        self.free = PLENTY
+        self.now = START
+        self.random = Random(7)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def open(self, *, limits: Limits | None = None, grouping: Grouping = QUICK) -> Journal:
+        return await Journal.open(
+            self.path,
+            limits=limits,
+            grouping=grouping,
+            clock=self.clock,
+            random=self.random,
+            free_disk=lambda _folder: self.free,
+            on_trouble=self.troubles.append,
+        )
+
+    @property
+    def codes(self) -> list[str]:
+        return [trouble.code for trouble in self.troubles]
 
 
 def sample(number: int, *, points: int = 1, width: int = 0) -> Sample:
@@ -57,6 +89,11 @@ async def everything(journal: Journal, lane: Lane) -> list[JournalBatch]:
     return await journal.unsent(lane, 0, NO_END, max_bytes=NO_END)
 
 
-def plain(item: Item) -> object:
-    """The item as plain JSON data, to compare with."""
-    return msgspec.to_builtins(item)
+async def settled(journal: Journal, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until the condition is true; it is judged after each commit."""
+    committed = asyncio.Event()
+    journal.watch(committed.set)
+    async with asyncio.timeout(seconds):
+        while not condition():
+            committed.clear()
+            await committed.wait()
