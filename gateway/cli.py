@@ -5,6 +5,7 @@ import binascii
 import json
 import logging
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -34,8 +35,9 @@ app = typer.Typer(
 )
 profiles_app = typer.Typer(invoke_without_command=True, help="The device models that can be polled.")
 app.add_typer(profiles_app, name="profiles")
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+PIPE_WIDTH = 160  # a table that goes into a file is not folded to a screen that is not there
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, highlight=False)
 
 SiteArgument = Annotated[Path, typer.Argument(metavar="site.yaml", help="The site file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
@@ -251,11 +253,11 @@ def _problems(problem: YamlError) -> None:
 
 
 def _say(text: str) -> None:
-    err.print(text, markup=False)
+    err.print(text, markup=False, soft_wrap=True)
 
 
 def _plain(text: str) -> None:
-    out.print(text, markup=False)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def _fail(text: str, code: int = PROBLEMS) -> NoReturn:
@@ -329,7 +331,7 @@ def _check_vectors(path: Path, maps: Path | None) -> None:
 
 
 def _show_frame(direction: str, data: bytes) -> None:
-    err.print(f"{direction} {data.hex(' ')}", markup=False)
+    _say(f"{direction} {data.hex(' ')}")
 
 
 def _read_table(profile: Profile, rows: list[Row]) -> Table:

@@ -9,7 +9,7 @@ from drivers.api import CommandPlan, Transaction
 from drivers.errors import DeviceRefused, DeviceSilent, DriverError, FrameDamaged, LineDown
 from gateway.polled import Polled, plain
 from messages.text import printable
-from messages.types import Outcome, Value
+from messages.types import Outcome, Quality, Value
 
 READ_BACK_TRIES = 3
 READ_BACK_PAUSE_S = (
@@ -57,7 +57,9 @@ async def carry_out(order: Order, send: Send, clock: Callable[[], datetime], pau
     try:
         await send(order.plan.write)
     except DeviceRefused as err:
-        return CommandRun(Outcome.REFUSED, f"the device refuses: {printable(str(err))}")
+        if err.quality is not Quality.TIMEOUT:
+            return CommandRun(Outcome.REFUSED, f"the device refuses: {printable(str(err))}")
+        doubt = f"a bridge had no answer from the device ({printable(str(err))})"
     except (DeviceSilent, FrameDamaged) as err:
         doubt = f"no sound answer to the order ({printable(str(err))})"
     except LineDown:

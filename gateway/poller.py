@@ -32,6 +32,8 @@ from messages.types import ClockState, Quality
 
 log = logging.getLogger(__name__)
 
+# A refusal of this quality is spoken by a bridge for a device that it cannot reach: the device itself is silent.
+ABSENT = frozenset({Quality.COMM, Quality.TIMEOUT})
 BUSY_RETRY_S = 0.5
 BUSY_IS_BAD_AFTER = 3
 LONGEST_REOPEN_S = 5.0
@@ -163,6 +165,9 @@ class Poller:
         except (DeviceSilent, FrameDamaged) as err:
             self._missed(job, err)
         except DeviceRefused as err:
+            if err.quality in ABSENT:
+                self._missed(job, err)
+                return None
             self._answered(device)
             return self._refused(job, err)
         except ValueImplausible as err:
