@@ -37,7 +37,7 @@ class LoginLimit:
                 del self._records[key]
                 return timedelta(0)
             doublings = min(record.failures - self._free, 20)
-            pause = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+            pause: timedelta = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
             return max(timedelta(0), record.last_at + pause - now)
 
     def failed(self, key: Hashable, now: datetime) -> None:

@@ -135,10 +135,15 @@ def _interpolated(before: Reading, after: Reading, at: datetime, modulus: Decima
     kind, used = delta(before.value, after.value, modulus=modulus)
     if used is None or kind not in {Delta.OK, Delta.ROLLOVER}:
         return _missing(at, f"{kind}: the register went from {before.value} to {after.value} around it")
-    value = _on_the_line(before.value, used, Fraction(at - before.at, after.at - before.at), after.value)
+    value = _on_the_line(before.value, used, _share(before.at, at, after.at), after.value)
     if modulus is not None and value >= modulus:
         value = _EXACT.subtract(value, modulus)
     return Boundary(at=at, value=value, method=Method.INTERPOLATED, basis=(before, after), settled=True)
+
+
+def _share(before: datetime, at: datetime, after: datetime) -> Fraction:
+    step = timedelta(microseconds=1)
+    return Fraction((at - before) // step, (after - before) // step)
 
 
 def _on_the_line(start: Decimal, used: Decimal, share: Fraction, end: Decimal) -> Decimal:
