@@ -5,7 +5,6 @@ So a request that stayed unanswered is remembered as owed. Until its answer has 
 come, nothing is asked that it could be mistaken for. Pure: time is an argument.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from drivers.api import Exchange, ReplyReader
@@ -18,7 +17,9 @@ _MEMORY = 10.0
 # A slow device is given more time than was set, but never more than this many time-outs.
 _MOST_STRETCH = 3.0
 _MARGIN = 1.25
-_MOST_KEYS = 1024
+# Each is shown all bytes that come. The oldest go first: their guards are past, for each cost a time-out.
+_MOST_OWED = 64
+_MOST_SLOW = 1024
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ class LateAnswers:
             guard = 2 * timeout if heard else max(2 * timeout, timeout + _LEAST_GUARD)
         slow = self._slow.pop(key, 0.0) if not heard else self._slow.get(key, 0.0)
         until = sent + max(guard, slow * _MARGIN)
+        self._owed.pop(key, None)
         self._make_room()
         self._owed[key] = _Owed(reader, sent, until, max(until, sent + _MEMORY))
 
@@ -107,14 +109,15 @@ class LateAnswers:
             else:
                 self._slow[key] = slow
 
-    def keys_owed(self) -> Iterable[bytes]:
+    def keys_owed(self) -> tuple[bytes, ...]:
         """Return the keys that owe an answer, oldest first."""
         return tuple(self._owed)
 
     def _make_room(self) -> None:
-        for book in (self._owed, self._slow):
-            while len(book) >= _MOST_KEYS:
-                del book[next(iter(book))]
+        while len(self._owed) >= _MOST_OWED:
+            del self._owed[next(iter(self._owed))]
+        while len(self._slow) >= _MOST_SLOW:
+            del self._slow[next(iter(self._slow))]
 
 
 def _answers(owed: _Owed, data: bytes) -> bool:
