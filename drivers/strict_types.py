@@ -85,10 +85,16 @@ def _struct(data: Any, kind: type[msgspec.Struct], path: Path) -> Iterator[Found
 
 
 def _suggest(key: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known are {', '.join(known)}"
+    near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    if not near:
+        return f"known are {', '.join(known)}"
+    best = _likeness(key, near[0])
+    equals = sorted(name for name in near if _likeness(key, name) == best)
+    return f"did you mean {' or '.join(f'`{name}`' for name in equals)}?"
+
+
+def _likeness(left: str, right: str) -> float:
+    return difflib.SequenceMatcher(None, right, left).ratio()
 
 
 def _union(data: Any, bare: Any, kind: Any, path: Path) -> Iterator[Found]:

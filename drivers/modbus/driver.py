@@ -52,6 +52,10 @@ class ModbusDriver:
         # A device that is itself the server on its address is called by FF (Implementation Guide, 3.1.3).
         return ModbusDevice(profile, 0xFF if unit is None else unit, settings, self._transactions)
 
+    def address_types(self) -> tuple[type, type, type]:
+        """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""
+        return PointAt, ActionAt, Options
+
     def explain(self, frame: bytes) -> str:
         """Describe one captured frame in the standard's words; raise `FrameDamaged`."""
         return explain(frame)
