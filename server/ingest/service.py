@@ -41,6 +41,8 @@ class Ingest:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._session: Session | None = None
         self._store_down = False
+        self.listening = asyncio.Event()
+        """Set while a broker session is subscribed: what a gateway publishes now reaches us."""
 
     async def keep_time(self) -> None:
         """Tick once a second for ever: timers, newest values."""
@@ -62,6 +64,7 @@ class Ingest:
             raise BrokerLost(str(lost.exceptions[0])) from None
         finally:
             self._session = None
+            self.listening.clear()
 
     async def publish_command(self, address: Address, command: Command) -> None:
         """Publish one command, never retained; raise `BrokerLost` when no broker took it."""
@@ -80,6 +83,7 @@ class Ingest:
 
     async def _read(self, session: Session, queue: "_Queue") -> None:
         await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER])
+        self.listening.set()
         async for message in session.messages():
             queue.put(message)
         raise BrokerLost("the session ended")
