@@ -41,11 +41,13 @@ class AlarmEngine:
         for item in events:
             key = f"{site}|{item.event.device}|{item.event.code}"
             last = conn.execute(select(alarm_keys).where(alarm_keys.c.key == key)).mappings().first()
-            if last is None or _newer(item, last):
-                self._live(conn, key, item, known, now)
-                _remember(conn, key, item)
-            else:
+            if last is not None and not _newer(item, last):
                 self._behind(conn, key, item, known, now)
+                continue
+            self._live(conn, key, item, known, now)
+            # A pulse leaves the condition as it is, so it must not outdate a raise that is still on its way.
+            if item.event.edge is not Edge.PULSE:
+                _remember(conn, key, item)
 
     def _live(self, conn: Connection, key: str, item: EventItem, known: Knowledge, now: datetime) -> None:
         event = item.event

@@ -64,7 +64,7 @@ alarm_keys = Table(
     "alarm_keys",
     metadata,
     Column("key", Text, primary_key=True),
-    # The last edge that moved live state, in the gateway's order; an older one never moves it again.
+    # The last raise or clear that moved live state, in the gateway's order; an older one never moves it again.
     Column("seen_at", Instant, nullable=False),
     Column("epoch", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
