@@ -1,4 +1,11 @@
 import { createRoot } from "react-dom/client";
+import { App } from "./shell/app";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/alarms.css";
+import "./styles/devices.css";
+import "./styles/reads.css";
 
 const root = document.getElementById("root");
-if (root) createRoot(root).render(<h1>Gatehouse</h1>);
+if (root) createRoot(root).render(<App />);

@@ -1,0 +1,182 @@
+import { type ReactNode, type RefObject, useEffect, useId, useRef } from "react";
+import { call } from "../api/client";
+import type { Alarm, JournalEntry, Role } from "../api/types";
+import { useI18n } from "../i18n";
+import { longTime } from "../i18n/time";
+import { may } from "../shell/session";
+import { useLoad } from "../ui/hooks";
+import { Failure, Key, Mark, markStyle, Time } from "../ui/parts";
+import { go } from "../ui/router";
+
+interface Props {
+  alarm: Alarm;
+  role: Role;
+  sending: boolean;
+  note: RefObject<HTMLTextAreaElement | null>;
+  onAck: () => void;
+  onClose: () => void;
+  onBack: (() => void) | null;
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+function Facts({ alarm }: { alarm: Alarm }) {
+  const { t, word } = useI18n();
+  return (
+    <dl className="facts">
+      <Fact name={t("detail.raised")}>
+        <Time at={alarm.raised_at} />
+      </Fact>
+      {alarm.occurred_at && alarm.occurred_at !== alarm.raised_at && (
+        <Fact name={t("detail.occurred")}>
+          <Time at={alarm.occurred_at} />
+        </Fact>
+      )}
+      {alarm.cleared_at && (
+        <Fact name={t("detail.cleared")}>
+          <Time at={alarm.cleared_at} />
+        </Fact>
+      )}
+      {alarm.acked_at && (
+        <Fact name={t("detail.acked")}>
+          {t("detail.by", { time: longTime(alarm.acked_at), name: alarm.acked_by ?? "–" })}
+        </Fact>
+      )}
+      {alarm.count > 1 && <Fact name={t("detail.count")}>{alarm.count}</Fact>}
+      <Fact name={t("detail.class")}>{word("class", alarm.class)}</Fact>
+      <Fact name={t("detail.gateway")}>{alarm.gateway || "–"}</Fact>
+      <Fact name={t("detail.code")}>
+        <code>{alarm.code}</code>
+      </Fact>
+      {alarm.detail && <Fact name={t("detail.text")}>{alarm.detail}</Fact>}
+      {alarm.evidence && (
+        <Fact name={t("detail.evidence")}>
+          <code className="wrap">{alarm.evidence}</code>
+        </Fact>
+      )}
+    </dl>
+  );
+}
+
+function Journal({ alarm }: { alarm: Alarm }) {
+  const { t, word } = useI18n();
+  // `q` is in the key: another change of this alarm means another line of the journal.
+  const [state, again] = useLoad(`${alarm.id}@${alarm.q}@${alarm.state}`, (signal) =>
+    call<{ journal: JournalEntry[] }>("GET", `alarms/${encodeURIComponent(alarm.id)}`, undefined, signal),
+  );
+  const last = useRef<{ id: string; journal: JournalEntry[] } | null>(null);
+  if (state.data) last.current = { id: String(alarm.id), journal: state.data.journal };
+  const journal = last.current?.id === String(alarm.id) ? last.current.journal : null;
+  return (
+    <section aria-label={t("detail.history")}>
+      <h3>{t("detail.history")}</h3>
+      {state.phase === "failed" && <Failure title={t("detail.journalfailed")} error={state.error} onRetry={again} />}
+      {journal && journal.length === 0 && <p className="second">{t("detail.nojournal")}</p>}
+      <ol className="journal">
+        {(journal ?? []).map((entry) => (
+          <li key={entry.seq}>
+            <Time at={entry.at} className="journal-time" />
+            <span>
+              {word("act", entry.action)}
+              {entry.actor && <b> {entry.actor}</b>}
+              {entry.note && <q>{entry.note}</q>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function whyNotClosed(alarm: Alarm): "detail.activehelp" | "detail.ackfirst" | null {
+  if (alarm.condition === "active") return "detail.activehelp";
+  return alarm.acked ? null : "detail.ackfirst";
+}
+
+function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
+  const { t } = useI18n();
+  const id = useId();
+  if (alarm.state === "closed") return <p className="hint">{t("detail.gone")}</p>;
+  if (!may(role, "guard")) return <p className="hint">{t("detail.readonly")}</p>;
+  const why = whyNotClosed(alarm);
+  return (
+    <>
+      <div className="buttons">
+        {!alarm.acked && (
+          <button type="button" className="primary" disabled={sending} onClick={onAck}>
+            {sending ? t("detail.sending") : t("detail.ack")} <Key>a</Key>
+          </button>
+        )}
+        <button type="button" disabled={sending || why !== null} aria-describedby={why ? `${id}-why` : undefined} onClick={onClose}>
+          {t("detail.close")} <Key>r</Key>
+        </button>
+      </div>
+      {why && (
+        <p className="hint" id={`${id}-why`}>
+          {t(why)}
+        </p>
+      )}
+      {!alarm.acked && (
+        <div className="note">
+          <label htmlFor={id}>{t("detail.note")}</label>
+          <textarea id={id} ref={note} rows={2} maxLength={500} placeholder={t("detail.notehint")} />
+        </div>
+      )}
+    </>
+  );
+}
+
+export function AlarmDetail(props: Props) {
+  const { alarm, onBack } = props;
+  const { t, label } = useI18n();
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (onBack) title.current?.focus();
+  }, [onBack !== null]);
+  const place = [alarm.site, alarm.building, alarm.floor, alarm.place].filter(Boolean).join(" · ");
+  const device = `/devices?device=${encodeURIComponent(`${alarm.site}/${alarm.device}`)}`;
+  return (
+    <aside className="detail" aria-label={t("detail.title")}>
+      {onBack && (
+        <button type="button" className="back" onClick={onBack}>
+          ‹ {t("detail.back")}
+        </button>
+      )}
+      <h2 ref={title} tabIndex={-1} id="alarm-detail-title">
+        <Mark severity={alarm.severity} style={markStyle(alarm)} />
+        <span>{label(alarm)}</span>
+      </h2>
+      <p className="detail-place">{place || "–"}</p>
+      <p className="detail-state">
+        {t(`sev.${alarm.severity}`)} · {t(`state.${alarm.state}`)} · {t(`cond.${alarm.condition}`)}
+      </p>
+      <p>
+        <a
+          href={device}
+          onClick={(event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+            event.preventDefault();
+            go(device);
+          }}
+        >
+          {alarm.device_name || alarm.device}
+        </a>
+      </p>
+      {alarm.class === "fire" && <p className="hint">{t("fire.call")}</p>}
+      {alarm.latched && alarm.state !== "closed" && <p className="hint">{t("detail.latchedhelp")}</p>}
+      {alarm.late && <p className="hint">{t("detail.latehelp")}</p>}
+      {alarm.test && <p className="hint">{t("detail.testhelp")}</p>}
+      {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.suppressed_by })}</p>}
+      <Buttons {...props} />
+      <Facts alarm={alarm} />
+      <Journal alarm={alarm} />
+    </aside>
+  );
+}

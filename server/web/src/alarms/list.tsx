@@ -1,0 +1,231 @@
+import { memo, type PointerEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useI18n } from "../i18n";
+import { Mark, markStyle, Time } from "../ui/parts";
+import type { Row } from "./select";
+
+const OVERSCAN = 8;
+
+interface RowProps {
+  row: Row;
+  index: number;
+  height: number;
+  selected: boolean;
+  marked: boolean;
+  sending: boolean;
+  canAck: boolean;
+  open: boolean;
+  onPick: (row: Row, event: { shiftKey: boolean; ctrlKey: boolean }) => void;
+  onOpen: (row: Row) => void;
+  onAck: (row: Row) => void;
+}
+
+const rowId = (id: string): string => `row-${id.replace(/[^\w-]/g, "_")}`;
+
+function placeOf(row: Row): string {
+  const { site, building, floor, place } = row.alarm;
+  return (row.members.length > 0 ? [site, building] : [site, building, floor, place]).filter(Boolean).join(" · ");
+}
+
+function Tags({ row }: { row: Row }) {
+  const { t } = useI18n();
+  const { alarm } = row;
+  return (
+    <>
+      {alarm.count > 1 && <span className="tag">{t("alarms.repeat", { n: alarm.count })}</span>}
+      {alarm.test && <span className="tag">{t("alarms.test")}</span>}
+      {alarm.late && <span className="tag">{t("alarms.late")}</span>}
+      {alarm.latched && <span className="tag">{t("alarms.latched")}</span>}
+    </>
+  );
+}
+
+const ListRow = memo(function ListRow(props: RowProps) {
+  const { row, index, height, selected, marked, sending, canAck, open, onPick, onOpen, onAck } = props;
+  const { t, label } = useI18n();
+  const { alarm } = row;
+  const isGroup = row.members.length > 0;
+  const state = alarm.state === "cleared" || alarm.state === "latched" ? t(`state.${alarm.state}.short`) : t(`state.${alarm.state}`);
+  const classes = ["row", alarm.acked ? "row-acked" : "row-new", selected && "row-selected", marked && "row-marked", row.inside && "row-inside", alarm.state === "closed" && "row-closed"];
+  return (
+    <div
+      id={rowId(row.id)}
+      role="row"
+      className={classes.filter(Boolean).join(" ")}
+      aria-rowindex={index + 2}
+      aria-selected={marked || selected}
+      style={{ transform: `translateY(${index * height}px)`, height }}
+      onClick={(event) => onPick(row, event)}
+      onDoubleClick={() => onOpen(row)}
+    >
+      <span role="gridcell" className="c-mark">
+        <Mark severity={alarm.severity} style={markStyle(alarm)} />
+        <span className="hidden">{t(`sev.${alarm.severity}`)}</span>
+      </span>
+      <span role="gridcell" className="c-time">
+        <Time at={alarm.raised_at} />
+      </span>
+      <span role="gridcell" className="c-state">
+        {state}
+      </span>
+      <span role="gridcell" className="c-place" title={placeOf(row)}>
+        {placeOf(row)}
+      </span>
+      <span role="gridcell" className="c-point" title={isGroup ? undefined : alarm.device}>
+        {isGroup ? (
+          <button type="button" tabIndex={-1} className="alike" aria-label={`${t("alarms.alike", { n: row.members.length })}. ${t("alarms.opengroup")}`} onClick={() => onOpen(row)}>
+            {open ? "▾" : "▸"} {t("alarms.alike", { n: row.members.length })}
+          </button>
+        ) : (
+          alarm.device_name || alarm.device
+        )}
+      </span>
+      <span role="gridcell" className="c-alarm" title={label(alarm)}>
+        <span className="c-label">{label(alarm)}</span>
+        <Tags row={row} />
+      </span>
+      <span role="gridcell" className="c-who">
+        {alarm.acked_by ?? ""}
+      </span>
+      <span role="gridcell" className="c-action">
+        {canAck && !alarm.acked && !isGroup && (
+          <button
+            type="button"
+            tabIndex={-1}
+            disabled={sending}
+            onClick={(event) => {
+              event.stopPropagation();
+              onAck(row);
+            }}
+          >
+            {sending ? t("detail.sending") : t("detail.ack")}
+          </button>
+        )}
+      </span>
+    </div>
+  );
+});
+
+interface ListProps {
+  rows: Row[];
+  selected: string | null;
+  marks: ReadonlySet<string>;
+  opened: ReadonlySet<string>;
+  sending: ReadonlySet<string>;
+  canAck: boolean;
+  rowHeight: number;
+  empty: ReactNode;
+  toTop: number;
+  onPick: RowProps["onPick"];
+  onOpen: (row: Row) => void;
+  onAck: (row: Row) => void;
+  onScrolled: (scrolled: boolean) => void;
+  onPage: (rows: number) => void;
+  pointer: { onPointerMove: (event: PointerEvent) => void; onPointerLeave: (event: PointerEvent) => void };
+}
+
+const COLUMNS = ["mark", "raised", "state", "place", "point", "alarm", "who", "action"] as const;
+const CELLS = { mark: "c-mark", raised: "c-time", state: "c-state", place: "c-place", point: "c-point", alarm: "c-alarm", who: "c-who", action: "c-action" } as const;
+
+function Head() {
+  const { t } = useI18n();
+  return (
+    <div role="rowgroup" className="grid-head">
+      <div role="row" aria-rowindex={1} className="row">
+        {COLUMNS.map((column) => (
+          <span role="columnheader" key={column} className={CELLS[column]}>
+            <span className={column === "mark" ? "hidden" : ""}>{t(`alarms.col.${column}`)}</span>
+          </span>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** A grid that draws only what is in sight: 5,000 alarms are some forty rows. */
+export function AlarmList(props: ListProps) {
+  const { rows, selected, marks, opened, sending, canAck, rowHeight, onPick, onOpen, onAck, onScrolled, onPage, toTop } = props;
+  const { t } = useI18n();
+  const scroller = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState({ top: 0, height: 800 });
+
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => {
+      setView((old) => ({ ...old, height: element.clientHeight }));
+      onPage(Math.max(1, Math.floor(element.clientHeight / rowHeight) - 2));
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [rowHeight, onPage]);
+
+  const at = selected === null ? -1 : rows.findIndex((row) => row.id === selected);
+  // Follow the selection only when it was moved, not when the list moved around it.
+  const last = useRef(selected);
+  useEffect(() => {
+    const element = scroller.current;
+    if (!element || at < 0 || last.current === selected) return;
+    last.current = selected;
+    const head = rowHeight;
+    const top = at * rowHeight;
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + rowHeight + head > element.scrollTop + element.clientHeight) element.scrollTop = top + rowHeight + head - element.clientHeight;
+  }, [selected, at, rowHeight]);
+  useEffect(() => {
+    if (toTop > 0 && scroller.current) scroller.current.scrollTop = 0;
+  }, [toTop]);
+
+  const from = Math.max(0, Math.floor(view.top / rowHeight) - OVERSCAN);
+  const to = Math.min(rows.length, Math.ceil((view.top + view.height) / rowHeight) + OVERSCAN);
+  const shown = rows.slice(from, to);
+  const active = at >= from && at < to ? rowId(selected as string) : undefined;
+  return (
+    <div
+      ref={scroller}
+      id="alarm-grid"
+      className="grid"
+      role="grid"
+      tabIndex={0}
+      aria-label={t("alarms.list")}
+      aria-rowcount={rows.length + 1}
+      aria-multiselectable="true"
+      aria-activedescendant={active}
+      onScroll={(event) => {
+        const { scrollTop, clientHeight } = event.currentTarget;
+        setView({ top: scrollTop, height: clientHeight });
+        onScrolled(scrollTop > 2);
+      }}
+      {...props.pointer}
+    >
+      <Head />
+      {rows.length === 0 ? (
+        <div role="rowgroup">
+          <div role="row" aria-rowindex={2}>
+            <div role="gridcell" className="grid-empty">
+              {props.empty}
+            </div>
+          </div>
+        </div>
+      ) : (
+        <div role="rowgroup" className="grid-body" style={{ height: rows.length * rowHeight }}>
+          {shown.map((row, offset) => (
+            <ListRow
+              key={row.id}
+              row={row}
+              index={from + offset}
+              height={rowHeight}
+              selected={row.id === selected}
+              marked={marks.has(row.id)}
+              sending={sending.has(row.id)}
+              canAck={canAck}
+              open={opened.has(row.id)}
+              onPick={onPick}
+              onOpen={onOpen}
+              onAck={onAck}
+            />
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}

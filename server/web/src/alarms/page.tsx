@@ -1,0 +1,389 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Role } from "../api/types";
+import { useI18n } from "../i18n";
+import { LinkState, useHealth } from "../shell/link";
+import { may } from "../shell/session";
+import { useSignal } from "../store/signal";
+import { alarms, feed, lastClosedAt, loading, reload } from "../store/stores";
+import { MEDIUM, NARROW, useMedia, useNow, useStore } from "../ui/hooks";
+import { Failure, Key, ReasonDialog, Time, Words } from "../ui/parts";
+import { useSearch } from "../ui/router";
+import { SoundControl, toggleSound } from "../ui/sound";
+import { toggleTheme } from "../ui/theme";
+import { useActions } from "./actions";
+import { CLEARED, filtersOf, keyOf, narrows, SEVERITIES, toggled } from "./address";
+import { AlarmDetail } from "./detail";
+import { FilterBar } from "./filters";
+import { useHeldList, usePointerRest } from "./held";
+import { KeysHelp } from "./help";
+import { AlarmHistory } from "./history";
+import { type Command, useKeys } from "./keys";
+import { AlarmList } from "./list";
+import { Announcer } from "./announcer";
+import { type BulkPlan, bulkPlan, counts, FLOOD_LIMIT, grouped, nextOpen, recent, type Row, select, ungrouped, within } from "./select";
+
+function useRowHeight(narrow: boolean): number {
+  const coarse = useMedia("(pointer: coarse)");
+  const root = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+  return Math.round(((narrow ? 60 : coarse ? 44 : 34) * root) / 16);
+}
+
+/** The chosen alarm, also in the address, though not on every key: browsers limit how often it may change. */
+function useSelected(search: URLSearchParams, change: (values: Record<string, string | null>, replace?: boolean) => void) {
+  const address = search.get("id");
+  const [selected, setSelected] = useState<string | null>(address);
+  const written = useRef(address);
+  useEffect(() => {
+    if (address !== written.current) {
+      written.current = address;
+      setSelected(address);
+    }
+  }, [address]);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      if (selected === written.current || selected?.includes("|")) return;
+      written.current = selected;
+      change({ id: selected }, true);
+    }, 400);
+    return () => clearTimeout(timer);
+  }, [selected, change]);
+  return [selected, setSelected] as const;
+}
+
+function Empty({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }) {
+  const { t } = useI18n();
+  const { health } = useHealth();
+  const last = useSignal(lastClosedAt);
+  if (narrowed) {
+    return (
+      <Words>
+        <p className="state-title">{t("alarms.nomatch")}</p>
+        <button type="button" onClick={onClear}>
+          {t("alarms.clear")}
+        </button>
+      </Words>
+    );
+  }
+  const [before, after] = t("alarms.lastclosed").split("{time}");
+  return (
+    <Words>
+      <p className="state-title">{t("alarms.empty")}</p>
+      {last && (
+        <p>
+          {before}
+          <Time at={last} />
+          {after}
+        </p>
+      )}
+      <p>{t(health === "live" ? "alarms.emptylive" : "alarms.emptynotlive")}</p>
+    </Words>
+  );
+}
+
+export function AlarmsPage({ role }: { role: Role }) {
+  const { t } = useI18n();
+  const [search, change] = useSearch();
+  const history = search.get("view") === "history";
+  return (
+    <div className="page">
+      <header className="head">
+        <h1>{t("alarms.title")}</h1>
+        <LinkState />
+        <nav className="tabs" aria-label={t("alarms.title")}>
+          <button type="button" aria-current={history ? undefined : "page"} onClick={() => change({ view: null, from: null, to: null })}>
+            {t("alarms.tab.open")}
+          </button>
+          <button type="button" aria-current={history ? "page" : undefined} onClick={() => change({ view: "history" })}>
+            {t("alarms.tab.history")}
+          </button>
+        </nav>
+        <SoundControl />
+      </header>
+      {history ? <AlarmHistory /> : <OpenAlarms role={role} search={search} change={change} />}
+    </div>
+  );
+}
+
+type Asked = { what: "bulk"; plan: BulkPlan } | { what: "close"; id: string } | { what: "keys" } | null;
+
+function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchParams; change: ReturnType<typeof useSearch>[1] }) {
+  const { t } = useI18n();
+  const version = useStore(alarms);
+  const phase = useSignal(loading);
+  const narrow = useMedia(NARROW);
+  const medium = useMedia(MEDIUM);
+  const rowHeight = useRowHeight(narrow);
+  const filters = filtersOf(search);
+  const key = keyOf(filters);
+  const actions = useActions();
+  const canAck = may(role, "guard");
+  const [selected, setSelected] = useSelected(search, change);
+  const [marks, setMarks] = useState<ReadonlySet<string>>(new Set());
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const [hold, setHold] = useState(false);
+  const [scrolled, setScrolled] = useState(false);
+  const [toTop, setToTop] = useState(0);
+  const [asked, setAsked] = useState<Asked>(null);
+  const [full, setFull] = useState(search.has("id"));
+  const [page, setPage] = useState(10);
+  const pointer = usePointerRest();
+  const searchField = useRef<HTMLInputElement>(null);
+  const note = useRef<HTMLTextAreaElement>(null);
+
+  const all = useMemo(() => alarms.all(), [version]);
+  const scoped = useMemo(() => within(all, filters), [all, key]);
+  const live = useMemo(() => select(scoped, filters), [scoped, key]);
+  const numbers = useMemo(() => counts(scoped), [scoped]);
+  const suppressed = useMemo(() => all.filter((alarm) => alarm.suppressed_by).length, [all]);
+  const held = useHeldList(live, key, hold || scrolled || pointer.busy || asked !== null);
+  const rows = filters.group ? grouped(held.list, opened) : ungrouped(held.list);
+  const at = selected === null ? -1 : rows.findIndex((row) => row.id === selected);
+  const current = at >= 0 ? (rows[at] as Row).alarm : selected === null ? undefined : alarms.get(selected);
+  const floodAt = useNow(10_000) + (feed.get().skew ?? 0);
+  const flood = useMemo(() => recent(all, floodAt), [all, floodAt]);
+
+  const toggleOpened = (id: string) =>
+    setOpened((old) => {
+      const next = new Set(old);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  const toggleMark = (id: string) =>
+    setMarks((old) => {
+      const next = new Set(old);
+      if (!next.delete(id)) next.add(id);
+      return next;
+    });
+  const choose = (index: number) => {
+    const row = rows[Math.max(0, Math.min(rows.length - 1, index))];
+    if (row) setSelected(row.id);
+  };
+  const goOn = () => {
+    const next = nextOpen(rows, at);
+    if (next >= 0 && rows[next]?.id !== selected) setSelected((rows[next] as Row).id);
+  };
+  const acknowledge = (row: Row | undefined) => {
+    if (!row || !canAck || row.alarm.acked) return;
+    if (row.members.length > 0) {
+      setAsked({ what: "bulk", plan: planOf(row.members) });
+      return;
+    }
+    const text = row.id === selected ? (note.current?.value.trim() ?? "") : "";
+    void actions.acknowledge(row.alarm, text).then((done) => {
+      if (done && row.id === selected) goOn();
+    });
+  };
+  const planOf = (ids: readonly string[]) => bulkPlan(ids.flatMap((id) => alarms.get(id) ?? []));
+  const shownPlan = useMemo(() => bulkPlan(held.list), [held.list]);
+  const askBulk = () => {
+    if (!canAck) return;
+    const row = rows[at];
+    if (marks.size > 0) setAsked({ what: "bulk", plan: planOf([...marks].flatMap((id) => rows.find((one) => one.id === id)?.members ?? []).concat([...marks])) });
+    else setAsked({ what: "bulk", plan: row && row.members.length > 0 ? planOf(row.members) : shownPlan });
+  };
+  const open = (row: Row | undefined) => {
+    if (!row) return;
+    if (row.members.length > 0) toggleOpened(row.id);
+    else {
+      setSelected(row.id);
+      setFull(true);
+      document.getElementById("alarm-detail-title")?.focus();
+    }
+  };
+  const release = () => {
+    setHold(false);
+    setScrolled(false);
+    setToTop((old) => old + 1);
+  };
+  const clear = () => {
+    if (medium && full) setFull(false);
+    else if (marks.size > 0) setMarks(new Set());
+    else change(CLEARED);
+  };
+
+  const run = (command: Command) => {
+    switch (command.do) {
+      case "move":
+        return choose(at + command.by);
+      case "page":
+        return choose(at + command.by * page);
+      case "first":
+        return choose(0);
+      case "last":
+        return choose(rows.length - 1);
+      case "ack":
+        return acknowledge(rows[at]);
+      case "bulk":
+        return askBulk();
+      case "resolve":
+        if (canAck && current && current.acked && current.condition === "normal" && current.state !== "closed") setAsked({ what: "close", id: String(current.id) });
+        return;
+      case "mark":
+        if (at >= 0) toggleMark((rows[at] as Row).id);
+        return;
+      case "search":
+        return searchField.current?.focus();
+      case "clear":
+        return clear();
+      case "hold":
+        return hold ? release() : setHold(true);
+      case "group":
+        return change({ group: filters.group ? null : "1" });
+      case "open":
+        return open(rows[at]);
+      case "next":
+        return goOn();
+      case "severity":
+        return change(toggled(filters, SEVERITIES[command.index] ?? "critical"));
+      case "sound":
+        return void toggleSound();
+      case "theme":
+        return toggleTheme();
+      case "help":
+        return setAsked({ what: "keys" });
+    }
+  };
+  useKeys(run);
+
+  // The rows are memoised, so what they call must not change with every render.
+  const now = useRef({ run, acknowledge, open, toggleMark, setSelected, setFull, rows, selected });
+  now.current = { run, acknowledge, open, toggleMark, setSelected, setFull, rows, selected };
+  const onPick = useCallback((row: Row, event: { shiftKey: boolean; ctrlKey: boolean }) => {
+    const { toggleMark: mark, rows: list, selected: from } = now.current;
+    if (event.ctrlKey) mark(row.id);
+    else if (event.shiftKey) {
+      const [a, b] = [list.findIndex((one) => one.id === from), list.findIndex((one) => one.id === row.id)];
+      setMarks(new Set(list.slice(Math.max(0, Math.min(a, b)), Math.max(a, b) + 1).map((one) => one.id)));
+    }
+    now.current.setSelected(row.id);
+    if (row.members.length === 0) now.current.setFull(true);
+  }, []);
+  const onOpen = useCallback((row: Row) => now.current.open(row), []);
+  const onAck = useCallback((row: Row) => now.current.acknowledge(row), []);
+
+  if (phase.phase === "failed" && alarms.size === 0) return <Failure title={t("alarms.failed")} error={phase.error} onRetry={reload} />;
+  if (phase.phase === "idle" || (phase.phase === "loading" && alarms.size === 0)) return <Words>{t("alarms.loading")}</Words>;
+
+  const detail = current ? (
+    <AlarmDetail
+      key={String(current.id)}
+      alarm={current}
+      role={role}
+      sending={actions.sending.has(String(current.id))}
+      note={note}
+      onAck={() => acknowledge(rows[at] ?? { id: String(current.id), alarm: current, members: [], inside: false })}
+      onClose={() => setAsked({ what: "close", id: String(current.id) })}
+      onBack={medium ? () => setFull(false) : null}
+    />
+  ) : null;
+
+  return (
+    <>
+      <Announcer />
+      <FilterBar all={all} filters={filters} counts={numbers} change={change} search={searchField} narrow={narrow} />
+      {flood > FLOOD_LIMIT && (
+        <div className="banner banner-flood" role="status">
+          <strong>{t("alarms.flood", { n: flood })}</strong>
+          <span>{t("alarms.floodhelp")}</span>
+          <button type="button" aria-pressed={filters.group} onClick={() => change({ group: filters.group ? null : "1" })}>
+            {t("alarms.group")} <Key>g</Key>
+          </button>
+        </div>
+      )}
+      <div className="split">
+        <div className="split-main">
+          {held.waiting > 0 && (
+            <button type="button" className="waiting" onClick={release}>
+              ↑ {held.waitingCritical > 0 ? t("alarms.waitingcritical", { n: held.waiting, c: held.waitingCritical }) : t("alarms.waiting", { n: held.waiting })}
+            </button>
+          )}
+          <AlarmList
+            rows={rows}
+            selected={selected}
+            marks={marks}
+            opened={opened}
+            sending={actions.sending}
+            canAck={canAck}
+            rowHeight={rowHeight}
+            toTop={toTop}
+            empty={<Empty narrowed={narrows(filters)} onClear={() => change(CLEARED)} />}
+            onPick={onPick}
+            onOpen={onOpen}
+            onAck={onAck}
+            onScrolled={setScrolled}
+            onPage={setPage}
+            pointer={{ onPointerMove: pointer.onPointerMove, onPointerLeave: pointer.onPointerLeave }}
+          />
+          <footer className="foot">
+            <span>{t("alarms.total", { shown: held.list.length, n: alarms.size })}</span>
+            {suppressed > 0 && filters.state !== "suppressed" && (
+              <button type="button" className="plain" onClick={() => change({ state: "suppressed" })}>
+                {t("alarms.suppressed", { n: suppressed })}
+              </button>
+            )}
+            <button type="button" aria-pressed={hold} onClick={() => (hold ? release() : setHold(true))}>
+              {hold ? t("alarms.held") : scrolled ? t("alarms.heldscroll") : t("alarms.hold")} <Key>h</Key>
+            </button>
+            <span className="space" />
+            <button type="button" className="icon" aria-label={t("keys.title")} onClick={() => setAsked({ what: "keys" })}>
+              ?
+            </button>
+            {canAck && (
+              <button type="button" disabled={marks.size === 0 && shownPlan.ids.length === 0} onClick={askBulk}>
+                {marks.size > 0 ? t("alarms.bulkmarked", { n: marks.size }) : t("alarms.bulk", { n: shownPlan.ids.length })} <Key>A</Key>
+              </button>
+            )}
+          </footer>
+        </div>
+        {medium ? full && detail : (detail ?? <aside className="detail detail-none" aria-label={t("detail.title")}>{t("alarms.pick")}</aside>)}
+      </div>
+      {asked?.what === "keys" && <KeysHelp onClose={() => setAsked(null)} />}
+      {asked?.what === "close" && (
+        <ReasonDialog
+          title={t("close.title")}
+          label={t("close.note")}
+          confirm={t("close.confirm")}
+          onClose={() => setAsked(null)}
+          onConfirm={(reason) => {
+            const alarm = alarms.get(asked.id);
+            setAsked(null);
+            if (alarm) void actions.close(alarm, reason);
+          }}
+        />
+      )}
+      {asked?.what === "bulk" && (
+        <BulkDialog
+          plan={asked.plan}
+          busy={actions.bulkSending}
+          onClose={() => setAsked(null)}
+          onConfirm={(reason) =>
+            void actions.bulk(asked.plan.ids, reason).then((done) => {
+              setAsked(null);
+              if (done) setMarks(new Set());
+            })
+          }
+        />
+      )}
+    </>
+  );
+}
+
+function BulkDialog({ plan, busy, onClose, onConfirm }: { plan: BulkPlan; busy: boolean; onClose: () => void; onConfirm: (reason: string) => void }) {
+  const { t } = useI18n();
+  const none = plan.ids.length === 0;
+  return (
+    <ReasonDialog
+      title={none ? t("bulk.none") : t("bulk.title", { n: plan.ids.length })}
+      label={t("bulk.reason")}
+      confirm={t("bulk.confirm", { n: plan.ids.length })}
+      busy={busy}
+      disabled={none}
+      onClose={onClose}
+      onConfirm={onConfirm}
+    >
+      {plan.critical > 0 && <p>{t("bulk.critical", { n: plan.critical })}</p>}
+      {plan.over > 0 && <p>{t("bulk.over", { n: plan.over })}</p>}
+      {plan.done > 0 && <p className="second">{t("bulk.done", { n: plan.done })}</p>}
+    </ReasonDialog>
+  );
+}

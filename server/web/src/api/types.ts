@@ -1,0 +1,231 @@
+/** The HTTP contract as the pages read it (docs/architecture.md, "The HTTP contract"). */
+
+export type Role = "viewer" | "guard" | "engineer" | "biller" | "admin";
+export type Severity = "critical" | "high" | "medium" | "low";
+export type AlarmState = "new" | "acked" | "cleared" | "latched" | "closed";
+
+export interface Session {
+  user: string;
+  role: Role;
+  must_change?: boolean;
+}
+
+export interface Alarm {
+  id: string;
+  q: number;
+  key: string;
+  site: string;
+  gateway: string;
+  building: string;
+  floor: string;
+  place: string;
+  device: string;
+  device_name: string;
+  code: string;
+  class: string;
+  severity: Severity;
+  label: string;
+  label_zh: string;
+  condition: "active" | "normal";
+  acked: boolean;
+  latched: boolean;
+  state: AlarmState;
+  occurred_at: string | null;
+  raised_at: string;
+  cleared_at: string | null;
+  acked_at: string | null;
+  acked_by: string | null;
+  closed_at: string | null;
+  count: number;
+  late: boolean;
+  test: boolean;
+  detail: string;
+  evidence: string;
+  suppressed_by: string | null;
+}
+
+export interface JournalEntry {
+  seq: number;
+  at: string;
+  actor: string;
+  action: string;
+  from: string | null;
+  to: string | null;
+  note: string;
+}
+
+export interface AlarmSnapshot {
+  cursor: string;
+  alarms: Alarm[];
+  last_closed_at: string | null;
+}
+
+export interface BulkResult {
+  done: (string | number)[];
+  refused: { id: string | number; why: string }[];
+}
+
+export type Conn = "unknown" | "online" | "offline" | "unreachable";
+
+export interface Action {
+  id: string;
+  label: string;
+  label_zh: string;
+}
+
+export interface Device {
+  q: number;
+  site: string;
+  id: string;
+  gateway: string;
+  line: string;
+  unit: number | null;
+  name: string;
+  class: string;
+  vendor: string;
+  model: string;
+  building: string;
+  floor: string;
+  place: string;
+  conn: Conn;
+  lifecycle: string;
+  last_seen_at: string | null;
+  silent_since: string | null;
+  open_alarms: number;
+  worst: Severity | null;
+  meter: { metering_point: string; multiplier: string; reader: string; serial: string } | null;
+  actions: Action[];
+}
+
+export type PointValue = string | boolean | null;
+
+export interface Point {
+  id: string;
+  label: string;
+  label_zh: string;
+  unit: string;
+  kind: string;
+  billing: boolean;
+  period_s: number | null;
+  value: PointValue;
+  quality: string | null;
+  at: string | null;
+  age_s: number | null;
+  clock: string | null;
+}
+
+export interface Lane {
+  first: number;
+  next: number;
+  bytes: number;
+  oldest_at: string | null;
+}
+
+export interface Gateway {
+  q: number;
+  site: string;
+  id: string;
+  online: boolean;
+  last_seen_at: string | null;
+  since: string | null;
+  clock: string | null;
+  config: string | null;
+  versions: Record<string, string>;
+  lanes: Record<string, Lane>;
+  free_disk: number | null;
+  devices: number;
+  offline: number;
+  why: string;
+}
+
+export interface DeviceSnapshot {
+  cursor: string;
+  gateways: Gateway[];
+  devices: Device[];
+}
+
+export interface DeviceState {
+  at: string;
+  field: string;
+  old: string | null;
+  new: string | null;
+  cause: string;
+}
+
+export interface DeviceDetail {
+  device: Device;
+  points: Point[];
+  states: DeviceState[];
+}
+
+export interface History {
+  point: string;
+  unit: string;
+  rows: [number, PointValue, string | null][];
+  thinned: boolean;
+}
+
+export interface Receipt {
+  lanes: LaneReceipt[];
+  quarantined_payloads: number;
+}
+
+export interface LaneReceipt {
+  epoch: string;
+  current: boolean;
+  lane: string;
+  stored_through: number;
+  highest_seen: number;
+  missing: [number, number][];
+  missing_count: number;
+  more_missing: boolean;
+  quarantined: number;
+  gaps: { first: number; last: number; samples: number | null; reason: string }[];
+}
+
+export interface Command {
+  id: string;
+  state: string;
+  detail?: string | null;
+  read_back?: Record<string, PointValue> | null;
+}
+
+export interface Basis {
+  at: string;
+  value: string | null;
+  gateway: string;
+  epoch: string;
+  seq: number;
+  index: number;
+  raw: string | null;
+  clock: string | null;
+}
+
+export interface Boundary {
+  value: string | null;
+  at: string | null;
+  method: "exact" | "nearest" | "interpolated" | "missing";
+  basis: Basis[];
+}
+
+export interface ReadRow {
+  site: string;
+  building: string;
+  meter: string;
+  device: string;
+  register: string;
+  label: string;
+  label_zh?: string;
+  unit: string;
+  month: string | null;
+  reader: string;
+  from_at: string;
+  to_at: string;
+  start: Boundary;
+  end: Boundary;
+  consumption: string | null;
+  multiplier: string;
+  quality: "exact" | "interpolated" | "estimated" | "missing";
+  state: "missing" | "provisional" | "held" | "ready";
+  why: string;
+}

@@ -1,0 +1,42 @@
+/** Totals and selection of period reads: pure, exact. */
+
+import type { ReadRow } from "../api/types";
+import { sum } from "./decimal";
+
+export interface UnitTotal {
+  unit: string;
+  registers: number;
+  total: string | null;
+}
+
+export function totals(rows: readonly ReadRow[]): UnitTotal[] {
+  const byUnit = new Map<string, string[]>();
+  for (const row of rows) {
+    if (row.consumption === null) continue;
+    const list = byUnit.get(row.unit);
+    if (list) list.push(row.consumption);
+    else byUnit.set(row.unit, [row.consumption]);
+  }
+  return [...byUnit]
+    .map(([unit, values]) => ({ unit, registers: values.length, total: sum(values) }))
+    .sort((a, b) => (a.unit < b.unit ? -1 : 1));
+}
+
+export interface Coverage {
+  ready: number;
+  provisional: number;
+  held: number;
+  missing: number;
+}
+
+export function coverage(rows: readonly ReadRow[]): Coverage {
+  const count = (state: ReadRow["state"]) => rows.filter((row) => row.state === state).length;
+  return { ready: count("ready"), provisional: count("provisional"), held: count("held"), missing: count("missing") };
+}
+
+export const needsLook = (row: ReadRow): boolean => row.state === "held" || row.state === "missing" || row.quality === "missing";
+
+/** The present month in this browser's time, as the feed names it. */
+export function monthOf(date: Date): string {
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
+}

@@ -1,0 +1,48 @@
+/** Who is signed in here. */
+
+import { call, onSignedOut } from "../api/client";
+import type { Role, Session } from "../api/types";
+import { Signal } from "../store/signal";
+
+export type SessionState =
+  | { phase: "asking" }
+  | { phase: "out" }
+  | { phase: "in"; session: Session; expired: boolean }
+  | { phase: "failed"; error: unknown };
+
+export const session = new Signal<SessionState>({ phase: "asking" });
+
+onSignedOut(() => {
+  const now = session.get();
+  // The page stays behind the sign-in: what was being written is not lost.
+  if (now.phase === "in") session.set({ ...now, expired: true });
+});
+
+export async function askSession(): Promise<void> {
+  session.set({ phase: "asking" });
+  try {
+    session.set({ phase: "in", session: await call<Session>("GET", "session"), expired: false });
+  } catch (error) {
+    const status = (error as { status?: number }).status;
+    session.set(status === 401 ? { phase: "out" } : { phase: "failed", error });
+  }
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  const answer = await call<Session>("POST", "session", { username, password });
+  session.set({ phase: "in", session: answer, expired: false });
+}
+
+export async function signOut(): Promise<void> {
+  await call("DELETE", "session");
+  session.set({ phase: "out" });
+}
+
+const RANK: Role[] = ["viewer", "guard", "engineer", "admin"];
+
+/** Roles include the ones before; a biller is a viewer who also exports. */
+export function may(role: Role, needed: Role): boolean {
+  if (role === needed || role === "admin") return true;
+  if (role === "biller") return needed === "viewer";
+  return RANK.indexOf(role) >= RANK.indexOf(needed) && needed !== "biller";
+}
