@@ -58,6 +58,7 @@ _FIELDS: Final = {
     "output_value": ("value",),
     "server_id": ("data",),
 }
+_MAX_EXP: Final = 12
 _ABOUT_THE_ROW: Final = {"crc_ok", "role", "note", "ok", "must"}
 # The words of the register maps, in the terms of our points.
 _TERMS: Final = {
@@ -82,6 +83,8 @@ _TERMS: Final = {
 def check_vector(row: Row, maps: Sequence[Row], device: Bind) -> str | None:
     """Return None where our decoder agrees with the row, else the disagreement."""
     try:
+        if not isinstance(row.get("expected", {}), Mapping):
+            return "expected: must be an object"
         if row.get("protocol") == "modbus-decode":
             return next(_decode_faults(row, maps, device), None)
         if "hex" in row:
@@ -103,15 +106,15 @@ def point_id(name: str) -> str:
 def point_of(row: Row) -> Point:
     """Turn one line of a register map into a point; raise `Misconfigured` for one that cannot be read so."""
     function = row.get("function", 3)
-    if function not in _TABLES:
-        raise Misconfigured(f"function: {function} reads nothing; 1 to 4 do")
+    if not isinstance(function, int) or function not in _TABLES:
+        raise Misconfigured(f"function: {printable(str(function), 40)} reads nothing; 1 to 4 do")
     at: dict[str, Any] = {"table": _TABLES[function], "address": row["address"]}
     if function in {3, 4}:
         at["type"] = _type_of(row)
         at["order"] = _order_of(row)
         at.update({key: row[key] for key in ("bit", "mask") if row.get(key) is not None})
     absent = row.get("not_available", ())
-    missing = (absent,) if isinstance(absent, str) else tuple(absent or ())
+    missing = (absent,) if isinstance(absent, str) else tuple(str(code) for code in absent or ())
     return Point(label=str(row.get("name", "value")), at=at, exp=_exponent(row), missing=missing)
 
 
@@ -128,10 +131,10 @@ def _order_of(row: Row) -> str:
 
 
 def _exponent(row: Row) -> int:
-    scale = Decimal(row.get("scale", 1))
-    exp = scale.adjusted()
-    if scale != Decimal(1).scaleb(exp):
-        raise Misconfigured(f"scale: {scale} is no power of ten")
+    scale = row.get("scale", 1)
+    exp = scale.adjusted() if isinstance(scale, Decimal) else len(str(scale)) - 1
+    if not isinstance(scale, int | Decimal) or abs(exp) > _MAX_EXP or scale != Decimal(1).scaleb(exp):
+        raise Misconfigured(f"scale: {printable(str(scale), 40)} is no power of ten")
     return exp
 
 
@@ -157,7 +160,7 @@ def _decode_faults(row: Row, maps: Sequence[Row], device: Bind) -> Iterator[str]
         yield f"the unit is {expected['unit']} here and {unit} in the map"
     transaction = made.plan(["value"])[0]
     if row.get("registers_hex") is not None:
-        raw = frames.from_hex(row["registers_hex"])
+        raw = _bytes(row, "registers_hex")
         reply = bytes((transaction.block.function, len(raw))) + raw
         yield from _value_fault("registers", made.decode(transaction, reply)["value"].value, expected)
     if row.get("response_rtu") is not None:
@@ -165,19 +168,26 @@ def _decode_faults(row: Row, maps: Sequence[Row], device: Bind) -> Iterator[str]
 
 
 def _reply_faults(row: Row, made: DeviceDriver, at: PointAt, own: Block) -> Iterator[str]:
-    station, request = frames.request_of(frames.from_hex(row["request_rtu"]))
+    station, request = frames.request_of(_bytes(row, "request_rtu"))
     block = Block(
         request[0], int.from_bytes(request[1:3], "big"), int.from_bytes(request[3:5], "big"), at.table
     )
     if block.function != own.function or not block.holds(at):
         yield f"the request asks for {block}, and the map has the value at {own}"
         return
-    reply = RtuReader(station, request).feed(frames.from_hex(row["response_rtu"]))
+    reply = RtuReader(station, request).feed(_bytes(row, "response_rtu"))
     if reply is None:
         yield "the response is not the whole and sound answer to the request"
         return
     reading = made.decode(Transaction(("value",), block), reply)["value"]
     yield from _value_fault("response", reading.value, row["expected"])
+
+
+def _bytes(row: Row, key: str) -> bytes:
+    text = row[key]
+    if not isinstance(text, str):
+        raise Misconfigured(f"{key}: must be hex in quotes")
+    return frames.from_hex(text)
 
 
 def _value_fault(what: str, value: Value, expected: Row) -> Iterator[str]:
@@ -223,7 +233,7 @@ def _profile(point: Point) -> Profile:
 
 
 def _check_frame(row: Row) -> str | None:
-    raw, expected = frames.from_hex(row["hex"]), row["expected"]
+    raw, expected = _bytes(row, "hex"), row["expected"]
     if row["protocol"] == "modbus-rtu":
         sound = crc_ok(raw)
         if expected.get("crc_ok", True) != sound:

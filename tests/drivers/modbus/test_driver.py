@@ -1,0 +1,183 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.api import DeviceDriver, Transaction
+from drivers.errors import Misconfigured
+from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.rtu import frame
+from drivers.profile import Action, ReadBack
+from messages.types import Quality
+from tests.support.modbus import device, profile
+
+METER = {
+    "volts": {"table": "input", "address": 0, "type": "uint16", "exp": -1},
+    "energy": {"table": "input", "address": 1, "type": "uint32", "exp": -2, "missing": ("FFFFFFFF",)},
+    "alarm": {"table": "input", "address": 3, "bit": 2, "kind": "state"},
+    "relay": {"table": "coil", "address": 9, "kind": "state"},
+    "door": {"table": "coil", "address": 17, "kind": "state"},
+}
+
+
+def run(made: DeviceDriver, transaction: Transaction, answer: bytes, unit: int = 1):
+    exchange = made.exchange(transaction)
+    assert exchange.reader is not None
+    reply = exchange.reader.feed(frame(unit, answer))
+    assert reply is not None
+    assert exchange.reply_bytes == len(answer) + 3
+    return made.decode(transaction, reply)
+
+
+def test_one_value_from_points_to_request_to_reading():
+    made = device(METER)
+    (transaction,) = made.plan(["volts", "energy", "alarm"])
+    assert transaction.label == "04 @0+4"
+    assert made.exchange(transaction).request == frame(1, bytes.fromhex("0400000004"))
+    readings = run(made, transaction, bytes.fromhex("0408 08FD 0001E240 0004"))
+    assert {name: reading.value for name, reading in readings.items()} == {
+        "volts": Decimal("230.1"),
+        "energy": Decimal("1234.56"),
+        "alarm": True,
+    }
+    assert readings["energy"].raw.hex() == "0001e240"
+    assert all(reading.quality is Quality.GOOD for reading in readings.values())
+
+
+def test_coils_are_read_by_bit_from_the_lowest():
+    made = device(METER, max_bits=9, bridge=8)
+    (transaction,) = made.plan(["relay", "door"])
+    assert transaction.label == "01 @9+9"
+    assert {k: r.value for k, r in run(made, transaction, bytes.fromhex("01020001")).items()} == {
+        "relay": False,
+        "door": True,
+    }
+
+
+def test_a_missing_value_is_unknown_and_its_neighbours_are_good():
+    made = device(METER)
+    (transaction,) = made.plan(["volts", "energy"])
+    readings = run(made, transaction, bytes.fromhex("0406 08FD FFFFFFFF"))
+    assert readings["volts"].value == Decimal("230.1")
+    assert (readings["energy"].value, readings["energy"].quality) == (None, Quality.DEVICE)
+
+
+@given(st.binary(max_size=20))
+def test_a_reply_that_is_none_makes_all_points_unknown_never_an_exception(reply):
+    made = device(METER)
+    for transaction in made.plan(METER):
+        readings = made.decode(transaction, reply)
+        assert set(readings) == set(transaction.points)
+        for reading in readings.values():
+            assert (reading.value is None) == reading.quality.bad
+
+
+def test_modbus_tcp_requests_have_ids_of_their_own_and_are_matched():
+    driver = ModbusDriver()
+    one, two = (driver.device(profile(METER), unit, {"framing": "mbap"}) for unit in (1, None))
+    exchanges = [made.exchange(made.plan(["volts"])[0]) for made in (one, two, one)]
+    assert [exchange.request.hex() for exchange in exchanges] == [
+        "000100000006010400000001",
+        "000200000006ff0400000001",
+        "000300000006010400000001",
+    ]
+    assert all(exchange.matched for exchange in exchanges)
+    assert exchanges[0].reply_bytes == 11
+    loose = driver.device(profile(METER), 1, {"framing": "mbap", "any_transaction": True})
+    assert not loose.exchange(loose.plan(["volts"])[0]).matched
+    assert not device(METER).exchange(device(METER).plan(["volts"])[0]).matched
+
+
+def test_transaction_ids_go_round_and_never_leave_sixteen_bits():
+    made = ModbusDriver().device(profile(METER), 1, {"framing": "mbap"})
+    transaction = made.plan(["volts"])[0]
+    ids = [made.exchange(transaction).request[:2] for _ in range(0x10002)]
+    assert ids[0] == ids[0xFFFF] == b"\x00\x01"
+    assert len(set(ids)) == 0xFFFF
+
+
+def test_split_ends_at_single_points():
+    made = device(METER)
+    (transaction,) = made.plan(["volts", "energy", "alarm"])
+    parts = made.split(transaction)
+    assert [part.label for part in parts] == ["04 @0+1", "04 @1+3"]
+    assert [part.label for part in made.split(parts[1])] == ["04 @1+2", "04 @3+1"]
+    assert made.split(parts[0]) == []
+
+
+RELEASE = Action(
+    label="Release",
+    at={"table": "coil", "address": 0, "value": True},
+    read_back=ReadBack(point="relay", is_=True),
+)
+SETPOINT = Action(label="Set", at={"table": "holding", "address": 5, "value": 300})
+
+
+@pytest.mark.parametrize(
+    ("options", "release", "setpoint"),
+    [
+        ({}, "050000ff00", "060005012c"),
+        ({"write": "multiple"}, "0f00000001 0101", "1000050001 02012c"),
+    ],
+)
+def test_a_command_writes_and_reads_back(options, release, setpoint):
+    made = ModbusDriver().device(profile(METER, {"release": RELEASE, "set": SETPOINT}), 3, options)
+    plan = made.command("release", {})
+    assert made.exchange(plan.write).request == frame(3, bytes.fromhex(release))
+    assert plan.expect == {"relay": True}
+    assert plan.read_back is not None
+    assert plan.read_back.label == "01 @9+1"
+    answer = bytes.fromhex(release)[:5]
+    assert run(made, plan.write, answer, unit=3) == {}
+    assert made.split(plan.write) == []
+    bare = made.command("set", {})
+    assert made.exchange(bare.write).request == frame(3, bytes.fromhex(setpoint))
+    assert (bare.read_back, bare.expect) == (None, {})
+
+
+def test_what_the_profile_does_not_offer_is_refused():
+    made = ModbusDriver().device(profile(METER, {"release": RELEASE}), 1, {})
+    with pytest.raises(Misconfigured, match="it offers release"):
+        made.command("reset", {})
+    with pytest.raises(Misconfigured, match="no arguments"):
+        made.command("release", {"seconds": "5"})
+    with pytest.raises(Misconfigured, match="no point 'amps'"):
+        made.plan(["amps"])
+
+
+@pytest.mark.parametrize(
+    ("unit", "options", "words"),
+    [
+        (None, {}, "unit: is None, and RTU needs 1 to 247"),
+        (0, {}, "RTU needs 1 to 247"),
+        (248, {"framing": "rtu"}, "RTU needs 1 to 247"),
+        (256, {"framing": "mbap"}, "Modbus TCP needs 0 to 255"),
+        (1, {"max_register": 3}, "did you mean `max_registers`"),
+        (1, {"max_registers": 1}, "energy alone needs 2"),
+    ],
+)
+def test_a_device_that_cannot_be_is_refused(unit, options, words):
+    with pytest.raises(Misconfigured, match=words):
+        ModbusDriver().device(profile(METER), unit, options)
+
+
+def test_all_bad_addresses_of_a_profile_are_named_at_once():
+    bad = {
+        "a": {"table": "holding", "address": 0},
+        "b": {"table": "holding", "address": 0, "type": "uint32", "missing": ("FFFF",)},
+        "c": {"table": "coil", "address": 0, "missing": ("FFFF",), "kind": "state"},
+    }
+    with pytest.raises(Misconfigured) as caught:
+        ModbusDriver().device(profile(bad), 1, {})
+    places = [line.split(":")[0] for line in str(caught.value).splitlines()]
+    assert places == ["points.a.at.type", "points.b.missing[0]", "points.c.missing[0]"]
+
+
+def test_options_of_the_device_win_over_those_of_the_profile():
+    made = ModbusDriver().device(
+        profile({"x": {"table": "holding", "address": 0, "type": "uint16"}}, options={"function": 3}),
+        1,
+        {"function": 4},
+    )
+    assert made.plan(["x"])[0].label == "04 @0+1"
