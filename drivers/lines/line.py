@@ -98,12 +98,16 @@ class Line:
         Raises `LineDown`, `DeviceSilent`, `FrameDamaged` and `DeviceRefused`, and nothing else on purpose.
         """
         async with self._turn:
-            await self._ready()
-            if exchange.matched and quiet is None:
-                self._note_idle()
-            else:
-                await self._settle(exchange, quiet)
-            return await self._carry(exchange, timeout)
+            try:
+                await self._ready()
+                if exchange.matched and quiet is None:
+                    self._note_idle()
+                else:
+                    await self._settle(exchange, quiet)
+                return await self._carry(exchange, timeout)
+            except LineDown as err:
+                self._say_lost(err)
+                raise
 
     async def aclose(self) -> None:
         """Close the wire for good; an exchange under way ends with `LineDown`."""
@@ -163,10 +167,7 @@ class Line:
             self._refuse_closed()
         if self._opened:
             self.stats.reopened += 1
-        if self._lost_said:
-            log.info("line %s is back", self.name)
         self._up = self._opened = True
-        self._lost_said = False
         self._busy_until = self._now()
 
     def _refuse_closed(self) -> None:
@@ -177,11 +178,21 @@ class Line:
         self._why = why
         if self._up:
             self.stats.downs += 1
-        if not self._lost_said and not self._closed:
-            log.warning("line lost: %s", why)
-            self._lost_said = True
         self._up = False
         self._wake()
+
+    def _say_lost(self, why: LineDown) -> None:
+        # Said when somebody is let down, not for a device that closes after each answer; once, until one comes again.
+        if not self._lost_said and not self._closed:
+            self._lost_said = True
+            log.warning("line lost: %s", why)
+
+    def _proven(self) -> None:
+        self.stats.replies += 1
+        self._backoff.proven()
+        if self._lost_said:
+            self._lost_said = False
+            log.info("line %s is back", self.name)
 
     def _drop(self, why: str) -> None:
         self._wire.close()
@@ -270,11 +281,11 @@ class Line:
             timer.cancel()
             self._listening = False
             if attempt.answered:
-                self.stats.replies += 1
-                self._backoff.proven()
+                self._proven()
             else:
                 self._abandon(attempt, sent=sent, timeout=timeout)
-        ended = self._now()
+        # An answer proves that the request has left, whatever was reckoned.
+        ended = self._busy_until = self._now()
         if not exchange.matched:
             self._uneasy = max(0, self._uneasy - 1)
             self._note_stray(attempt.surplus)

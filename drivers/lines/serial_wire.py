@@ -144,7 +144,12 @@ async def _in_thread(settings: SerialSettings) -> serial.Serial:
                 _close(port)
 
     threading.Thread(target=work, name=f"open {settings.port}", daemon=True).start()
-    return await result
+    try:
+        return await result
+    except asyncio.CancelledError:
+        if result.done() and not result.cancelled() and result.exception() is None:
+            _close(result.result())  # opened in the very moment of being given up
+        raise
 
 
 def _open(settings: SerialSettings) -> serial.Serial:

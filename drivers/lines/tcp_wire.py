@@ -42,6 +42,11 @@ class TcpWire:
             ) from err
         except (OSError, UnicodeError) as err:
             raise LineDown(f"{self.name}: cannot connect: {_reason(err)}") from err
+        except asyncio.CancelledError:
+            if connection.transport is not None:  # connected in the very moment of being given up
+                connection.sink = None
+                connection.transport.abort()
+            raise
         self._connection = connection
 
     def write(self, data: bytes) -> None:

@@ -6,13 +6,14 @@ import logging
 import os
 import pty
 import termios
+import threading
 import time
 
 import pytest
 import serial
 
 from drivers.errors import DeviceSilent, FrameDamaged, LineDown
-from drivers.lines import SerialSettings
+from drivers.lines import SerialSettings, serial_wire
 from tests.support.wire import (
     Babble,
     PtyPeer,
@@ -235,3 +236,46 @@ async def test_a_broadcast_leaves_devices_their_turnaround(tmp_path):
         await line.exchange(broadcast, timeout=1)
         await line.exchange(rtu_read(1), timeout=1)
         assert asked[1] - asked[0] >= 0.1
+
+
+async def test_a_port_that_opens_too_slowly_is_given_up_and_given_back(tmp_path, monkeypatch):
+    """Some drivers block in open(); the loop goes on, and the port is not kept locked when it opens after all."""
+    go = threading.Event()
+    opened: list[serial.Serial] = []
+    really_open = serial_wire._open
+
+    def slowly(settings):
+        go.wait(10)
+        opened.append(really_open(settings))
+        return opened[0]
+
+    async with PtyPeer(honest, tmp_path) as peer, line_to(peer.settings(open_timeout=0.05)) as line:
+        monkeypatch.setattr(serial_wire, "_open", slowly)
+        with pytest.raises(LineDown, match=r"did not open in 0.05 s"):
+            await line.exchange(rtu_read(1), timeout=1)
+        go.set()
+        async with asyncio.timeout(5):
+            while not (opened and not opened[0].is_open):
+                await asyncio.sleep(0.01)
+
+
+async def test_exchanges_cancelled_at_any_time_leave_the_port_free(tmp_path):
+    async with PtyPeer(honest, tmp_path) as peer:
+        for step in range(25):
+            async with line_to(peer.settings(late_guard=0.01)) as line:
+                asking = asyncio.create_task(line.exchange(rtu_read(1), timeout=1), name="asking")
+                await asyncio.wait([asking], timeout=step * 0.0005)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                reply = await until_free(line, 2)
+                assert registers(reply.payload) == (2,)
+
+
+async def until_free(line, address):
+    """The thread that was opening the port may still hold it for a moment."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                return await line.exchange(rtu_read(address), timeout=1)
+            except LineDown:
+                await asyncio.sleep(0.02)

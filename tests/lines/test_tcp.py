@@ -1,6 +1,8 @@
 """A line over real TCP sockets, against a peer that does what the test says."""
 
 import asyncio
+import contextlib
+import logging
 import socket
 from datetime import UTC, datetime
 
@@ -144,7 +146,9 @@ async def test_a_peer_that_closes_in_the_middle_is_a_line_down_and_is_reopened_a
         assert line.stats.reopened == line.stats.downs == 1
 
 
-async def test_an_answer_before_the_hang_up_counts():
+async def test_an_answer_before_the_hang_up_counts_and_is_no_loss(caplog):
+    caplog.set_level(logging.INFO)
+
     def answer_and_close(request):
         return [Send(mbap_reply(request, 7)), Hangup()]
 
@@ -154,6 +158,8 @@ async def test_an_answer_before_the_hang_up_counts():
             while line.up:
                 await asyncio.sleep(0)
         assert peer.connections == 3
+        assert line.stats.reopened == 2
+        assert caplog.records == []
 
 
 async def test_no_listener_is_tried_once_per_back_off_and_says_when_again(caplog):
@@ -329,3 +335,35 @@ async def test_a_bug_in_a_reader_reaches_the_caller():
         with pytest.raises(ZeroDivisionError):
             await line.exchange(Exchange(mbap_read(0).request, Broken(), 11, matched=True), timeout=1)
         await line.exchange(mbap_read(0, 2), timeout=1)
+
+
+async def test_a_host_that_never_answers_is_given_up_in_time():
+    """A listener whose backlog is full lets a connection hang, as a host that is switched off does."""
+    with socket.socket() as full, contextlib.ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        settings = TcpSettings("127.0.0.1", full.getsockname()[1], connect_timeout=0.2)
+        async with line_to(settings) as line:
+            with pytest.raises(LineDown, match=r"no connection in 0.2 s: is the device powered"):
+                await line.exchange(mbap_read(0), timeout=1)
+            asking = asyncio.create_task(line.exchange(mbap_read(0), timeout=1), name="asking")
+            with pytest.raises(LineDown):
+                await asking
+
+
+async def test_exchanges_cancelled_at_any_step_leave_no_socket():
+    """Given up after n steps of the event loop, for every n that the way to an answer has."""
+    async with TcpPeer(answering) as peer:
+        for steps in range(25):
+            async with line_to(peer.settings()) as line:
+                asking = asyncio.create_task(line.exchange(mbap_read(0, 2), timeout=1), name="asking")
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                reply = await line.exchange(mbap_read(0, 2, transaction=2), timeout=1)
+                assert registers(reply.payload) == (7, 8)
