@@ -184,7 +184,9 @@ class SampleStore:
 
     def values_of(self, watched: frozenset[tuple[str, str]]) -> list[LatestValue]:
         """Return the newest values of the watched devices that are newer than what `latest` holds."""
-        found = []
+        found: list[LatestValue] = []
+        if not watched:
+            return found
         for sid in self._unwritten:
             name = self._names.get(sid)
             if name and name[:2] in watched:

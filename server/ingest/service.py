@@ -16,7 +16,8 @@ from messages import codec
 from messages.broker import BrokerLost, Message, Publication, Session
 from messages.topics import BIRTH_FILTER, STATE_FILTER, UP_FILTER, Address
 from messages.types import Command, Lane, Stored
-from server.ingest.writer import Answer, Incoming, StoreDown, Writer
+from server.ingest.judge import Incoming
+from server.ingest.writer import Answer, StoreDown, Writer
 
 T = TypeVar("T")
 

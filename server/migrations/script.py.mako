@@ -1,4 +1,5 @@
 """${message}."""
+# ruff: noqa: PLR0915
 
 import sqlalchemy as sa
 from alembic import op

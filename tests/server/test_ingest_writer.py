@@ -31,7 +31,8 @@ from messages.types import (
 from server import delivery
 from server.db.engine import read
 from server.db.tables_delivery import gaps, latest, quarantine, samples, series
-from server.ingest.writer import Incoming, StoreDown
+from server.ingest.judge import Incoming
+from server.ingest.writer import StoreDown
 from tests.support.ingest import (
     GW,
     T0,

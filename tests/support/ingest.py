@@ -30,8 +30,9 @@ from messages.types import (
 from server.db.engine import read, sqlite_engine
 from server.db.migrate import upgrade
 from server.db.tables_delivery import batches, lanes, samples, series
+from server.ingest.judge import Incoming
 from server.ingest.sinks import EventItem, LatestValue
-from server.ingest.writer import Incoming, Writer
+from server.ingest.writer import Writer
 
 T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 GW = Address("garden", "gw-a")
