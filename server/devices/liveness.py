@@ -150,12 +150,13 @@ class Liveness:
             if mono > gateway.deadline and (gateway.online or not gateway.settled):
                 self._turn(conn, gateway, False, f"no heartbeat for {MISSED * HEARTBEAT_S:.0f} s", now)
         for key in self._woken:
-            if device := self._devices.get(key):
+            device = self._devices.get(key)
+            # Of a gateway that is away, what still arrives is what was under way: its heartbeat comes first.
+            if device and self._by_id[device.gateway_id].online:
                 self._set(conn, device, "online", "good sample", now)
         self._woken.clear()
         for device in self._devices.values():
-            gateway_here = self._by_id[device.gateway_id]
-            if gateway_here.online and (device.said_silent or mono > device.deadline):
+            if self._by_id[device.gateway_id].online and (device.said_silent or mono > device.deadline):
                 why = (
                     "its gateway gets no answer"
                     if device.said_silent

@@ -31,12 +31,12 @@ def test_from_empty_to_exactly_the_metadata(engine):
     with read(engine) as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, load_all()) == []
-        made = dict(conn.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")))
+        made = dict(conn.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all())
     # What a comparison does not see: compare the statements with those that the metadata itself would make.
     other = sqlite_engine(engine.url.database + ".other")
     with write(other) as conn:
         load_all().create_all(conn)
-        wanted = dict(conn.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")))
+        wanted = dict(conn.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all())
     other.dispose()
     made.pop("alembic_version")
     assert made.keys() == wanted.keys()

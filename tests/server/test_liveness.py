@@ -1,0 +1,215 @@
+"""Silence: by will, by missing heartbeats, by missing good samples; each is raised once and cleared once."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from messages.codec import encode
+from messages.types import ClockState, GatewayState, Quality, Sample
+from server.db.engine import read
+from server.db.tables_devices import device_states, devices, gateways
+from server.ingest.judge import Incoming
+from tests.support.ingest import GW, T0, Monotonic, Sinks, birth, born, database, up, writer
+
+
+class Site:
+    """A gateway with two meters, a server that watches them, and time in our hands."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.sinks = Sinks()
+        self.mono = Monotonic()
+        self.store = writer(engine, self.sinks, self.mono)
+        self.seq = 0
+        self.store.store([born(birth("m-1", "m-2"))], T0)
+        self.beat()
+
+    @property
+    def now(self):
+        return T0 + timedelta(seconds=self.mono.now - 1000)
+
+    def beat(self, *, online=True, boot="b1", retained=False, silent=(), why=""):
+        state = GatewayState(online=online, boot=boot, silent=silent, why=why)
+        self.store.store([Incoming(GW.state, encode(state), retained)], self.now)
+
+    def sample(self, device, *, ago=0.0, bad=False, clock=ClockState.SYNCED):
+        self.seq += 1
+        at = self.now - timedelta(seconds=ago)
+        values = {"volts": None if bad else Decimal(230)}
+        one = Sample(
+            device=device, at=at, values=values, bad={"volts": Quality.TIMEOUT} if bad else {}, clock=clock
+        )
+        self.store.store([up(self.seq, one)], self.now)
+
+    def pass_time(self, seconds, *, beats=True, samples=()):
+        for _ in range(int(seconds)):
+            self.mono.now += 1
+            if beats and int(self.mono.now) % 10 == 0:
+                self.beat()
+            for device in samples:
+                self.sample(device)
+            self.store.tick(self.now)
+
+    def conn(self):
+        with read(self.engine) as conn:
+            return dict(conn.execute(select(devices.c.device, devices.c.conn)).all())
+
+    def online(self):
+        with read(self.engine) as conn:
+            return conn.execute(select(gateways.c.online, gateways.c.why)).one()
+
+    def said(self):
+        said, self.sinks.system[:] = list(self.sinks.system), []
+        return said
+
+
+@pytest.fixture
+def site(tmp_path):
+    engine = database(tmp_path)
+    yield Site(engine)
+    engine.dispose()
+
+
+def test_a_device_is_online_with_its_first_good_sample_and_silent_without(site):
+    site.said()
+    assert site.conn() == {"m-1": "unknown", "m-2": "unknown"}
+    site.pass_time(29, samples=["m-1"])
+    assert site.conn() == {"m-1": "online", "m-2": "unknown"}
+    site.pass_time(3, samples=["m-1"])
+    assert site.conn() == {"m-1": "online", "m-2": "offline"}
+    assert site.said() == [("clear", "device_silent", "m-1"), ("raise", "device_silent", "m-2")]
+    site.pass_time(60, samples=["m-1"])
+    assert site.said() == [], "silence is said once"
+    site.sample("m-2")
+    site.store.tick(site.now)
+    assert site.conn()["m-2"] == "online"
+    assert site.said() == [("clear", "device_silent", "m-2")]
+
+
+def test_bad_samples_are_no_sign_of_life(site):
+    for _ in range(35):
+        site.mono.now += 1
+        site.beat()
+        site.sample("m-1", bad=True)
+        site.store.tick(site.now)
+    assert site.conn()["m-1"] == "offline"
+
+
+def test_a_gateway_is_offline_by_its_will_and_takes_its_devices_with_it(site):
+    site.pass_time(5, samples=["m-1", "m-2"])
+    site.said()
+    site.beat(online=False, why="connection lost")
+    assert site.online() == (False, "connection lost")
+    assert site.conn() == {"m-1": "unreachable", "m-2": "unreachable"}
+    assert site.said() == [("raise", "gateway_silent", None)], "one alarm, not one per device"
+    site.pass_time(100, beats=False)
+    assert site.said() == []
+    site.beat()
+    assert site.conn() == {"m-1": "unknown", "m-2": "unknown"}
+    assert site.said() == [("clear", "gateway_silent", None)]
+    site.pass_time(20, samples=["m-1"])
+    site.pass_time(15, samples=["m-1"])
+    assert site.conn() == {"m-1": "online", "m-2": "offline"}
+
+
+def test_a_gateway_without_heartbeats_is_offline_though_no_will_came(site):
+    site.pass_time(5, samples=["m-1"])
+    site.said()
+    site.pass_time(24, beats=False, samples=["m-1"])
+    assert site.online()[0] is True
+    site.pass_time(10, beats=False, samples=["m-1"])
+    assert site.online() == (False, "no heartbeat for 30 s")
+    assert site.said() == [("raise", "gateway_silent", None)]
+
+
+def test_the_will_of_an_earlier_life_is_not_believed(site):
+    site.beat(boot="b2")
+    site.said()
+    site.beat(online=False, boot="b1")
+    assert site.online()[0] is True
+    assert site.said() == []
+
+
+def test_a_retained_heartbeat_tells_what_was(tmp_path, site):
+    """After a restart the broker hands out the last heartbeat again: it must not count as a new one."""
+    site.pass_time(3, samples=["m-1"])
+    again = writer(site.engine, site.sinks, site.mono)
+    site.store = again
+    site.said()
+    site.beat(retained=True)
+    site.pass_time(35, beats=False)
+    assert site.online()[0] is False
+    assert site.said()[0] == ("raise", "gateway_silent", None)
+
+
+def test_a_restarted_server_gives_everybody_time(site):
+    site.pass_time(5, samples=["m-1", "m-2"])
+    site.mono.now += 3600  # the server was away for an hour
+    site.store = writer(site.engine, site.sinks, site.mono)
+    site.said()
+    site.beat()
+    site.pass_time(20, samples=["m-1"])
+    assert ("raise", "device_silent", "m-2") not in site.said()
+    site.pass_time(15, samples=["m-1"])
+    assert site.said() == [("raise", "device_silent", "m-2")]
+
+
+def test_backlog_is_no_sign_of_life_now(site):
+    site.pass_time(31)
+    assert site.conn()["m-1"] == "offline"
+    site.sample("m-1", ago=3600)
+    site.store.tick(site.now)
+    assert site.conn()["m-1"] == "offline"
+    site.sample("m-1", ago=3600, clock=ClockState.UNSET)  # a clock that was never set says nothing about age
+    site.store.tick(site.now)
+    assert site.conn()["m-1"] == "online"
+
+
+def test_what_the_gateway_calls_silent_is_believed_at_once(site):
+    site.pass_time(5, samples=["m-1", "m-2"])
+    site.beat(silent=("m-2",))
+    site.store.tick(site.now)
+    assert site.conn() == {"m-1": "online", "m-2": "offline"}
+    site.beat()
+    site.sample("m-2")
+    site.store.tick(site.now)
+    assert site.conn()["m-2"] == "online"
+
+
+def test_every_turn_is_in_the_history_and_silence_keeps_its_beginning(site):
+    site.pass_time(2, samples=["m-1"])
+    site.pass_time(32)
+    began = site.now
+    with read(site.engine) as conn:
+        since = conn.execute(select(devices.c.silent_since).where(devices.c.device == "m-1")).scalar_one()
+    site.pass_time(10)
+    site.beat(online=False)
+    with read(site.engine) as conn:
+        assert (
+            conn.execute(select(devices.c.silent_since).where(devices.c.device == "m-1")).scalar_one()
+            == since
+        )
+        turns = conn.execute(
+            select(device_states.c["old", "new"]).where(
+                device_states.c.device_id == 1, device_states.c.field == "conn"
+            )
+        ).all()
+    assert since <= began
+    assert [tuple(turn) for turn in turns] == [
+        ("unknown", "online"),
+        ("online", "offline"),
+        ("offline", "unreachable"),
+    ]
+
+
+def test_last_seen_is_the_samples_time_and_never_goes_back(site):
+    site.sample("m-1")
+    site.mono.now += 5
+    site.sample("m-1", ago=100)
+    site.store.tick(site.now)
+    with read(site.engine) as conn:
+        assert (
+            conn.execute(select(devices.c.last_seen_at).where(devices.c.device == "m-1")).scalar_one() == T0
+        )
