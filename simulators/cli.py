@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,9 @@ from rich.table import Table
 from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
+from simulators.api_client import ApiRefused
+from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
+from simulators.processes import ProcessFailed
 from simulators.site import Site, load_site
 from simulators.truth import TruthWriter
 from simulators.world import RunInfo, World, running
@@ -26,7 +28,7 @@ app = typer.Typer(
     help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
 )
 COMMANDS = frozenset({"run", "check", "demo"})
-FAILED, WRONG_INPUT = 1, 2
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 SiteFile = Annotated[Path, typer.Argument(help="The site file (YAML).", exists=True, dir_okay=False)]
 Profiles = Annotated[
@@ -35,11 +37,6 @@ Profiles = Annotated[
         "--profiles", help="A folder with further profiles; may be given more than once.", file_okay=False
     ),
 ]
-
-
-def clock_ms() -> int:
-    """Return the time of day in ms UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @app.command()
@@ -74,6 +71,38 @@ def check(site_file: SiteFile, profiles: Profiles = None) -> None:
         )
     Console().print(table)
     Console().print(f"{len(site.links)} links, {len(site.story)} steps in the story")
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; else at Ctrl-C.")] = None,
+    folder: Annotated[Path, typer.Option("--dir", help="All state goes into this one folder.")] = Path(
+        "demo"
+    ),
+    http: Annotated[
+        str, typer.Option(help="HOST:PORT of the pages; port 0 takes any free one.")
+    ] = "127.0.0.1:0",
+    mqtt: Annotated[str, typer.Option(help="HOST:PORT of the broker.")] = "127.0.0.1:0",
+    site_file: Annotated[Path, typer.Option("--site", help="Another site than the shipped one.")] = SITES
+    / "demo.yaml",
+) -> None:
+    """Start broker, server, two gateways and a simulated site; at the end, reckon up value by value."""
+    site, library = _load(site_file, None)
+    console = Console()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        summary = asyncio.run(play(site, library, Options(folder, seconds, http, mqtt), console))
+    except (ProcessFailed, DemoFolderTaken, ApiRefused) as err:
+        _complain(str(err))
+        raise typer.Exit(FAILED) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _complain("interrupted: every process was taken down, nothing was reckoned up")
+        raise typer.Exit(INTERRUPTED) from None
+    show(summary, console)
+    console.print(f"summary: {write_summary(folder, summary)}", highlight=False)
+    if not summary.ok:
+        _complain("something was lost, doubled or counted differently")
+        raise typer.Exit(FAILED)
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ class SimDevice:
     profile: Profile
     rng: Random
     report: Callable[[Change | Exchanged], None]
+    muted: bool = False
     values: dict[str, Value] = field(init=False, default_factory=dict)
     faults: Faults = field(init=False)
     cells: dict[str, Cell] = field(init=False)
@@ -122,7 +123,7 @@ class SimDevice:
 
     def answer(self, pdu: bytes) -> Answer:
         """Answer one request as a device with these faults would."""
-        if self.faults.active("silent", self._now):
+        if self.muted or self.faults.active("silent", self._now):
             return Answer("silent", block=_asked(pdu))
         try:
             block = pdus.parse(pdu)

@@ -254,7 +254,7 @@ class Pump(Bound):
         """Show the motor's state beside the quantities."""
         values = dict(super().update(dt, held))
         for name, value in values.items():
-            if isinstance(value, bool) and set(name.split("_")) & {"running", "run"}:
+            if isinstance(value, bool) and name in {"running", "run", "motor_running"}:
                 values[name] = self._runs
         return values
 

@@ -51,7 +51,7 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened on the site."""
 
     t: int
-    kind: Literal["event", "fault", "set", "release", "link", "exchange", "frozen"]
+    kind: Literal["event", "fault", "set", "release", "link", "exchange", "story", "frozen", "muted"]
     device: str = ""
     event: str = ""
     edge: str = ""
@@ -61,9 +61,12 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class TruthWriter:
     """Writes a run's truth into a folder; a missing folder is made."""
 
-    def __init__(self, folder: Path, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, clock_ms: Callable[[], int], *, tell: Callable[[FactRow], None] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._clock_ms = clock_ms
+        self._tell = tell
         self._encoder = msgspec.json.Encoder(decimal_format="string")
         # Unbuffered: each line is in the kernel when `write` returns, whoever is killed next.
         self._files: dict[str, BinaryIO] = {
@@ -72,6 +75,10 @@ class TruthWriter:
         self.n = 0
         self.served = 0
         self.replies = 0
+        self.asked: dict[str, int] = {}
+        """When each line was last asked something, ms."""
+        self.read: dict[tuple[str, str], int] = {}
+        """When the request came that each (device, point) was last well read by, ms."""
 
     def __enter__(self) -> Self:
         return self
@@ -96,8 +103,10 @@ class TruthWriter:
     def reply(self, row: ReplyRow) -> None:
         """A request was dealt with."""
         self.replies += 1
+        self.asked[row.line] = row.t0
         if row.fate == "good":
             self.served += len(row.points)
+            self.read.update(dict.fromkeys(((row.device, point) for point in row.points), row.t0))
         self._write(REPLIES, row)
 
     def fact(self, kind: str, *, device: str = "", event: str = "", edge: str = "", **detail: Any) -> None:
@@ -110,7 +119,10 @@ class TruthWriter:
             "edge": edge,
             "detail": detail,
         }
-        self._write(FACTS, msgspec.convert(row, FactRow))
+        fact = msgspec.convert(row, FactRow)
+        self._write(FACTS, fact)
+        if self._tell is not None:
+            self._tell(fact)
 
     def _write(self, name: str, row: msgspec.Struct) -> None:
         self._files[name].write(self._encoder.encode(row) + b"\n")
@@ -121,6 +133,7 @@ class _History:
     n: list[int] = field(default_factory=list)
     t: list[int] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
+    registers: list[str] = field(default_factory=list)
 
 
 class Truth:
@@ -135,6 +148,7 @@ class Truth:
             history.n.append(row.n)
             history.t.append(row.t)
             history.values.append(Decimal(row.value) if isinstance(row.value, str) else row.value)
+            history.registers.append(row.registers)
         self.replies = tuple(replies)
         self.facts = tuple(facts)
 
@@ -161,11 +175,13 @@ class Truth:
 
     def value_after(self, device: str, point: str, n: int) -> Value:
         """Return the value after change `n` of the run: exactly what the reply with this `n` carried."""
-        history = self._histories[device, point]
-        place = bisect_right(history.n, n)
-        if place == 0:
-            raise KeyError(f"{device}.{point} had no value before change {n}")
-        return history.values[place - 1]
+        history, place = self._after(device, point, n)
+        return history.values[place]
+
+    def registers_after(self, device: str, point: str, n: int) -> str:
+        """Return the registers after change `n` of the run, hex as on the wire."""
+        history, place = self._after(device, point, n)
+        return history.registers[place]
 
     def served(self) -> Iterator[tuple[ReplyRow, str, Value]]:
         """Every point value that a good reply carried."""
@@ -177,6 +193,13 @@ class Truth:
     def served_points(self) -> int:
         """How many point values good replies carried."""
         return sum(len(row.points) for row in self.replies if row.fate == "good")
+
+    def _after(self, device: str, point: str, n: int) -> tuple[_History, int]:
+        history = self._histories[device, point]
+        place = bisect_right(history.n, n)
+        if place == 0:
+            raise KeyError(f"{device}.{point} had no value before change {n}")
+        return history, place - 1
 
     def edges(self, edge: str) -> list[FactRow]:
         """The edges of profile events: `raised` or `cleared`."""

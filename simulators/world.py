@@ -148,6 +148,12 @@ class World:
             relay.mend()
         self.truth.fact("frozen")
 
+    def mute(self) -> None:
+        """Let no device answer any more, so that what was served is final while everybody still listens."""
+        for device in self.devices.values():
+            device.muted = True
+        self.truth.fact("muted")
+
     def settle(self, later: float) -> None:
         """Let conditions that are only waiting for their hold or release time become edges."""
         self.now += later
@@ -174,6 +180,8 @@ class World:
                 )
 
     def _step(self, step: Step) -> None:
+        if step.note:
+            self.truth.fact("story", device=step.device or "", note=step.note)
         lasting = seconds(step.for_) if step.for_ is not None else None
         if step.link is not None:
             self._cut(step.link, seconds(step.cut))
@@ -244,6 +252,10 @@ async def running(world: World) -> AsyncIterator[World]:
                 yield world
             finally:
                 ticking.cancel()
+    except BaseExceptionGroup as group_error:
+        if len(group_error.exceptions) == 1:  # what the block itself raised: hand it on as it was
+            raise group_error.exceptions[0] from None
+        raise
     finally:
         await world.stop()
 

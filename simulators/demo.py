@@ -1,0 +1,333 @@
+"""The demo: a whole installation, a bad minute, and then the reckoning, value by value."""
+
+import asyncio
+import logging
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from drivers.profile import Profile
+from simulators.api_client import Api
+from simulators.estate import Estate
+from simulators.processes import ProcessFailed, until
+from simulators.reckoning import Summary, reckon
+from simulators.site import Site
+from simulators.truth import FactRow, Truth, TruthWriter
+from simulators.world import World, running, write_whole
+
+log = logging.getLogger(__name__)
+
+MARK = ".gatehouse-demo"
+SETTLE_S = 60.0
+QUIET_S = 30.0
+DELIVERED_S = 30.0
+SITES = Path(__file__).parent / "sites"
+
+
+class DemoFolderTaken(RuntimeError):
+    """The folder holds something that no demo made; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be said on the command line."""
+
+    folder: Path
+    seconds: float | None = None
+    http: str = "127.0.0.1:0"
+    mqtt: str = "127.0.0.1:0"
+
+
+def clock_ms() -> int:
+    """Return the time of day in ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def make_room(folder: Path) -> None:
+    """Empty the folder of an earlier demo's state; raise `DemoFolderTaken` where it holds anything else."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise DemoFolderTaken(f"{folder} is not empty and no demo made it: give another folder with --dir")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
+
+
+async def play(site: Site, profiles: Mapping[str, Profile], options: Options, console: Console) -> Summary:
+    """Play the demo from the first process to the last; whatever happens, no process is left behind."""
+    make_room(options.folder)
+    with _stopping() as stop:
+        async with AsyncExitStack() as stack:
+            demo = _Demo(site, profiles, options, console, stop)
+            return await demo.run(stack)
+
+
+class _Stop:
+    """Ctrl-C: while the demo plays it means "that is enough", at any other time "get out"."""
+
+    def __init__(self) -> None:
+        self.enough = asyncio.Event()
+        self.playing = False
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._asked)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.remove_signal_handler(number)
+
+    def _asked(self) -> None:
+        if self.playing and not self.enough.is_set():
+            self.enough.set()
+        elif self._task is not None:
+            self._task.cancel()
+
+
+_stopping = _Stop
+
+
+class _Demo:
+    def __init__(
+        self, site: Site, profiles: Mapping[str, Profile], options: Options, console: Console, stop: _Stop
+    ) -> None:
+        self._site = site
+        self._profiles = profiles
+        self._options = options
+        self._console = console
+        self._stop = stop
+        self._started_ms = clock_ms()
+        self._truth_folder = options.folder / "truth"
+
+    async def run(self, stack: AsyncExitStack) -> Summary:
+        options = self._options
+        estate = await stack.enter_async_context(
+            Estate(options.folder, self._site, self._profiles, http=options.http, mqtt=options.mqtt)
+        )
+        self._say("making accounts")
+        await estate.make_accounts()
+        self._say("starting broker and server")
+        info = await estate.start_server()
+        truth = stack.enter_context(TruthWriter(self._truth_folder, clock_ms, tell=self._tell))
+        world = World(
+            self._site, self._profiles, self._truth_folder, truth, clock_ms=clock_ms, broker=estate.broker
+        )
+        api = await stack.enter_async_context(Api(info.http))
+        await api.sign_in(estate.user, estate.password)
+        async with running(world):
+            if world.info is None:
+                raise ProcessFailed("the simulated site did not start")
+            self._say("starting gateways")
+            estate.write_gateway_files(world.info)
+            await estate.start_gateways()
+            await estate.gateways_up(api)
+            self._welcome(estate)
+            begin = await self._play(truth, estate)
+            end = await self._settle(world, estate, begin)
+            read = await self._quiet(world, estate)
+            self._say("stopping the gateways")
+            await estate.stop_gateways()
+        self._say("waiting until the server holds everything")
+        numbered = {gateway: await estate.numbered(gateway) for gateway in estate.gateways}
+        await _delivered(api, estate, numbered)
+        summary = await reckon(
+            api,
+            Truth.load(self._truth_folder),
+            self._site,
+            self._profiles,
+            database=estate.database,
+            numbered=numbered,
+            samples_read=read,
+            run=(self._started_ms, clock_ms()),
+            period=(begin, end),
+        )
+        await estate.server.stop()
+        return summary
+
+    async def _play(self, truth: TruthWriter, estate: Estate) -> int:
+        """Let the story run until its time is over or somebody says so; return when all meters had been read."""
+        wanted = _billed(self._site, self._profiles)
+        self._stop.playing = True
+        begin = 0
+        try:
+            async with asyncio.timeout(self._options.seconds), _watched(estate):
+                begin = await self._all_read(truth, wanted, 0)
+                await self._stop.enough.wait()
+        except TimeoutError:
+            pass
+        self._stop.playing = False
+        return begin
+
+    async def _settle(self, world: World, estate: Estate, begin: int) -> int:
+        """Freeze the site and wait until every point has been read once more; return when it froze."""
+        self._say("the site holds still: waiting until every gateway has seen it so")
+        frozen = clock_ms()
+        world.freeze()
+        holds = [
+            max(event.hold_s, event.release_s)
+            for _, device in self._site.devices()
+            for event in self._profiles[device.profile].events.values()
+        ]
+        world.settle(max(holds, default=0.0))
+        wanted = _billed(self._site, self._profiles) | _watched_points(self._site, self._profiles)
+        async with _watched(estate):
+            await self._all_read(world.truth, wanted, frozen)
+        return frozen if begin else 0
+
+    async def _quiet(self, world: World, estate: Estate) -> int:
+        """Silence the devices, and return how many point values the gateways say that they have read."""
+        muted = clock_ms()
+        world.mute()
+        lines = {line.id for line in self._site.lines}
+
+        async def moved_on() -> bool | None:
+            asked = world.truth.asked
+            return True if all(asked.get(line, 0) > muted for line in lines) else None
+
+        await until("request on every line", moved_on, timeout=QUIET_S, alive=list(estate.gateways.values()))
+
+        # What was served is final now; the last of it may still be on its way into a journal.
+        total = 0
+
+        async def counted() -> bool | None:
+            nonlocal total
+            total = sum(
+                [await estate.metric(name, "gatehouse_samples_read_total") for name in estate.gateways]
+            )
+            return True if total >= world.truth.served else None
+
+        try:
+            await until("full count of samples", counted, timeout=5.0)
+        except ProcessFailed:
+            log.warning("the gateways count %d samples, %d were served", total, world.truth.served)
+        return total
+
+    async def _all_read(self, truth: TruthWriter, wanted: set[tuple[str, str]], since: int) -> int:
+        async def look() -> bool | None:
+            return True if all(truth.read.get(point, 0) > since for point in wanted) else None
+
+        await until("good reading of every point that matters", look, timeout=SETTLE_S)
+        return clock_ms()
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"[dim]· {text}[/dim]", highlight=False)
+
+    def _tell(self, fact: FactRow) -> None:
+        at = (fact.t - self._started_ms) / 1000
+        if fact.kind == "story":
+            self._console.print(f"  [bold]{at:5.1f} s[/bold]  {fact.detail['note']}", highlight=False)
+        elif fact.kind == "event":
+            self._console.print(f"  {at:5.1f} s  {fact.device} {fact.event} {fact.edge}", highlight=False)
+        elif fact.kind == "link":
+            state = "cut off" if fact.detail["cut"] else "connected again"
+            self._console.print(f"  {at:5.1f} s  {fact.detail['link']} {state}", highlight=False)
+
+    def _welcome(self, estate: Estate) -> None:
+        lasting = (
+            "Ctrl-C ends it" if self._options.seconds is None else f"ends after {self._options.seconds:g} s"
+        )
+        text = f"{estate.info.http}\n\nuser      {estate.user}\npassword  {estate.password}\n\n{lasting}"
+        self._console.print(Panel(text, title="Gatehouse demo", expand=False), highlight=False)
+
+
+@asynccontextmanager
+async def _watched(estate: Estate) -> AsyncIterator[None]:
+    """Raise `ProcessFailed` out of the block when a process that should live ends."""
+    block = asyncio.current_task()
+    fallen: list[str] = []
+
+    async def watch() -> None:
+        children = [estate.server, *estate.gateways.values()]
+        ends = [asyncio.create_task(child.ended(), name=child.name) for child in children]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        dead = [child for child in children if not child.running]
+        fallen.extend(f"{child.name} ended ({child.returncode})\n{child.tail()}" for child in dead)
+        if block is not None:
+            block.cancel()
+
+    watcher = asyncio.create_task(watch(), name="processes alive")
+    try:
+        yield
+    except asyncio.CancelledError:
+        if fallen:
+            raise ProcessFailed("\n".join(fallen)) from None
+        raise
+    finally:
+        watcher.cancel()
+        await asyncio.wait([watcher])
+
+
+async def _delivered(api: Api, estate: Estate, numbered: Mapping[str, Mapping[str, int]]) -> None:
+    """Wait until the receipts cover every number that a journal gave; what is still missing then is counted."""
+
+    async def look() -> bool | None:
+        for gateway, lanes in numbered.items():
+            receipt = await api.get(f"gateways/{gateway}/delivery")
+            through = {lane["lane"]: lane["stored_through"] for lane in receipt["lanes"] if lane["current"]}
+            if any(through.get(lane, 0) < last for lane, last in lanes.items()):
+                return None
+        return True
+
+    try:
+        await until("complete delivery receipts", look, timeout=DELIVERED_S, alive=[estate.server])
+    except ProcessFailed as err:
+        log.warning("%s", str(err).partition("\n")[0])
+
+
+def _billed(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
+    """The registers that a period read is asked for."""
+    return {
+        (device.id, name)
+        for _, device in site.devices()
+        if device.meter is not None
+        for name, point in profiles[device.profile].points.items()
+        if point.billing
+    }
+
+
+def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
+    """The points that events look at."""
+    return {
+        (device.id, event.when.point)
+        for _, device in site.devices()
+        for event in profiles[device.profile].events.values()
+    }
+
+
+def write_summary(folder: Path, summary: Summary) -> Path:
+    """Write `summary.json` and return it."""
+    path = folder / "summary.json"
+    write_whole(path, msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    return path
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print the reckoning as a table."""
+    table = Table(title="What was counted, against what was on the wire")
+    table.add_column("")
+    table.add_column("counted", justify="right")
+    table.add_column("on the wire", justify="right")
+    table.add_column("")
+    for name, row in summary.compared.items():
+        mark = "[green]agrees[/green]" if row.agrees else "[bold red]DISAGREES[/bold red]"
+        table.add_row(name.replace("_", " "), str(row.counted), str(row.on_the_wire), mark)
+    console.print(table)
+    for line in summary.notes:
+        console.print(f"  {line}", markup=False, highlight=False)

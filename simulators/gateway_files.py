@@ -1,0 +1,82 @@
+"""Gateway configurations for a simulated site: the same devices, where the simulator put them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from simulators.site import Device, Line, Site
+from simulators.world import RunInfo
+
+
+def gateways_of(site: Site) -> list[str]:
+    """The gateways that the site's lines name, in their order."""
+    return list(dict.fromkeys(line.gateway for line in site.lines if line.gateway is not None))
+
+
+def gateway_file(
+    site: Site,
+    gateway: str,
+    info: RunInfo,
+    *,
+    broker: str,
+    folder: Path,
+    password_file: Path,
+    profiles: tuple[Path, ...] = (),
+) -> Path:
+    """Write `<gateway>.yaml` into `folder` and return it; `broker` is host:port, or a link's of that name."""
+    content: dict[str, Any] = {
+        "site": site.site,
+        "gateway": gateway,
+        "timezone": site.timezone,
+        "broker": {
+            "url": f"mqtt://{info.links.get(gateway, broker)}",
+            "username": gateway,
+            "password_file": str(password_file),
+        },
+        "state_dir": f"state/{gateway}",
+        "metrics": {"listen": "127.0.0.1:0"},
+        "lines": [
+            _line(line, info.lines[line.id].endpoint) for line in site.lines if line.gateway == gateway
+        ],
+    }
+    if profiles:
+        content["profiles"] = [str(path.resolve()) for path in profiles]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{gateway}.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _line(line: Line, endpoint: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"id": line.id}
+    if line.label:
+        content["label"] = line.label
+    if line.tcp is not None:
+        content["tcp"] = endpoint
+        content["framing"] = line.frames
+    else:
+        content["serial"] = str(Path(endpoint).absolute())
+        content["baud"] = line.baud
+    if line.timeout is not None:
+        content["timeout"] = line.timeout
+    if line.poll:
+        content["poll"] = dict(line.poll)
+    content["devices"] = [_device(device) for device in line.devices]
+    return content
+
+
+def _device(device: Device) -> dict[str, Any]:
+    content: dict[str, Any] = {"id": device.id, "profile": device.profile, "unit": device.unit}
+    for name in ("name", "building", "floor", "place", "timeout"):
+        if value := getattr(device, name):
+            content[name] = value
+    for name in ("poll", "options", "meter"):
+        if mapping := getattr(device, name):
+            content[name] = _plain(mapping)
+    return content
+
+
+def _plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, int | str) else str(value) for key, value in mapping.items()}

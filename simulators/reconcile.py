@@ -1,0 +1,162 @@
+"""What the server holds against what was on the wire, value by value. Pure, but for reading the database file."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from messages.types import Quality, Value
+from simulators.truth import Truth
+
+HOUR_MS = 3_600_000
+# The server keeps a quality as its place in this list; a test holds the two together.
+QUALITIES = tuple(Quality)
+# Samples that say that nothing could be read: no reply stands behind them.
+NOT_READ = frozenset({Quality.COMM, Quality.TIMEOUT, Quality.CRC, Quality.REFUSED, Quality.CONFIG})
+SLACK_MS = (
+    450  # a gateway stamps the middle of the exchange as it saw it; half of the shortest period at most
+)
+
+_ROWS = """
+select series.device, series.point, samples.bucket * :hour + samples.offset_ms as at, samples.dup,
+       samples.value, samples.quality, samples.raw
+from samples join series on series.id = samples.series_id
+where series.site = :site
+order by series.device, series.point, at, samples.dup
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One sample as the server's table holds it."""
+
+    device: str
+    point: str
+    at: int
+    dup: int
+    value: Value
+    quality: Quality
+    raw: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One value as a good reply carried it."""
+
+    t0: int
+    t1: int
+    value: Value
+    registers: str
+
+
+@dataclass(slots=True)
+class Matched:
+    """How rows and replies fit together; the lists hold the first few of each kind, in words."""
+
+    rows: int = 0
+    missing: int = 0
+    doubled: int = 0
+    wrong: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Keep the first few."""
+        if len(self.examples) < 20:
+            self.examples.append(text)
+
+
+def stored_rows(database: Path, site: str) -> list[StoredRow]:
+    """Read all samples of a site, without writing a byte."""
+    with sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True) as connection:
+        found = connection.execute(_ROWS, {"site": site, "hour": HOUR_MS}).fetchall()
+    connection.close()
+    return [
+        StoredRow(
+            device, point, at, dup, _value(value), QUALITIES[quality], raw.hex() if raw is not None else None
+        )
+        for device, point, at, dup, value, quality, raw in found
+    ]
+
+
+def served_by_point(truth: Truth) -> dict[tuple[str, str], list[Served]]:
+    """Return every value that a good reply carried, by device and point, in the order of the replies."""
+    served: dict[tuple[str, str], list[Served]] = defaultdict(list)
+    for row, point, value in truth.served():
+        registers = truth.registers_after(row.device, point, row.n)
+        served[row.device, point].append(Served(row.t0, row.t1, value, registers))
+    for values in served.values():
+        values.sort(key=lambda one: one.t0)
+    return served
+
+
+def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
+    """Pair every served value with its row: what has none is missing, what is left over is doubled."""
+    served = served_by_point(truth)
+    stored: dict[tuple[str, str], list[StoredRow]] = defaultdict(list)
+    for row in rows:
+        if row.quality not in NOT_READ:
+            stored[row.device, row.point].append(row)
+    result = Matched()
+    for key in sorted(served.keys() | stored.keys()):
+        result.rows += len(stored[key])
+        _match_point(".".join(key), served.get(key, []), stored[key], result)
+    return result
+
+
+def _match_point(name: str, served: Sequence[Served], rows: Sequence[StoredRow], result: Matched) -> None:
+    for one, row in _pairs(served, rows):
+        if row is None and one is not None:
+            result.missing += 1
+            result.note(f"missing: {name} served at {one.t0} as {one.value}")
+        elif one is None and row is not None:
+            result.doubled += 1
+            result.note(f"doubled: {name} stored at {row.at} as {row.value}, which no reply carried")
+        elif one is not None and row is not None and not _same(one, row):
+            result.wrong += 1
+            result.note(
+                f"wrong: {name} at {row.at}: stored {row.value} ({row.raw}), on the wire {one.value} ({one.registers})"
+            )
+
+
+def _pairs(
+    served: Sequence[Served], rows: Sequence[StoredRow]
+) -> Iterator[tuple[Served | None, StoredRow | None]]:
+    if len(served) == len(rows):  # in order, whatever a busy machine did to the stamps
+        yield from zip(served, rows, strict=True)
+        return
+    left = list(served)
+    for row in rows:
+        while left and row.at > left[0].t1 + SLACK_MS:
+            yield left.pop(0), None
+        if left and row.at >= left[0].t0 - SLACK_MS:
+            yield left.pop(0), row
+        else:
+            yield None, row
+    for one in left:
+        yield one, None
+
+
+def _same(one: Served, row: StoredRow) -> bool:
+    if row.raw is not None and row.raw != one.registers:
+        return False
+    return row.value is one.value if isinstance(one.value, bool) else row.value == one.value
+
+
+def answering(truth: Truth) -> set[str]:
+    """Return the devices that gave at least one good reply."""
+    return {row.device for row in truth.replies if row.fate == "good"}
+
+
+def used(start: Value, end: Value, modulus: Decimal | None) -> Decimal | None:
+    """Return what a register counted from `start` to `end`, through at most one turn-over."""
+    if not isinstance(start, Decimal) or not isinstance(end, Decimal):
+        return None
+    return end - start if end >= start or modulus is None else end - start + modulus
+
+
+def _value(text: str | None) -> Value:
+    if text is None:
+        return None
+    return text == "true" if text in {"true", "false"} else Decimal(text)
