@@ -46,7 +46,12 @@ def open_line(
     wire: Wire
     if isinstance(settings, TcpSettings):
         wire = TcpWire(settings)
-        pace = Pace(silence=_TCP_SILENCE, late_guard=settings.late_guard, echo=settings.echo)
+        pace = Pace(
+            silence=_TCP_SILENCE,
+            late_guard=settings.late_guard,
+            echo=settings.echo,
+            reopen_after=settings.reopen_after,
+        )
     else:
         wire = SerialWire(settings)
         pace = Pace(
@@ -54,5 +59,6 @@ def open_line(
             silence=settings.silence,
             late_guard=settings.late_guard,
             echo=settings.echo,
+            reopen_after=settings.reopen_after,
         )
     return Line(wire, pace, clock=clock, monotonic=monotonic, rng=rng)

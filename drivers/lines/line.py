@@ -27,6 +27,8 @@ _UNEASY_EXCHANGES = 100
 _LEAST_FRAME = 4
 # The event loop's timers are coarse to a millisecond; the rest of a silence is waited out by yielding.
 _COARSE = 0.001
+# A wire is opened anew only after so many requests without a byte; one dead device among many never causes it.
+_UNHEARD = 3
 # Bytes kept while nobody waits for any, so that a late answer is recognised.
 _IDLE_BYTES = 4096
 # A broadcast has no answer; devices get this long to act on it before the next request.
@@ -60,7 +62,8 @@ class Line:
         self._idle: list[tuple[float, bytes]] = []
         self._idle_bytes = 0
         self._listening = self._expired = False
-        self._uneasy = self._stray = 0
+        self._uneasy = self._stray = self._unheard = 0
+        self._heard_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._busy_until = 0.0
         """Until when the last byte, sent or seen, is on the wire."""
@@ -128,6 +131,7 @@ class Line:
         """Take bytes from the wire (called by it)."""
         now = self._now()
         self._busy_until = max(self._busy_until, now)
+        self._heard_at, self._unheard = now, 0
         self.stats.bytes_in += len(data)
         if self._listening:
             self._inbox += data
@@ -168,7 +172,7 @@ class Line:
         if self._opened:
             self.stats.reopened += 1
         self._up = self._opened = True
-        self._busy_until = self._now()
+        self._busy_until = self._heard_at = self._now()
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -353,6 +357,13 @@ class Line:
             return
         if not self._wire.clear_unsent():
             self._drop("the peer takes no more bytes: connection dropped")
+            return
+        self._unheard += 1
+        if self._unheard >= _UNHEARD and self._now() - self._heard_at >= self._pace.reopen_after:
+            # No failure of the wire, so no back-off: the next exchange opens it and goes on.
+            self._unheard = 0
+            self._wire.close()
+            self._down(f"{self.name}: nothing heard for {self._pace.reopen_after:g} s: opened anew")
 
     async def _no_reply(self, began: float, sent: float) -> Reply:
         until = sent + _TURNAROUND

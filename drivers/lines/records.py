@@ -9,12 +9,14 @@ from drivers.lines.settings import Echo
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The time that a wire needs: a character's, the silence between frames, how late an answer may be."""
+    """The time that a wire needs: a character's, the silence between frames, how late an answer may be, and
+    after how long without a byte it is opened anew."""
 
     byte_time: float = 0.0
     silence: float = 0.0
     late_guard: float | None = None
     echo: Echo = Echo.AUTO
+    reopen_after: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class TcpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_guard: float | None = None
     """How long after a request its answer may still come; None: twice the time-out, and at least 0.5 s more."""
     echo: Echo = Echo.AUTO
+    reopen_after: float = 10.0
+    """Connect anew when several requests met silence and no byte has come for so long: the far end may hang."""
 
     def __post_init__(self) -> None:
         if not self.host or not self.host.isprintable() or " " in self.host:
@@ -35,6 +37,7 @@ class TcpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise Misconfigured(f"port: {self.port} is no TCP port: give 1 to 65535, Modbus devices use 502")
         _check_positive("connect_timeout", self.connect_timeout)
         _check_positive("late_guard", self.late_guard)
+        _check_positive("reopen_after", self.reopen_after)
 
 
 class SerialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +52,8 @@ class SerialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late_guard: float | None = None
     """How long after a request its answer may still come; None: twice the time-out, and at least 0.5 s more."""
     open_timeout: float = 3.0
+    reopen_after: float = 60.0
+    """Open the port anew when several requests met silence and no byte has come for so long: adapters do hang."""
 
     def __post_init__(self) -> None:
         if not self.port or "\0" in self.port:
@@ -61,6 +66,7 @@ class SerialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise Misconfigured("data_bits must be 7 or 8 and stop_bits 1 or 2")
         _check_positive("open_timeout", self.open_timeout)
         _check_positive("late_guard", self.late_guard)
+        _check_positive("reopen_after", self.reopen_after)
 
     @property
     def byte_time(self) -> float:

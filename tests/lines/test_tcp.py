@@ -208,7 +208,7 @@ async def test_a_babbling_peer_ends_at_the_deadline():
             await line.exchange(rtu_read(0), timeout=0.1)
         assert asyncio.get_running_loop().time() - started < 0.5
         with pytest.raises(FrameDamaged, match="never falls silent"):
-            await line.exchange(rtu_read(0), timeout=0.1)
+            await line.exchange(rtu_read(0), timeout=0.1, quiet=0.2)
         assert line.stats.damaged == 2
 
 
@@ -367,3 +367,33 @@ async def test_exchanges_cancelled_at_any_step_leave_no_socket():
                 await asyncio.gather(asking, return_exceptions=True)
                 reply = await line.exchange(mbap_read(0, 2, transaction=2), timeout=1)
                 assert registers(reply.payload) == (7, 8)
+
+
+async def test_a_connection_on_which_nothing_is_heard_is_made_anew():
+    """The far end accepts and hangs; a second connection to it is answered."""
+
+    def script(request):
+        return answering(request) if peer.connections > 1 else []
+
+    async with TcpPeer(script) as peer, line_to(peer.settings(reopen_after=0.1)) as line:
+        silences = 0
+        async with asyncio.timeout(5):
+            while line.stats.replies == 0:
+                try:
+                    await line.exchange(mbap_read(0, 2), timeout=0.02)
+                except DeviceSilent:
+                    silences += 1
+        assert silences >= 5
+        assert peer.connections == 2
+
+
+async def test_one_dead_unit_among_living_ones_does_not_reopen_the_line():
+    def only_two(request):
+        return [Send(mbap_reply(request, 7))] if request[6] == 2 else []
+
+    async with TcpPeer(only_two) as peer, line_to(peer.settings(reopen_after=0.01)) as line:
+        for _ in range(10):
+            with pytest.raises(DeviceSilent):
+                await line.exchange(mbap_read(0, unit=1), timeout=0.01)
+            await line.exchange(mbap_read(0, unit=2), timeout=1)
+        assert peer.connections == 1
