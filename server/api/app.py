@@ -2,8 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.middleware.gzip import GZipMiddleware
 
 from server import commands
@@ -63,7 +66,21 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(BodyCap)
     app.add_middleware(SecurityHeaders, https=services.settings.https)
+    app.openapi = partial(described, app)  # type: ignore[method-assign]
     return app
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with the nulls of the examples that FastAPI leaves out put back."""
+    if app.openapi_schema is None:
+        found = FastAPI.openapi(app)
+        for route in iter_route_contexts(app.routes):
+            for method in route.methods or ():
+                call = found["paths"].get(route.path, {}).get(method.lower(), {})
+                for status, answer in getattr(route, "responses", {}).items():
+                    for media, content in answer.get("content", {}).items():
+                        call["responses"][str(status)]["content"][media]["example"] = content["example"]
+    return app.openapi_schema or {}
 
 
 async def background(services: Services) -> None:

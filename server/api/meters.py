@@ -14,7 +14,7 @@ from server.auth.roles import Right, may
 from server.errors import ApiError
 from server.metering.boundary import Method
 from server.metering.feed import Totals, Wanted, rows
-from server.metering.period import Quality, State
+from server.metering.period import ReadQuality, ReadState
 from server.metering.table import lines
 from server.services import Services
 from server.views.wire import to_json
@@ -108,8 +108,8 @@ class ReadRow(BaseModel):
     end: BoundaryView
     consumption: str | None
     multiplier: str
-    quality: Quality
-    state: State
+    quality: ReadQuality
+    state: ReadState
     why: str
 
 
@@ -118,7 +118,7 @@ class FeedTotals(BaseModel):
 
     count: int
     consumption: dict[str, str]
-    states: dict[State, int]
+    states: dict[ReadState, int]
 
 
 class Feed(BaseModel):

@@ -16,6 +16,9 @@ FOREVER = "public, max-age=31536000, immutable"
 class _HashedFiles(StaticFiles):
     """Files whose name changes with their content."""
 
+    async def check_config(self) -> None:
+        """A folder that is not built yet has no files: 404, not a failure of the server."""
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return a file that may be kept; an error is an error of the framework, and is not kept."""
         response = await super().get_response(path, scope)

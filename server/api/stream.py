@@ -34,6 +34,7 @@ data: 1772366400000
 
 @router.get(
     "/stream",
+    response_class=Response,
     summary="Changes as they happen",
     responses={
         200: {

@@ -14,7 +14,7 @@ from server.db.engine import read
 from server.db.tables_delivery import series
 from server.db.tables_devices import devices, gateways, profile_points
 from server.metering.boundary import Boundary, Reading, boundary
-from server.metering.period import State, Used, month_of, month_span, used
+from server.metering.period import ReadState, Used, month_of, month_span, used
 from server.metering.readings import around
 from server.views.wire import iso, plain
 
@@ -40,7 +40,7 @@ class Totals:
     def __init__(self) -> None:
         self.count = 0
         self.consumption: dict[str, Decimal] = defaultdict(Decimal)
-        self.states: dict[str, int] = {state.value: 0 for state in State}
+        self.states: dict[str, int] = {state.value: 0 for state in ReadState}
 
     def add(self, row: dict[str, Any], amount: Decimal | None) -> None:
         """Count one row."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from server.metering.boundary import Boundary, Delta, Method, delta, times
 
 
-class Quality(StrEnum):
+class ReadQuality(StrEnum):
     """What a consumption rests on."""
 
     EXACT = "exact"
@@ -18,7 +18,7 @@ class Quality(StrEnum):
     MISSING = "missing"
 
 
-class State(StrEnum):
+class ReadState(StrEnum):
     """Whether a consumption may be billed."""
 
     MISSING = "missing"
@@ -32,8 +32,8 @@ class Used:
     """What was used in a period; `amount` is None wherever a person has to look first."""
 
     amount: Decimal | None
-    quality: Quality
-    state: State
+    quality: ReadQuality
+    state: ReadState
     why: str = ""
 
 
@@ -46,32 +46,34 @@ def used(
     for edge, name in ((start, "start"), (end, "end")):
         if edge.conflict:
             why = f"{name}: the meter gave two different values for one instant"
-            return Used(None, _quality(start, end), State.HELD, why)
+            return Used(None, _quality(start, end), ReadState.HELD, why)
     kind, difference = delta(start.value, end.value, modulus=modulus)
     if difference is None:
         why = f"{kind}: the register went from {start.value:f} to {end.value:f}"
-        return Used(None, _quality(start, end), State.HELD, why)
+        return Used(None, _quality(start, end), ReadState.HELD, why)
     amount = times(difference, multiplier)
     why = f"the register rolled over at {modulus:f}" if kind is Delta.ROLLOVER and modulus is not None else ""
     if not (start.settled and end.settled):
         side = "end" if start.settled else "start"
         waiting = f"no reading after the {side} yet: a nearer one may still come"
-        return Used(amount, _quality(start, end), State.PROVISIONAL, "; ".join(filter(None, (why, waiting))))
-    return Used(amount, _quality(start, end), State.READY, why)
+        return Used(
+            amount, _quality(start, end), ReadState.PROVISIONAL, "; ".join(filter(None, (why, waiting)))
+        )
+    return Used(amount, _quality(start, end), ReadState.READY, why)
 
 
 def _without_value(start: Boundary, end: Boundary, now: datetime) -> Used:
     reasons = [f"{name}: {edge.why}" for edge, name in ((start, "start"), (end, "end")) if edge.value is None]
     if start.value is not None and end.at > now:
-        return Used(None, Quality.MISSING, State.PROVISIONAL, "the period has not ended")
-    return Used(None, Quality.MISSING, State.MISSING, "; ".join(reasons))
+        return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, "the period has not ended")
+    return Used(None, ReadQuality.MISSING, ReadState.MISSING, "; ".join(reasons))
 
 
-def _quality(start: Boundary, end: Boundary) -> Quality:
+def _quality(start: Boundary, end: Boundary) -> ReadQuality:
     methods = {start.method, end.method}
     if Method.MISSING in methods:
-        return Quality.MISSING
-    return Quality.INTERPOLATED if Method.INTERPOLATED in methods else Quality.EXACT
+        return ReadQuality.MISSING
+    return ReadQuality.INTERPOLATED if Method.INTERPOLATED in methods else ReadQuality.EXACT
 
 
 def month_span(month: str, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -21,7 +21,7 @@ from server.metering.boundary import (
     steps,
     times,
 )
-from server.metering.period import State, month_of, month_span, used
+from server.metering.period import ReadState, month_of, month_span, used
 
 T = datetime(2025, 7, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -190,36 +190,36 @@ def period(start: Boundary, end: Boundary, now: datetime = T + 100 * HOUR, modul
 
 def test_a_period_that_is_ready():
     found = period(edge("3.2", -HOUR), edge("11.7", HOUR))
-    assert (found.amount, found.state, found.quality) == (Dec("255.0"), State.READY, "exact")
+    assert (found.amount, found.state, found.quality) == (Dec("255.0"), ReadState.READY, "exact")
 
 
 def test_a_missing_boundary_has_no_number():
     found = period(edge(None, -HOUR, why="nobody read it"), edge("11.7", HOUR))
-    assert (found.amount, found.state, found.quality) == (None, State.MISSING, "missing")
+    assert (found.amount, found.state, found.quality) == (None, ReadState.MISSING, "missing")
     assert found.why == "start: nobody read it"
 
 
 def test_a_period_that_still_runs_is_provisional():
     found = period(edge("3.2", -HOUR), edge(None, HOUR), now=T)
-    assert (found.amount, found.state) == (None, State.PROVISIONAL)
+    assert (found.amount, found.state) == (None, ReadState.PROVISIONAL)
 
 
 def test_a_boundary_that_may_still_get_a_nearer_reading_is_provisional():
     found = period(edge("3.2", -HOUR), edge("11.7", HOUR, settled=False))
-    assert (found.amount, found.state) == (Dec("255.0"), State.PROVISIONAL)
+    assert (found.amount, found.state) == (Dec("255.0"), ReadState.PROVISIONAL)
 
 
 @pytest.mark.parametrize(("end", "word"), [("2.0", "DECREASE"), ("0.7", "EXCHANGE_SUSPECTED")])
 def test_a_register_that_went_back_is_held_for_a_person(end, word):
     found = period(edge("3.2", -HOUR), edge(end, HOUR))
-    assert (found.amount, found.state) == (None, State.HELD)
+    assert (found.amount, found.state) == (None, ReadState.HELD)
     assert word in found.why
 
 
 def test_two_values_for_one_instant_are_held():
     torn = Reading(at=T, value=Dec("11.7"), conflict=True)
     found = period(edge("3.2", -HOUR), edge("11.7", HOUR, basis=(torn,)))
-    assert (found.amount, found.state) == (None, State.HELD)
+    assert (found.amount, found.state) == (None, ReadState.HELD)
 
 
 @pytest.mark.parametrize(
