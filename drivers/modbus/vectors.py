@@ -9,9 +9,9 @@ from drivers.api import DeviceDriver, Transaction
 from drivers.errors import DriverError, Misconfigured
 from drivers.modbus import frames, pdu
 from drivers.modbus.address import PointAt, bind_point
-from drivers.modbus.frames import Parsed
 from drivers.modbus.plan import Block
-from drivers.modbus.rtu import RtuReader, crc_ok
+from drivers.modbus.rtu import RtuReader
+from drivers.modbus.vector_frames import check_frame
 from drivers.profile import Point, Profile
 from drivers.profiles_store import load_library
 from messages.text import printable
@@ -37,29 +37,7 @@ _ORDERS: Final = {
     ("big", "little"): "big-swapped",
     ("little", "little"): "little-swapped",
 }
-# What a row may call a field of `frames.Parsed`.
-_FIELDS: Final = {
-    "quantity": ("count",),
-    "values": ("registers", "write_registers", "bits"),
-    "registers": ("registers", "write_registers"),
-    "coils": ("bits",),
-    "inputs": ("bits",),
-    "statuses": ("bits",),
-    "exception_code": ("exception",),
-    "error": ("exception",),
-    "error_code": ("exception",),
-    "code": ("exception",),
-    "subfunction": ("sub_function",),
-    "sub": ("sub_function",),
-    "device_id_code": ("read_code",),
-    "read_device_id_code": ("read_code",),
-    "conformity_level": ("conformity",),
-    "number_of_objects": ("object_count",),
-    "output_value": ("value",),
-    "server_id": ("data",),
-}
 _MAX_EXP: Final = 12
-_ABOUT_THE_ROW: Final = {"crc_ok", "role", "note", "ok", "must"}
 # The words of the register maps, in the terms of our points.
 _TERMS: Final = {
     "Voltage": "voltage",
@@ -88,7 +66,7 @@ def check_vector(row: Row, maps: Sequence[Row], device: Bind) -> str | None:
         if row.get("protocol") == "modbus-decode":
             return next(_decode_faults(row, maps, device), None)
         if "hex" in row:
-            return _check_frame(row)
+            return check_frame(row, _bytes(row, "hex"))
         if row.get("kind") == "register" or "address" in row:
             return _check_map(row)
     except (DriverError, ValueError, TypeError, KeyError, ArithmeticError) as err:
@@ -230,92 +208,3 @@ def _profile(point: Point) -> Profile:
         examples=(),
         source=("-",),
     )
-
-
-def _check_frame(row: Row) -> str | None:
-    raw, expected = _bytes(row, "hex"), row["expected"]
-    if row["protocol"] == "modbus-rtu":
-        sound = crc_ok(raw)
-        if expected.get("crc_ok", True) != sound:
-            return f"the CRC is {'right' if sound else 'wrong'}"
-        if not sound:
-            return None
-        readings = frames.parse_pdu(raw[0], raw[1:-2])
-    else:
-        readings = frames.parse(raw)
-    faults = [fault for parsed in readings for fault in _frame_faults(parsed, expected)[:1]]
-    if len(faults) == len(readings):
-        return faults[0]
-    return _reader_fault(raw, expected) if row["protocol"] == "modbus-rtu" else None
-
-
-def _frame_faults(parsed: Parsed, expected: Row) -> list[str]:
-    role = str(expected.get("role") or parsed.role)
-    faults = []
-    if not _role_fits(parsed.role, role):
-        faults.append(f"is a {parsed.role}, expected a {role}")
-    for key, wanted in expected.items():
-        if key in _ABOUT_THE_ROW:
-            continue
-        found = _found(parsed, key, wanted)
-        if not any(_equal(value, wanted) for value in found):
-            said = found[0] if found else "nothing"
-            faults.append(f"{key} of the {parsed.role} is {said}, expected {wanted}")
-    return faults
-
-
-def _role_fits(ours: str, theirs: str) -> bool:
-    if ours in {"unknown", theirs}:
-        return True
-    if ours == "exception":
-        return "request" not in theirs
-    both = ours == "request-or-echo"
-    return both and theirs in {"request", "response", "echo", "reply"}
-
-
-def _found(parsed: Parsed, key: str, wanted: Any) -> list[Any]:
-    if key in {"unit", "slave", "device"}:
-        return [parsed.unit]
-    if key in {"function", "function_code", "fc"}:
-        codes = [parsed.function]
-        return [*codes, parsed.function | pdu.EXCEPTION] if parsed.role == "exception" else codes
-    if key == "exception" and isinstance(wanted, bool):
-        return [parsed.role == "exception"]
-    names = _FIELDS.get(key, (key,))
-    return [parsed.fields[name] for name in names if name in parsed.fields]
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    if isinstance(value, list) and isinstance(wanted, list):
-        if value and isinstance(value[0], bool):
-            # A reply does not say how many bits were asked for: up to seven of the last byte are padding.
-            fits = len(wanted) <= len(value) < len(wanted) + 8
-            return fits and value[: len(wanted)] == [bool(bit) for bit in wanted]
-        return value == wanted
-    if isinstance(value, str) and isinstance(wanted, str):
-        return value.lower() == wanted.lower().replace(" ", "") or value == wanted
-    if isinstance(value, dict):
-        return _objects(value) == _objects(wanted)
-    if wanted is True or (wanted == 1 and value == 0xFF00):
-        return bool(value in {True, 0xFF00})
-    return bool(value == wanted)
-
-
-def _objects(found: Any) -> dict[int, str]:
-    if isinstance(found, Mapping):
-        return {int(str(key), 0): str(value) for key, value in found.items()}
-    if isinstance(found, list) and all(isinstance(item, Mapping) for item in found):
-        return {int(item.get("id", -1)): str(item.get("value", "")) for item in found}
-    return dict(enumerate(found)) if isinstance(found, list) else {}
-
-
-def _reader_fault(raw: bytes, expected: Row) -> str | None:
-    """Let the reader of the hot path find the same reply, where the row is a reply to a read."""
-    function = raw[1]
-    if expected.get("role") != "response" or function not in pdu.READS:
-        return None
-    bits = function in pdu.BIT_READS
-    request = pdu.read_request(function, 0, 8 * raw[2] if bits else raw[2] // 2)
-    if RtuReader(raw[0], request).feed(raw) != raw[1:-2]:
-        return "the reader does not find this reply"
-    return None

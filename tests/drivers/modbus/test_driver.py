@@ -73,6 +73,31 @@ def test_a_reply_that_is_none_makes_all_points_unknown_never_an_exception(reply)
             assert (reading.value is None) == reading.quality.bad
 
 
+types = st.sampled_from(
+    ["uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64", "bcd32"]
+)
+orders = st.sampled_from(["big", "little", "big-swapped", "little-swapped"])
+places = st.fixed_dictionaries(
+    {"table": st.just("holding"), "address": st.integers(0, 60), "type": types, "order": orders}
+)
+
+
+@given(st.lists(places, min_size=1, max_size=20), st.binary(min_size=160, max_size=160), st.integers(0, 9))
+def test_a_plan_decodes_as_reading_each_point_alone_does(spans, image, bridge):
+    points = {f"p{number}": at for number, at in enumerate(spans)}
+    made = device(points, max_registers=12, bridge=bridge)
+
+    def read(wanted):
+        for transaction in made.plan(wanted):
+            block = transaction.block
+            data = image[2 * block.address : 2 * block.end]
+            yield from run(made, transaction, bytes((3, len(data))) + data).items()
+
+    together = dict(read(points))
+    for name in points:
+        assert dict(read([name]))[name] == together[name]
+
+
 def test_modbus_tcp_requests_have_ids_of_their_own_and_are_matched():
     driver = ModbusDriver()
     one, two = (driver.device(profile(METER), unit, {"framing": "mbap"}) for unit in (1, None))

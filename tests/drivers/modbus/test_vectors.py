@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import registry
+from drivers.modbus import mbap
 from drivers.modbus.rtu import frame
 from drivers.modbus.vectors import point_id
 from tests.support.modbus import rows
@@ -46,6 +47,14 @@ def rtu(pdu: str, **expected):
         ("2B 0E 01 00", {"role": "request", "function": 43, "mei_type": 14}),
         ("2B 0E 01 01 00 00 01 00 03 414243", {"function": 43, "objects": {"0": "ABC"}}),
         ("2B 0E 01 01 00 00 01 00 03 414243", {"function": 43, "objects": [{"id": 0, "value": "ABC"}]}),
+        ("2B 0E 01 01 00 00 01 00 03 414243", {"function": 43, "objects": {"VendorName": "ABC"}}),
+        ("83 02", {"function": 3, "exception_name": "Illegal Data Address"}),
+        ("05 0001 FF00", {"function": 5, "value": "on"}),
+        ("06 0001 0003", {"function": 6, "registers": [3]}),
+        ("08 0000 A537", {"function": 8, "data": 0xA537}),
+        ("08 0000 A537", {"function": 8, "data": [0xA537]}),
+        ("03 02 0001", {"role": "response", "data": "0001"}),
+        ("03 02 0001", {"role": "response", "data": [0, 1]}),
         ("46 00", {"role": "request", "function": 70}),
     ],
 )
@@ -75,6 +84,15 @@ def test_a_row_that_is_wrong_is_a_disagreement(pdu, expected, words):
     fault = verdict(rtu(pdu, **expected))
     assert fault is not None
     assert words in fault
+
+
+def test_modbus_tcp_rows_are_read_with_their_header():
+    raw = mbap.frame(7, 3, bytes.fromhex("0300000002"))
+    wanted = {"transaction": 7, "protocol_id": 0, "length": 6, "unit": 3, "function": 3, "count": 2}
+    row = {"protocol": "modbus-tcp", "hex": raw.hex(), "expected": wanted}
+    assert verdict(row) is None
+    assert "transaction" in str(verdict({**row, "expected": {**wanted, "transaction": 8}}))
+    assert "no Modbus TCP frame" in str(verdict({**row, "hex": raw[:-1].hex()}))
 
 
 @pytest.mark.parametrize(
