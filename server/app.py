@@ -113,7 +113,12 @@ def build(
     engine = open_database(settings)
     hub = Hub(engine, clock)
     writer = Writer(
-        engine, alarms=AlarmEngine(), results=CommandResults(), commits=hub, monotonic=time.monotonic
+        engine,
+        alarms=AlarmEngine(),
+        results=CommandResults(),
+        commits=hub,
+        monotonic=time.monotonic,
+        samples_days=settings.samples_days,
     )
     ingest = Ingest(writer, clock=clock, random=rng)
     embedded = None

@@ -59,6 +59,8 @@ class Settings(_Strict, frozen=True, kw_only=True):
     timezone: str = "Asia/Shanghai"
     """The zone of a site whose gateways have not told theirs."""
     log: Literal["text", "json"] = "text"
+    samples_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
+    """Samples of points that are not billed are kept this long; None and everything else: for ever."""
 
     @property
     def data(self) -> Path:
@@ -101,6 +103,8 @@ def load(path: Path) -> Settings:
     try:
         parsed = yaml.load(_text(path), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
         settings = msgspec.convert(parsed or {}, Settings)
+        base = path.resolve().parent
+        return check(msgspec.structs.replace(settings, data_dir=str(base / settings.data_dir)), base)
     except (OSError, UnicodeDecodeError) as err:
         raise SettingsError(f"{path}: {err}") from None
     except yaml.YAMLError as err:
@@ -109,8 +113,6 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: {line}{printable(getattr(err, 'problem', None) or str(err))}") from None
     except (SettingsError, msgspec.ValidationError) as err:
         raise SettingsError(f"{path}: {printable(str(err))}") from None
-    data = path.resolve().parent / settings.data_dir
-    return check(msgspec.structs.replace(settings, data_dir=str(data)), path.resolve().parent)
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, and_, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -18,11 +18,13 @@ from server.db.tables_devices import gateways
 from server.devices.liveness import Liveness
 from server.ingest.judge import Group, Incoming, Judge, Totals
 from server.ingest.lanes import LaneBook
+from server.ingest.retention import drop_old_samples
 from server.ingest.samples import SampleStore
 from server.ingest.sinks import AlarmSink, CommitSink, ResultSink
 
 log = logging.getLogger(__name__)
 
+PRUNE_TICKS = 600
 MAX_REJECTED = 500  # named in one answer; the batch's own count is in the database
 
 # What a payload can provoke in our own code: it costs that message, never the group.
@@ -52,8 +54,11 @@ class Writer:
         results: ResultSink,
         commits: CommitSink,
         monotonic: Callable[[], float],
+        samples_days: int | None = None,
     ) -> None:
         self._engine = engine
+        self._samples_days = samples_days
+        self._ticks = 0
         self._commits = commits
         self._lanes = LaneBook()
         self._samples = SampleStore()
@@ -85,6 +90,9 @@ class Writer:
             self._live.tick(conn, now)
             self._live.write_seen(conn)
             self._samples.write_latest(conn)
+            if self._samples_days is not None and self._ticks % PRUNE_TICKS == 0:
+                drop_old_samples(conn, now - timedelta(days=self._samples_days))
+        self._ticks += 1
         self._samples.latest_written()
         self._commits.committed([])
 

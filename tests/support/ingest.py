@@ -106,10 +106,22 @@ def database(folder: Path) -> Engine:
     return sqlite_engine(path)
 
 
-def writer(engine: Engine, sinks: Sinks | None = None, monotonic: Monotonic | None = None) -> Writer:
+def writer(
+    engine: Engine,
+    sinks: Sinks | None = None,
+    monotonic: Monotonic | None = None,
+    samples_days: int | None = None,
+) -> Writer:
     """A writer on `engine`."""
     sinks = sinks or Sinks()
-    return Writer(engine, alarms=sinks, results=sinks, commits=sinks, monotonic=monotonic or Monotonic())
+    return Writer(
+        engine,
+        alarms=sinks,
+        results=sinks,
+        commits=sinks,
+        monotonic=monotonic or Monotonic(),
+        samples_days=samples_days,
+    )
 
 
 def up(
