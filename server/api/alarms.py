@@ -238,17 +238,15 @@ def history(
     """Return alarms, open and closed, newest first."""
     since, until = instant(from_, "query.from"), instant(to, "query.to")
     query = select(alarms).order_by(alarms.c.id.desc()).limit(limit + 1)
-    wanted = (
-        (since, alarms.c.raised_at >= since),
-        (until, alarms.c.raised_at < until),
-        (site, alarms.c.site == site),
-        (device, alarms.c.device == device),
-        (class_, alarms.c.alarm_class == class_),
-        (before, alarms.c.id < before),
-    )
-    for given, condition in wanted:
-        if given is not None:
-            query = query.where(condition)
+    if since is not None:
+        query = query.where(alarms.c.raised_at >= since)
+    if until is not None:
+        query = query.where(alarms.c.raised_at < until)
+    if before is not None:
+        query = query.where(alarms.c.id < before)
+    for value, column in ((site, alarms.c.site), (device, alarms.c.device), (class_, alarms.c.alarm_class)):
+        if value is not None:
+            query = query.where(column == value)
     with read(services.engine) as conn:
         rows = conn.execute(query).mappings().all()
     found = [alarm_view(row) for row in rows[:limit]]
