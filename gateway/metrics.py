@@ -12,6 +12,8 @@ from messages.types import Lane, Outcome
 
 ROUND_TRIP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
+ANSWERED = frozenset({"ok", "refused"})
+
 Snapshot = Callable[[], Iterable[Metric]]
 
 
@@ -31,6 +33,7 @@ class Metrics:
             ["line", "result"],
             registry=kept,
         )
+        self._children: dict[tuple[str, str], tuple[Counter, Histogram | None]] = {}
         self._round_trip = Histogram(
             "gatehouse_round_trip_seconds",
             "Time of an exchange that was answered",
@@ -58,9 +61,15 @@ class Metrics:
 
     def transaction(self, line: str, result: str, seconds: float) -> None:
         """Count an exchange; the time of those that were answered goes into the histogram."""
-        self._transactions.labels(line, result).inc()
-        if result in {"ok", "refused"}:
-            self._round_trip.labels(line).observe(seconds)
+        found = self._children.get((line, result))
+        if found is None:  # `labels` takes a lock and builds a key, thousands of times a second
+            found = self._children[line, result] = (
+                self._transactions.labels(line, result),
+                self._round_trip.labels(line) if result in ANSWERED else None,
+            )
+        found[0].inc()
+        if found[1] is not None:
+            found[1].observe(seconds)
 
     def device_up(self, device: str, up: bool) -> None:
         """Note that a device answers or is silent."""
