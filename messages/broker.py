@@ -8,8 +8,8 @@ is queued, so the two private calls of paho that switch this off stand here, and
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from urllib.parse import unquote, urlsplit
@@ -96,16 +96,18 @@ class Session:
     async def publish(self, publication: Publication, *, timeout: float = 10.0) -> None:
         """Publish with QoS 1 and return when the broker has acknowledged: which says that a broker has it, no more."""
         try:
-            await self._client.publish(
-                publication.topic, publication.payload, qos=1, retain=publication.retain, timeout=timeout
-            )
+            with _cancellation_heard():
+                await self._client.publish(
+                    publication.topic, publication.payload, qos=1, retain=publication.retain, timeout=timeout
+                )
         except (aiomqtt.MqttError, ValueError, OSError) as err:
             raise BrokerLost(printable(str(err))) from None
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe with QoS 1; raise `BrokerLost` when the broker grants less."""
         try:
-            granted = await self._client.subscribe([(topic, 1) for topic in topics])
+            with _cancellation_heard():
+                granted = await self._client.subscribe([(topic, 1) for topic in topics])
         except (aiomqtt.MqttError, OSError) as err:
             raise BrokerLost(printable(str(err))) from None
         # MQTT 3.1.1 gives plain numbers; paho wraps them in its ReasonCode, whose `value` is that number.
@@ -157,16 +159,41 @@ async def connect(
     client.pending_calls_threshold = in_flight + 10
     client._client.manual_ack_set(True)  # noqa: SLF001 - see the head of this file
     try:
-        await client.__aenter__()
+        with _cancellation_heard():
+            await client.__aenter__()
     except (aiomqtt.MqttError, OSError) as err:
         raise BrokerLost(f"{address.host}:{address.port}: {printable(str(err))}") from None
+    except asyncio.CancelledError:
+        await _close(client)
+        raise
     try:
         yield Session(client)
     finally:
-        try:
+        await _close(client)
+
+
+async def _close(client: aiomqtt.Client) -> None:
+    try:
+        with _cancellation_heard():
             await client.__aexit__(None, None, None)
-        except (aiomqtt.MqttError, OSError) as err:
-            log.debug("closing the broker connection: %s", err)
+    except (aiomqtt.MqttError, OSError) as err:
+        log.debug("closing the broker connection: %s", err)
+
+
+@contextmanager
+def _cancellation_heard() -> Iterator[None]:
+    """Raise a cancellation that came while the body ran and was swallowed there.
+
+    aiomqtt waits with `asyncio.wait_for`, which before Python 3.12 returns a result that arrives together with
+    a cancellation and forgets the cancellation: a task group would then wait for this task for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 async def stay_connected(
