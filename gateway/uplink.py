@@ -44,6 +44,7 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     sending: Sending = Sending()
     heartbeat_s: float = 10.0
+    birth_again_s: float = 2.0
     publish_timeout_s: float = 10.0
     keepalive_s: int = 15
 
@@ -167,10 +168,7 @@ class Uplink:
         try:
             await session.subscribe([self._address.stored_filter, self._address.command_filter])
             self._begin_epoch()
-            birth = encode(self._birth())
-            await self._publish(session, Publication(self._address.birth, birth, retain=True))
-            if not self._gone:
-                await self._publish(session, self._retained_state(self._state()))
+            await self._be_born(session)
             self._session, self.connected = session, True
             self.counts.connected += 1
             async with asyncio.TaskGroup() as group:
@@ -185,6 +183,15 @@ class Uplink:
         finally:
             self._session, self._plan, self.connected = None, None, False
 
+    async def _be_born(self, session: Session) -> None:
+        birth = encode(self._birth())
+        await self._publish(session, Publication(self._address.birth, birth, retain=True))
+        await self._tell_state(session)
+
+    async def _tell_state(self, session: Session) -> None:
+        if not self._gone:
+            await self._publish(session, self._retained_state(self._state()))
+
     def _begin_epoch(self) -> None:
         if self._journal.epoch != self._epoch:
             self._epoch, self._stored = self._journal.epoch, {}
@@ -198,15 +205,21 @@ class Uplink:
         return Publication(self._address.state, encode(state), retain=True)
 
     async def _heartbeats(self, session: Session) -> None:
+        # Once more: a broker may drop a retained message between two ends that subscribe and publish in the
+        # same instant (seen with NATS), and a server without the birth would know no device.
+        await self._beat_within(self._settings.birth_again_s)
+        await self._be_born(session)
         while True:
-            try:
-                async with asyncio.timeout(self._settings.heartbeat_s):
-                    await self._beat.wait()
-            except TimeoutError:
-                pass
-            self._beat.clear()
-            if not self._gone:
-                await self._publish(session, self._retained_state(self._state()))
+            await self._beat_within(self._settings.heartbeat_s)
+            await self._tell_state(session)
+
+    async def _beat_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._beat.wait()
+        except TimeoutError:
+            pass
+        self._beat.clear()
 
     # -- sending ------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ It can be killed with SIGKILL and started again on the same port and store, as o
         broker.start()
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -112,6 +113,14 @@ class Broker:
     def kill(self) -> None:
         """SIGKILL: nothing gets a chance to be flushed. The store and the port stay for the next `start`."""
         self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: go on as if nothing had been."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """SIGTERM, and wait for the end."""
