@@ -199,6 +199,7 @@ class Judge:
         if apply_birth(conn, birth, now):
             group.totals.births += 1
             group.born = True
+            self.samples.reborn()
             log.info("birth of %s/%s: %s devices", birth.site, birth.gateway, len(birth.devices))
 
     def _state(self, conn: Connection, topic: Topic, message: Incoming, now: datetime) -> None:

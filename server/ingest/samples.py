@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.sql.functions import max as sql_max
 
 from messages.topics import Address
@@ -27,6 +27,7 @@ _INSERT = (
     "INSERT OR IGNORE INTO samples (bucket, series_id, offset_ms, dup, value, quality, clock, batch_id, idx, raw) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_SERIES = "INSERT INTO series (site, device, point, known) VALUES (?, ?, ?, ?) RETURNING id"
 _LATEST = (
     "INSERT INTO latest (series_id, at, value, quality, clock, received_at) VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (series_id) DO UPDATE SET at=excluded.at, value=excluded.value, quality=excluded.quality, "
@@ -53,6 +54,7 @@ class SampleStore:
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, str], dict[str, int]] = {}
+        self._named: dict[tuple[str, str], frozenset[str]] = {}
         self._names: dict[int, tuple[str, str, str]] = {}
         self._rows: list[Row] = []
         self._fresh: dict[int, Newest] = {}
@@ -92,11 +94,16 @@ class SampleStore:
             self._note(sid, (min(at, received), at, value, quality, clock, received))
         self._merge()
 
+    def reborn(self) -> None:
+        """A birth has changed what is known of devices and points."""
+        self._named.clear()
+
     def forget(self) -> None:
         """The transaction was rolled back: drop its rows, and series that may not exist."""
         self._rows.clear()
         self._fresh.clear()
         self._series.clear()
+        self._named.clear()
         self.counts = Counts()
 
     def add(
@@ -229,22 +236,23 @@ class SampleStore:
 
     def _new_series(self, conn: Connection, site: str, device: str, point: str, ids: dict[str, int]) -> int:
         # Births and samples travel on different topics, so a sample may come first. It is stored all the same.
-        known = conn.execute(select(_named(site, device, point))).scalar_one()
-        key = conn.execute(
-            insert(series).values(site=site, device=device, point=point, known=bool(known))
-        ).inserted_primary_key
-        assert key is not None
-        ids[point] = int(key[0])
+        named = self._named.get((site, device))
+        if named is None:
+            named = self._named[site, device] = _points_of(conn, site, device)
+        row = conn.exec_driver_sql(_SERIES, (site, device, point, point in named)).one()
+        ids[point] = int(row[0])
         self._names[ids[point]] = (site, device, point)
         return ids[point]
 
 
-def _named(site: str, device: str, point: str) -> Any:
-    return exists(
-        select(devices.c.id)
-        .join(profile_points, profile_points.c.profile_id == devices.c.profile_id)
-        .where(devices.c.site == site, devices.c.device == device, profile_points.c.point == point)
+def _points_of(conn: Connection, site: str, device: str) -> frozenset[str]:
+    """Return the points of a device that its gateway's birth has named."""
+    query = (
+        select(profile_points.c.point)
+        .join(devices, profile_points.c.profile_id == devices.c.profile_id)
+        .where(devices.c.site == site, devices.c.device == device)
     )
+    return frozenset(point for (point,) in conn.execute(query))
 
 
 def _text(value: Any) -> str | None:
