@@ -8,7 +8,8 @@ comes back with its cursor.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -239,10 +240,10 @@ class Hub:
 
     async def stream(
         self, since: str, topics: Topics, allowed: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the frames of one reader: the backlog after `since`, `live`, then changes as they come.
 
-        `allowed` is asked at every heartbeat; once it says no, the stream ends with `bye`.
+        `allowed` is asked at every heartbeat; once it says no, the stream ends with `bye`. Close it (`aclose`).
         """
         await self._ready.wait()
         reader = _Reader(topics)
@@ -250,11 +251,13 @@ class Hub:
         self._watch()
         try:
             yield GREETING
-            async for data in self._backlog(since, topics):
-                yield data
+            async with aclosing(self._backlog(since, topics)) as backlog:
+                async for data in backlog:
+                    yield data
             yield frame("live", b"{}")
-            async for data in self._live(reader, allowed):
-                yield data
+            async with aclosing(self._live(reader, allowed)) as live:
+                async for data in live:
+                    yield data
         finally:
             self._readers.discard(reader)
             self._watch()
@@ -264,7 +267,9 @@ class Hub:
         devices = frozenset[str]().union(*(reader.topics.values for reader in self._readers))
         self._watched = frozenset((site, device) for site, _, device in (d.partition("/") for d in devices))
 
-    async def _live(self, reader: _Reader, allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    async def _live(
+        self, reader: _Reader, allowed: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         ask_at = loop.time() + self._heartbeat_s
         while True:
@@ -298,7 +303,7 @@ class Hub:
                 waiting.cancel()
             await asyncio.gather(getting, cutting, return_exceptions=True)
 
-    async def _backlog(self, since: str, topics: Topics) -> AsyncIterator[bytes]:
+    async def _backlog(self, since: str, topics: Topics) -> AsyncGenerator[bytes, None]:
         newest, oldest = await asyncio.to_thread(self._range)
         if not since:
             return

@@ -1,10 +1,13 @@
 """The live stream over HTTP."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from server.api.answers import failures
 from server.api.context import AtGate, Has
@@ -30,6 +33,21 @@ event: hb
 data: 1772366400000
 
 """
+
+
+class EventStream(Response):
+    """Sends what an asynchronous generator yields, and closes it however the connection ends."""
+
+    def __init__(self, frames: AsyncGenerator[bytes, None]) -> None:
+        super().__init__()
+        self._frames = frames
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream; leaving a generator to the garbage collector would keep its reader in the hub."""
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        async with aclosing(self._frames) as frames:
+            response = StreamingResponse(frames, media_type="text/event-stream", headers=headers)
+            await response(scope, receive, send)
 
 
 @router.get(
@@ -67,8 +85,4 @@ async def stream(
     async def allowed() -> bool:
         return await asyncio.to_thread(gate.still_allowed, actor, Right.READ)
 
-    return StreamingResponse(
-        services.hub.stream(last_event_id or since, wanted, allowed),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return EventStream(services.hub.stream(last_event_id or since, wanted, allowed))

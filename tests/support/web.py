@@ -1,7 +1,9 @@
 """What tests of the HTTP side share: a small house with every class of device, and people who are signed in."""
 
 import asyncio
+import contextlib
 import json
+import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -219,7 +221,11 @@ class House:
         """Add a machine and return its token."""
         with write(self.engine) as conn:
             return accounts.add_token(
-                conn, name=name or f"{role} machine", role=role, by="test", now=self.now
+                conn,
+                name=name or f"{role} machine {secrets.token_hex(4)}",
+                role=role,
+                by="test",
+                now=self.now,
             )[1]
 
     def client(self, **options: Any) -> httpx.AsyncClient:
@@ -271,23 +277,58 @@ def open_house(folder: Path, *, born_now: bool = True) -> House:
 
 
 class Frames:
-    """Reads server-sent events from a response."""
+    """A reader of server-sent events on a plain socket, as strict as a parser of a page would be."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._lines = response.aiter_lines()
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._text = b""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, base: str, path: str, headers: dict[str, str]) -> "AsyncIterator[Frames]":
+        """Ask for a stream and yield its frames; the connection is cut at the end."""
+        url = httpx.URL(base)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        try:
+            lines = [f"GET {path} HTTP/1.1", f"host: {url.host}", *(f"{k}: {v}" for k, v in headers.items())]
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            frames = cls(reader)
+            await frames._head()
+            yield frames
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _head(self) -> None:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        self.status = int(head[0].split()[1])
+        self.headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:] if line)}
+
+    async def _more(self) -> None:
+        try:
+            size = int((await self._reader.readuntil(b"\r\n")).strip(), 16)
+            chunk = await self._reader.readexactly(size + 2)
+        except asyncio.IncompleteReadError:
+            raise EOFError("the connection was cut") from None
+        if not size:
+            raise EOFError("the stream has ended")
+        self._text += chunk[:-2]
 
     async def next(self) -> dict[str, Any]:
         """Return the next frame: `id`, `event` and `data` (decoded), whatever of them is there."""
-        found: dict[str, Any] = {}
-        async for line in self._lines:
-            if not line:
-                if "event" in found:
-                    return found
-                found = {}
-                continue
-            name, _, value = line.partition(": ")
-            found[name] = json.loads(value) if name == "data" else value
-        raise EOFError("the stream has ended")
+        while True:
+            while b"\n\n" not in self._text:
+                await self._more()
+            part, _, self._text = self._text.partition(b"\n\n")
+            found: dict[str, Any] = {}
+            for line in part.decode().split("\n"):
+                name, _, value = line.partition(": ")
+                found[name] = json.loads(value) if name == "data" else value
+            if "event" in found:
+                return found
 
     async def until(self, event: str, *, skip: Sequence[str] = ("hb",)) -> list[dict[str, Any]]:
         """Return the frames up to and with the first `event`, less those to be skipped."""
