@@ -76,16 +76,30 @@ class LateAnswers:
                 del self._owed[key]
 
     def unanswered(
-        self, exchange: Exchange, reader: ReplyReader | None, *, sent: float, timeout: float, heard: bool
+        self,
+        exchange: Exchange,
+        reader: ReplyReader | None,
+        *,
+        sent: float,
+        timeout: float,
+        heard: bool,
+        asleep: float = 0.0,
     ) -> None:
-        """Note that an answer is owed; `reader` recognises it, `heard` says that damaged bytes did come."""
+        """Note that an answer is owed; `reader` recognises it, `heard` says that damaged bytes did come.
+
+        `asleep` are the seconds by which the end of the wait was noticed too late: a guard is a time of
+        watching, and a process that was held up has not watched.
+        """
         key = key_of(exchange)
         guard = self._guard
         if guard is None:
             # Damaged bytes most likely were the answer; silence says nothing of how late it may be.
             guard = 2 * timeout if heard else max(2 * timeout, timeout + _LEAST_GUARD)
-        slow = self._slow.pop(key, 0.0) if not heard else self._slow.get(key, 0.0)
-        until = sent + max(guard, slow * _MARGIN)
+        slow = self._slow.get(key, 0.0)
+        if not heard:
+            self._slow.pop(key, None)
+        guard = max(guard, slow * _MARGIN)
+        until = sent + guard + asleep
         self._owed.pop(key, None)
         self._make_room()
         self._owed[key] = _Owed(reader, sent, until, max(until, sent + _MEMORY))

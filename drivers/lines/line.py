@@ -14,21 +14,19 @@ from drivers.lines.backoff import Backoff
 from drivers.lines.echo import EchoFilter
 from drivers.lines.late import LateAnswers
 from drivers.lines.records import Frame, Pace, Reply, Stats
+from drivers.lines.unease import Unease
 from drivers.lines.wire import Wire
 
 log = logging.getLogger(__name__)
 
 # A line that never falls silent is given up for this exchange after so long.
 _NEVER_SILENT = 1.0
-# A wire that handed us a frame which nobody asked for, a doubled reply mostly, may do so again. The next so many
-# exchanges begin after this much silence, so that a copy shows itself before it can pass for an answer.
-_UNEASY = 0.02
-_UNEASY_EXCHANGES = 100
-_LEAST_FRAME = 4
 # The event loop's timers are coarse to a millisecond; the rest of a silence is waited out by yielding.
 _COARSE = 0.001
 # A wire is opened anew only after so many requests without a byte; one dead device among many never causes it.
 _UNHEARD = 3
+# Waking so much later than meant, we have not watched the wire as a guard time demands.
+_OVERSLEPT = 0.005
 # Bytes kept while nobody waits for any, so that a late answer is recognised.
 _IDLE_BYTES = 4096
 # A broadcast has no answer; devices get this long to act on it before the next request.
@@ -55,6 +53,7 @@ class Line:
         self._backoff = Backoff(rng)
         self._late = LateAnswers(pace.late_guard)
         self._echo = EchoFilter(pace.echo)
+        self._unease = Unease()
         self._taps: tuple[Callable[[Frame], None], ...] = ()
         self._up = self._closed = self._opened = self._lost_said = False
         self._why = ""
@@ -62,7 +61,7 @@ class Line:
         self._idle: list[tuple[float, bytes]] = []
         self._idle_bytes = 0
         self._listening = self._expired = False
-        self._uneasy = self._stray = self._unheard = 0
+        self._unheard = 0
         self._heard_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._busy_until = 0.0
@@ -217,7 +216,7 @@ class Line:
             if not self._up:
                 raise LineDown(self._why)
             now = self._now()
-            silent = self._busy_until + (max(silence, _UNEASY) if self._uneasy else silence)
+            silent = self._busy_until + self._unease.silence(silence)
             owed = 0.0 if exchange.matched else self._late.clear_at(exchange)
             if now >= silent and now >= owed:
                 return
@@ -228,6 +227,10 @@ class Line:
                     "a second master, or missing bias resistors"
                 )
             await self._pause(max(silent, owed))
+            if self._now() - max(silent, owed) > _OVERSLEPT:
+                # This process stood still. What came meanwhile may still be on its way up to us: watch once more.
+                self._busy_until = self._now()
+                self._unease.overslept()
 
     async def _pause(self, until: float) -> None:
         """Return at `until`, or earlier when bytes came or the wire was lost."""
@@ -251,14 +254,9 @@ class Line:
             if self._late.hear(data, at):
                 self.stats.late_replies += 1
             else:
-                self._note_stray(len(data))
+                self._unease.stray(len(data))
         self._idle.clear()
         self._idle_bytes = 0
-
-    def _note_stray(self, count: int) -> None:
-        self._stray += count
-        if self._stray >= _LEAST_FRAME:  # fewer are a transceiver's click, which costs nobody any time
-            self._uneasy = _UNEASY_EXCHANGES
 
     # The exchange itself.
 
@@ -266,7 +264,7 @@ class Line:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
         byte_time = self._pace.byte_time
         self._inbox.clear()
-        self._stray = 0
+        self._unease.asked()
         self._late.asked(exchange, self._now())
         began = self._send(exchange.request)
         sent = self._busy_until
@@ -274,7 +272,8 @@ class Line:
             return await self._no_reply(began, sent)
         window = timeout if exchange.matched else self._late.window(exchange, timeout)
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(sent - began + window + exchange.reply_bytes * byte_time, self._expire)
+        deadline = sent + window + exchange.reply_bytes * byte_time
+        timer = loop.call_later(deadline - began, self._expire)
         self._listening, self._expired = True, False
         try:
             payload = await self._listen(attempt)
@@ -287,12 +286,12 @@ class Line:
             if attempt.answered:
                 self._proven()
             else:
-                self._abandon(attempt, sent=sent, timeout=timeout)
+                self._abandon(attempt, sent=sent, timeout=timeout, deadline=deadline)
         # An answer proves that the request has left, whatever was reckoned.
         ended = self._busy_until = self._now()
         if not exchange.matched:
-            self._uneasy = max(0, self._uneasy - 1)
-            self._note_stray(attempt.surplus)
+            self._unease.answered()
+            self._unease.stray(attempt.surplus)
             self._echo.answered()
             self._late.answered(exchange, ended - sent, timeout)
         return self._reply(payload, began, ended)
@@ -343,13 +342,18 @@ class Line:
         elif not attempt.answered:  # a serial server may answer for a device that is silent
             self.stats.timeouts += 1
 
-    def _abandon(self, attempt: Attempt, *, sent: float, timeout: float) -> None:
+    def _abandon(self, attempt: Attempt, *, sent: float, timeout: float, deadline: float) -> None:
         """Leave the wire so that the next exchange is safe, however this one ended."""
         if not self._up:
             return
         if not attempt.exchange.matched:
             self._late.unanswered(
-                attempt.exchange, attempt.live_reader, sent=sent, timeout=timeout, heard=attempt.heard > 0
+                attempt.exchange,
+                attempt.live_reader,
+                sent=sent,
+                timeout=timeout,
+                heard=attempt.heard > 0,
+                asleep=max(0.0, self._now() - deadline),
             )
         elif attempt.torn:
             # Part of a frame was taken: where the next begins in the stream is no longer known.

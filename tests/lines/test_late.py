@@ -62,6 +62,12 @@ def test_a_set_guard_counts_from_the_request():
     assert late.clear_at(ask()) == 105.0
 
 
+def test_a_guard_is_a_time_of_watching():
+    late, exchange = LateAnswers(), ask()
+    late.unanswered(exchange, exchange.reader, sent=100.0, timeout=1.0, heard=False, asleep=0.7)
+    assert late.clear_at(exchange) == pytest.approx(102.7)
+
+
 def test_a_late_answer_ends_the_wait_and_is_learned():
     late = LateAnswers()
     owed(late, ask())

@@ -12,6 +12,7 @@ from drivers.lines import Echo, SerialSettings, TcpSettings
 from drivers.lines.attempt import Attempt
 from drivers.lines.backoff import Backoff
 from drivers.lines.echo import EchoFilter
+from drivers.lines.unease import Unease
 
 
 class Never:
@@ -129,6 +130,24 @@ def test_back_off_grows_to_a_bound_and_a_proven_wire_is_reopened_at_once():
     assert backoff.wait(now) == 0
     backoff.lost(now)  # opened again, and lost before it carried anything
     assert 0.25 <= backoff.wait(now) <= 0.5
+
+
+def test_a_stray_frame_calls_for_silence_for_a_hundred_exchanges_and_a_click_for_none():
+    unease = Unease()
+    unease.stray(3)
+    assert unease.silence(0.002) == 0.002
+    unease.stray(2)
+    for _ in range(100):
+        assert unease.silence(0.002) == 0.02
+        assert unease.silence(0.5) == 0.5
+        unease.asked()
+        unease.stray(1)
+        unease.answered()
+    assert unease.silence(0.002) == 0.002
+    unease.overslept()
+    assert unease.silence(0.002) == 0.02
+    unease.answered()
+    assert unease.silence(0.002) == 0.002
 
 
 @given(st.integers())

@@ -225,17 +225,17 @@ def _drained(master: int) -> int:
 
 
 async def test_a_broadcast_leaves_devices_their_turnaround(tmp_path):
-    asked: list[float] = []
-
-    def note(request):
-        asked.append(time.monotonic())
+    def only_named_units(request):
         return honest(request) if request[0] else ()
 
-    async with PtyPeer(note, tmp_path) as peer, line_to(peer.settings()) as line:
+    async with PtyPeer(only_named_units, tmp_path) as peer, line_to(peer.settings()) as line:
+        sent: list[float] = []
+        line.tap(lambda frame: sent.append(frame.at) if frame.direction == "tx" else None)
         broadcast = type(rtu_read(1))(rtu(b"\0\x06\0\x01\0\x01"), None)
         await line.exchange(broadcast, timeout=1)
         await line.exchange(rtu_read(1), timeout=1)
-        assert asked[1] - asked[0] >= 0.1
+        assert sent[1] - sent[0] >= 0.1
+        assert len(peer.requests) == 2
 
 
 async def test_a_port_that_opens_too_slowly_is_given_up_and_given_back(tmp_path, monkeypatch):

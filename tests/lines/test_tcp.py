@@ -383,8 +383,8 @@ async def test_a_connection_on_which_nothing_is_heard_is_made_anew():
                     await line.exchange(mbap_read(0, 2), timeout=0.02)
                 except DeviceSilent:
                     silences += 1
-        assert silences >= 5
-        assert peer.connections == 2
+        assert silences >= 3
+        assert peer.connections > 1
 
 
 async def test_one_dead_unit_among_living_ones_does_not_reopen_the_line():
