@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import httpx
 
+NEWEST = 2**62  # no alarm has a higher id: where a walk through the history begins
+
 
 class ApiRefused(RuntimeError):
     """The server said no; the text holds what it said."""
@@ -49,18 +51,21 @@ class Api:
     async def alarm_moves(self, site: str, start: str, end: str) -> list[tuple[str, str, str]]:
         """Return every (device, code, action) in the journals of the alarms of a span."""
         moves = []
-        before: str | None = None
-        while True:
-            query: dict[str, str | int] = {"from": start, "to": end, "site": site, "limit": 200}
-            if before is not None:
-                query["before"] = before
+        before: str | int | None = NEWEST
+        while before is not None:
+            query: dict[str, str | int] = {
+                "from": start,
+                "to": end,
+                "site": site,
+                "before": before,
+                "limit": 200,
+            }
             page = await self.get("alarms/history", **query)
             for alarm in page["alarms"]:
                 detail = await self.get(f"alarms/{alarm['id']}")
                 moves += [(alarm["device"], alarm["code"], move["action"]) for move in detail["journal"]]
             before = page["next"]
-            if before is None:
-                return moves
+        return moves
 
 
 def _answer(response: httpx.Response) -> Any:

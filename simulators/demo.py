@@ -1,7 +1,6 @@
 """The demo: a whole installation, a bad minute, and then the reckoning, value by value."""
 
 import asyncio
-import logging
 import shutil
 import signal
 import time
@@ -20,14 +19,14 @@ from drivers.profile import Profile
 from simulators.api_client import Api
 from simulators.estate import Estate
 from simulators.processes import ProcessFailed, until
-from simulators.reckoning import Summary, reckon
+from simulators.reckoning import Reckoning, Summary, billed
+from simulators.reconcile import stored_rows
 from simulators.site import Site
 from simulators.truth import FactRow, Truth, TruthWriter
 from simulators.world import World, running, write_whole
 
-log = logging.getLogger(__name__)
-
 MARK = ".gatehouse-demo"
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: the terminal was closed
 SETTLE_S = 60.0
 QUIET_S = 30.0
 DELIVERED_S = 30.0
@@ -82,12 +81,12 @@ class _Stop:
         self._loop = asyncio.get_running_loop()
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPERS:
             self._loop.add_signal_handler(number, self._asked)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPERS:
             self._loop.remove_signal_handler(number)
 
     def _asked(self) -> None:
@@ -110,6 +109,8 @@ class _Demo:
         self._console = console
         self._stop = stop
         self._started_ms = clock_ms()
+        self._site_began = self._started_ms
+        self._troubles: list[str] = []
         self._truth_folder = options.folder / "truth"
 
     async def run(self, stack: AsyncExitStack) -> Summary:
@@ -130,6 +131,7 @@ class _Demo:
         async with running(world):
             if world.info is None:
                 raise ProcessFailed("the simulated site did not start")
+            self._site_began = world.info.started
             self._say("starting gateways")
             estate.write_gateway_files(world.info)
             await estate.start_gateways()
@@ -142,16 +144,19 @@ class _Demo:
             await estate.stop_gateways()
         self._say("waiting until the server holds everything")
         numbered = {gateway: await estate.numbered(gateway) for gateway in estate.gateways}
-        await _delivered(api, estate, numbered)
-        summary = await reckon(
+        await self._delivered(api, estate, numbered)
+        reckoning = Reckoning(
             api,
             Truth.load(self._truth_folder),
             self._site,
             self._profiles,
-            database=estate.database,
+            run=(self._started_ms, clock_ms()),
+            notes=self._troubles,
+        )
+        summary = await reckoning.reckon(
+            stored_rows(estate.database, self._site.site),
             numbered=numbered,
             samples_read=read,
-            run=(self._started_ms, clock_ms()),
             period=(begin, end),
         )
         await estate.server.stop()
@@ -159,7 +164,7 @@ class _Demo:
 
     async def _play(self, truth: TruthWriter, estate: Estate) -> int:
         """Let the story run until its time is over or somebody says so; return when all meters had been read."""
-        wanted = _billed(self._site, self._profiles)
+        wanted = billed(self._site, self._profiles)
         self._stop.playing = True
         begin = 0
         try:
@@ -182,7 +187,7 @@ class _Demo:
             for event in self._profiles[device.profile].events.values()
         ]
         world.settle(max(holds, default=0.0))
-        wanted = _billed(self._site, self._profiles) | _watched_points(self._site, self._profiles)
+        wanted = billed(self._site, self._profiles) | _watched_points(self._site, self._profiles)
         async with _watched(estate):
             await self._all_read(world.truth, wanted, frozen)
         return frozen if begin else 0
@@ -212,21 +217,48 @@ class _Demo:
         try:
             await until("full count of samples", counted, timeout=5.0)
         except ProcessFailed:
-            log.warning("the gateways count %d samples, %d were served", total, world.truth.served)
+            self._troubles.append(f"the gateways count {total} samples, {world.truth.served} were served")
         return total
+
+    async def _delivered(self, api: Api, estate: Estate, numbered: Mapping[str, Mapping[str, int]]) -> None:
+        """Wait until the receipts cover every number that a journal gave; what is still missing then is counted."""
+
+        async def look() -> bool | None:
+            for gateway, lanes in numbered.items():
+                receipt = await api.get(f"gateways/{gateway}/delivery")
+                through = {
+                    lane["lane"]: lane["stored_through"] for lane in receipt["lanes"] if lane["current"]
+                }
+                if any(through.get(lane, 0) < last for lane, last in lanes.items()):
+                    return None
+            return True
+
+        try:
+            await until("complete delivery receipts", look, timeout=DELIVERED_S, alive=[estate.server])
+        except ProcessFailed as err:
+            self._troubles.append(str(err).partition("\n")[0])
 
     async def _all_read(self, truth: TruthWriter, wanted: set[tuple[str, str]], since: int) -> int:
         async def look() -> bool | None:
+            if self._stop.playing and self._stop.enough.is_set():
+                return False
             return True if all(truth.read.get(point, 0) > since for point in wanted) else None
 
-        await until("good reading of every point that matters", look, timeout=SETTLE_S)
-        return clock_ms()
+        try:
+            found = await until("good reading", look, timeout=SETTLE_S)
+        except ProcessFailed:
+            left = sorted(".".join(point) for point in wanted if truth.read.get(point, 0) <= since)
+            self._troubles.append(
+                f"{len(left)} points were not read within {SETTLE_S:g} s: {', '.join(left[:5])}…"
+            )
+            return 0
+        return clock_ms() if found else 0
 
     def _say(self, text: str) -> None:
         self._console.print(f"[dim]· {text}[/dim]", highlight=False)
 
     def _tell(self, fact: FactRow) -> None:
-        at = (fact.t - self._started_ms) / 1000
+        at = (fact.t - self._site_began) / 1000
         if fact.kind == "story":
             self._console.print(f"  [bold]{at:5.1f} s[/bold]  {fact.detail['note']}", highlight=False)
         elif fact.kind == "event":
@@ -272,34 +304,6 @@ async def _watched(estate: Estate) -> AsyncIterator[None]:
     finally:
         watcher.cancel()
         await asyncio.wait([watcher])
-
-
-async def _delivered(api: Api, estate: Estate, numbered: Mapping[str, Mapping[str, int]]) -> None:
-    """Wait until the receipts cover every number that a journal gave; what is still missing then is counted."""
-
-    async def look() -> bool | None:
-        for gateway, lanes in numbered.items():
-            receipt = await api.get(f"gateways/{gateway}/delivery")
-            through = {lane["lane"]: lane["stored_through"] for lane in receipt["lanes"] if lane["current"]}
-            if any(through.get(lane, 0) < last for lane, last in lanes.items()):
-                return None
-        return True
-
-    try:
-        await until("complete delivery receipts", look, timeout=DELIVERED_S, alive=[estate.server])
-    except ProcessFailed as err:
-        log.warning("%s", str(err).partition("\n")[0])
-
-
-def _billed(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
-    """The registers that a period read is asked for."""
-    return {
-        (device.id, name)
-        for _, device in site.devices()
-        if device.meter is not None
-        for name, point in profiles[device.profile].points.items()
-        if point.billing
-    }
 
 
 def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:

@@ -1,17 +1,17 @@
 """The demo's reckoning: every number that it shows, counted by the server and by what was on the wire."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from drivers.profile import Profile
 from simulators.api_client import Api
-from simulators.reconcile import SLACK_MS, answering, match, stored_rows, used
+from simulators.reconcile import SLACK_MS, Matched, StoredRow, answering, match, used
 from simulators.site import Site
 from simulators.truth import Truth
 
@@ -43,89 +43,100 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
-async def reckon(
-    api: Api,
-    truth: Truth,
-    site: Site,
-    profiles: Mapping[str, Profile],
-    *,
-    database: Path,
-    numbered: Numbered,
-    samples_read: int,
-    run: tuple[int, int],
-    period: tuple[int, int],
-) -> Summary:
-    """Count everything twice. `samples_read` is what the gateways say; `numbered` what their journals gave out."""
-    notes: list[str] = []
-    compared: dict[str, Compared] = {}
+@dataclass
+class Reckoning:
+    """Counts everything twice; `notes` may begin with what went wrong before, and nothing is all right then."""
 
-    def compare(name: str, counted: int, on_the_wire: int) -> None:
-        compared[name] = Compared(counted=counted, on_the_wire=on_the_wire, agrees=counted == on_the_wire)
+    api: Api
+    truth: Truth
+    site: Site
+    profiles: Mapping[str, Profile]
+    run: tuple[int, int]
+    notes: list[str] = field(default_factory=list)
+    compared: dict[str, Compared] = field(default_factory=dict)
 
-    known = await api.get("devices")
-    heard = {device["id"] for device in known["devices"] if device["last_seen_at"] is not None}
-    compare("devices", len(heard), len(answering(truth)))
-    matched = match(truth, stored_rows(database, site.site))
-    notes += matched.examples
-    compare("samples_read", samples_read, truth.served_points())
-    compare("samples_stored", matched.rows, truth.served_points())
-    receipts = [await api.get(f"gateways/{gateway}/delivery") for gateway in numbered]
-    lanes = [lane for receipt in receipts for lane in receipt["lanes"]]
-    compare(
-        "batches_stored",
-        sum(lane["batches"] for lane in lanes),
-        sum(sum(one.values()) for one in numbered.values()),
-    )
-    lost = sum(lane["missing_count"] + lane["quarantined"] + len(lane["gaps"]) for lane in lanes)
-    lost += sum(receipt["quarantined_payloads"] for receipt in receipts)
-    compare("batches_missing_or_refused", lost, 0)
-    compare("samples_missing", matched.missing, 0)
-    compare("samples_doubled", matched.doubled, 0)
-    compare("samples_wrong", matched.wrong, 0)
-    moves = await _moves(api, site, profiles, run)
-    for edge in ("raised", "cleared"):
-        facts = Counter((fact.device, fact.event) for fact in truth.edges(edge))
-        counted = Counter({key[:2]: n for key, n in moves.items() if key[2] == edge})
-        compare(f"alarms_{edge}", counted.total(), facts.total())
-        for key in sorted(set(facts) | set(counted)):
-            if facts[key] != counted[key]:
-                notes.append(
-                    f"{'.'.join(key)} {edge}: {counted[key]} at the server, {facts[key]} on the wire"
-                )
-    reads = await _reads(api, site, period)
-    right = sum(_read_agrees(row, truth, site, profiles, notes) for row in reads)
-    compare("period_reads", right, len(_registers(site, profiles)) if period[0] else 0)
-    return Summary(
-        ok=all(one.agrees for one in compared.values()),
-        devices=compared["devices"].counted,
-        samples_read=samples_read,
-        batches_stored=compared["batches_stored"].counted,
-        samples_missing=matched.missing,
-        samples_doubled=matched.doubled,
-        alarms_raised=compared["alarms_raised"].counted,
-        alarms_cleared=compared["alarms_cleared"].counted,
-        period_reads=len(reads),
-        compared=compared,
-        seconds=round((run[1] - run[0]) / 1000, 1),
-        notes=notes,
-    )
+    async def reckon(
+        self, rows: Sequence[StoredRow], *, numbered: Numbered, samples_read: int, period: tuple[int, int]
+    ) -> Summary:
+        """Compare; `samples_read` is what the gateways say, `numbered` what their journals gave out."""
+        troubled = bool(self.notes)
+        known = await self.api.get("devices")
+        heard = {device["id"] for device in known["devices"] if device["last_seen_at"] is not None}
+        self._compare("devices", len(heard), len(answering(self.truth)))
+        matched = self._samples(rows, samples_read)
+        await self._batches(numbered)
+        await self._alarms()
+        reads = await self._reads(period)
+        return Summary(
+            ok=not troubled and all(one.agrees for one in self.compared.values()),
+            devices=self.compared["devices"].counted,
+            samples_read=samples_read,
+            batches_stored=self.compared["batches_stored"].counted,
+            samples_missing=matched.missing,
+            samples_doubled=matched.doubled,
+            alarms_raised=self.compared["alarms_raised"].counted,
+            alarms_cleared=self.compared["alarms_cleared"].counted,
+            period_reads=reads,
+            compared=self.compared,
+            seconds=round((self.run[1] - self.run[0]) / 1000, 1),
+            notes=self.notes,
+        )
 
+    def _compare(self, name: str, counted: int, on_the_wire: int) -> None:
+        self.compared[name] = Compared(
+            counted=counted, on_the_wire=on_the_wire, agrees=counted == on_the_wire
+        )
 
-async def _moves(
-    api: Api, site: Site, profiles: Mapping[str, Profile], run: tuple[int, int]
-) -> Counter[tuple[str, str, str]]:
-    """Count what alarms of devices did; those that the server or a gateway raises about itself are no edges."""
-    known = {(device.id, event) for _, device in site.devices() for event in profiles[device.profile].events}
-    moves = await api.alarm_moves(site.site, iso(run[0]), iso(run[1]))
-    return Counter(move for move in moves if move[:2] in known)
+    def _samples(self, rows: Sequence[StoredRow], samples_read: int) -> Matched:
+        matched = match(self.truth, rows)
+        self.notes += matched.examples
+        served = self.truth.served_points()
+        self._compare("samples_read", samples_read, served)
+        self._compare("samples_stored", matched.rows, served)
+        self._compare("samples_missing", matched.missing, 0)
+        self._compare("samples_doubled", matched.doubled, 0)
+        self._compare("samples_wrong", matched.wrong, 0)
+        return matched
 
+    async def _batches(self, numbered: Numbered) -> None:
+        receipts = [await self.api.get(f"gateways/{gateway}/delivery") for gateway in numbered]
+        lanes = [lane for receipt in receipts for lane in receipt["lanes"]]
+        given = sum(sum(lanes.values()) for lanes in numbered.values())
+        self._compare("batches_stored", sum(lane["batches"] for lane in lanes), given)
+        lost = sum(lane["missing_count"] + lane["quarantined"] + len(lane["gaps"]) for lane in lanes)
+        lost += sum(receipt["quarantined_payloads"] for receipt in receipts)
+        self._compare("batches_missing_or_refused", lost, 0)
 
-async def _reads(api: Api, site: Site, period: tuple[int, int]) -> list[dict[str, Any]]:
-    if not period[0] or period[1] <= period[0]:  # it ended before every meter had been read once
-        return []
-    feed = await api.get("meters/reads", site=site.site, **{"from": iso(period[0]), "to": iso(period[1])})
-    rows: list[dict[str, Any]] = feed["rows"]
-    return rows
+    async def _alarms(self) -> None:
+        """Compare edges; alarms that the server or a gateway raises about itself are none."""
+        known = {
+            (device.id, event)
+            for _, device in self.site.devices()
+            for event in self.profiles[device.profile].events
+        }
+        moves = await self.api.alarm_moves(self.site.site, iso(self.run[0]), iso(self.run[1]))
+        for edge in ("raised", "cleared"):
+            facts = Counter((fact.device, fact.event) for fact in self.truth.edges(edge))
+            counted = Counter(
+                (device, code) for device, code, action in moves if action == edge and (device, code) in known
+            )
+            self._compare(f"alarms_{edge}", counted.total(), facts.total())
+            self.notes += [
+                f"{'.'.join(key)} {edge}: {counted[key]} at the server, {facts[key]} on the wire"
+                for key in sorted(set(facts) | set(counted))
+                if facts[key] != counted[key]
+            ]
+
+    async def _reads(self, period: tuple[int, int]) -> int:
+        """Compare an interim period's reads, one by one; return how many there are."""
+        if not period[0] or period[1] <= period[0]:  # it ended before every meter had been read once
+            self._compare("period_reads", 0, 0)
+            return 0
+        span = {"from": iso(period[0]), "to": iso(period[1])}
+        rows = (await self.api.get("meters/reads", site=self.site.site, **span))["rows"]
+        right = sum(_read_agrees(row, self.truth, self.site, self.profiles, self.notes) for row in rows)
+        self._compare("period_reads", right, len(billed(self.site, self.profiles)))
+        return len(rows)
 
 
 def _read_agrees(
@@ -166,7 +177,8 @@ def _boundary_agrees(end: Mapping[str, Any], truth: Truth, device: str, register
     return basis[0] <= value <= basis[-1] or basis[-1] < basis[0]  # over a turn-over nothing lies between
 
 
-def _registers(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
+def billed(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
+    """Return the registers, as (device, point), that a period read is asked for."""
     return {
         (device.id, name)
         for _, device in site.devices()

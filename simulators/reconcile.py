@@ -15,9 +15,9 @@ HOUR_MS = 3_600_000
 QUALITIES = tuple(Quality)
 # Samples that say that nothing could be read: no reply stands behind them.
 NOT_READ = frozenset({Quality.COMM, Quality.TIMEOUT, Quality.CRC, Quality.REFUSED, Quality.CONFIG})
-SLACK_MS = (
-    450  # a gateway stamps the middle of the exchange as it saw it; half of the shortest period at most
-)
+# A gateway stamps the middle of the exchange as it saw it; this is less than half of the shortest period.
+SLACK_MS = 450
+BUSY_MS = 2000  # what a busy machine may add to that, where order and number leave no doubt
 
 _ROWS = """
 select series.device, series.point, samples.bucket * :hour + samples.offset_ms as at, samples.dup,
@@ -123,7 +123,7 @@ def _match_point(name: str, served: Sequence[Served], rows: Sequence[StoredRow],
 def _pairs(
     served: Sequence[Served], rows: Sequence[StoredRow]
 ) -> Iterator[tuple[Served | None, StoredRow | None]]:
-    if len(served) == len(rows):  # in order, whatever a busy machine did to the stamps
+    if len(served) == len(rows) and all(map(_near, served, rows)):
         yield from zip(served, rows, strict=True)
         return
     left = list(served)
@@ -136,6 +136,10 @@ def _pairs(
             yield None, row
     for one in left:
         yield one, None
+
+
+def _near(one: Served, row: StoredRow) -> bool:
+    return one.t0 - BUSY_MS <= row.at <= one.t1 + BUSY_MS
 
 
 def _same(one: Served, row: StoredRow) -> bool:

@@ -27,10 +27,15 @@ def test_registers_are_written_as_a_stranger_reads_them(function: int, registers
 
 @given(st.binary(max_size=260))
 def test_any_bytes_are_a_block_or_a_refusal(pdu: bytes) -> None:
+    block: Block | None = None
+    code = 0
     try:
         block = parse(pdu)
     except Refusal as refusal:
-        assert refuse(pdu, refusal.code)[0] & 0x80
+        code = refusal.code
+    if block is None:
+        assert refuse(pdu, code)[0] & 0x80
+        assert code in {1, 2, 3}
     else:
         assert 1 <= block.count <= 2000
         assert block.address + block.count <= 0x10000

@@ -1,0 +1,165 @@
+"""The reckoning itself: it finds what was lost, doubled or changed, and nothing else."""
+
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert
+
+from messages.types import ClockState, Quality
+from server.db.engine import sqlite_engine, write
+from server.db.migrate import upgrade
+from server.db.tables_delivery import samples, series
+from server.db.types import QUALITY_CODE
+from simulators.reconcile import HOUR_MS, QUALITIES, StoredRow, match, stored_rows, used
+from simulators.truth import ChangeRow, ReplyRow, Truth
+
+PERIOD = 1000
+FATES = ("good", "good", "good", "damaged", "late", "silent")
+
+
+def truth_of(values: list[int], fates: list[str]) -> Truth:
+    """A point that has another value at each poll."""
+    changes = [
+        ChangeRow(n=n, t=n * PERIOD, device="d", point="p", value=str(value), registers=f"{value:04x}")
+        for n, value in enumerate(values, 1)
+    ]
+    replies = [
+        ReplyRow(
+            t0=n * PERIOD + 10,
+            t1=n * PERIOD + 30,
+            n=n,
+            line="l",
+            unit=1,
+            device="d",
+            function=3,
+            fate=fate,  # type: ignore[arg-type]
+            points=("p",),
+        )
+        for n, fate in enumerate(fates, 1)
+    ]
+    return Truth(changes, replies, [])
+
+
+def row(n: int, value: int, dup: int = 0, quality: Quality = Quality.GOOD) -> StoredRow:
+    return StoredRow("d", "p", n * PERIOD + 20, dup, Decimal(value), quality, f"{value:04x}")
+
+
+POLLS = st.lists(st.tuples(st.integers(0, 65535), st.sampled_from(FATES)), min_size=1, max_size=30)
+
+
+@given(POLLS)
+def test_what_was_served_and_stored_agrees(polls: list[tuple[int, str]]) -> None:
+    truth = truth_of([value for value, _ in polls], [fate for _, fate in polls])
+    rows = [row(n, value) for n, (value, fate) in enumerate(polls, 1) if fate == "good"]
+    result = match(truth, rows)
+    assert (result.missing, result.doubled, result.wrong) == (0, 0, 0)
+    assert result.rows == truth.served_points()
+
+
+@given(POLLS, st.data())
+def test_each_lost_doubled_or_changed_row_is_found(polls: list[tuple[int, str]], data: st.DataObject) -> None:
+    truth = truth_of([value for value, _ in polls], [fate for _, fate in polls])
+    rows: list[StoredRow] = []
+    expected = {"missing": 0, "doubled": 0, "wrong": 0}
+    for n, (value, fate) in enumerate(polls, 1):
+        if fate != "good":
+            if data.draw(st.booleans()):  # a value that no good reply carried
+                rows.append(row(n, value))
+                expected["doubled"] += 1
+            continue
+        what = data.draw(st.sampled_from(("kept", "kept", "missing", "doubled", "wrong")))
+        if what in expected:
+            expected[what] += 1
+        if what != "missing":
+            rows.append(row(n, (value + 1) % 65536 if what == "wrong" else value))
+        if what == "doubled":
+            rows.append(row(n, value, dup=1))
+    result = match(truth, rows)
+    assert {"missing": result.missing, "doubled": result.doubled, "wrong": result.wrong} == expected
+
+
+def test_samples_that_say_that_nothing_was_read_are_no_readings() -> None:
+    truth = truth_of([1, 2], ["good", "silent"])
+    nothing = StoredRow("d", "p", 2 * PERIOD, 0, None, Quality.TIMEOUT, None)
+    result = match(truth, [row(1, 1), nothing])
+    assert (result.rows, result.missing, result.doubled) == (1, 0, 0)
+
+
+def test_raw_registers_are_compared_too() -> None:
+    truth = truth_of([258], ["good"])
+    swapped = StoredRow("d", "p", PERIOD + 20, 0, Decimal(258), Quality.GOOD, "0201")
+    assert match(truth, [swapped]).wrong == 1
+
+
+def test_true_is_not_one() -> None:
+    truth = Truth(
+        [ChangeRow(n=1, t=1, device="d", point="p", value=True, registers="0001")],
+        [ReplyRow(t0=5, t1=6, n=1, line="l", unit=1, device="d", function=2, fate="good", points=("p",))],
+        [],
+    )
+    assert match(truth, [StoredRow("d", "p", 5, 0, True, Quality.GOOD, None)]).wrong == 0
+    assert match(truth, [StoredRow("d", "p", 5, 0, Decimal(1), Quality.GOOD, None)]).wrong == 1
+
+
+def test_a_busy_machines_stamps_do_not_matter_while_number_and_order_fit() -> None:
+    truth = truth_of([1, 2, 3], ["good"] * 3)
+    rows = [StoredRow("d", "p", n * PERIOD + 900, 0, Decimal(n), Quality.GOOD, f"{n:04x}") for n in (1, 2, 3)]
+    result = match(truth, rows)
+    assert (result.missing, result.doubled, result.wrong) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "modulus", "expected"),
+    [
+        ("1", "3.5", None, "2.5"),
+        ("999999.9", "0.2", "1000000", "0.3"),
+        ("5", "5", "100", "0"),
+        ("5", "4", None, "-1"),
+    ],
+)
+def test_use_goes_through_a_turn_over(start: str, end: str, modulus: str | None, expected: str) -> None:
+    turn = Decimal(modulus) if modulus is not None else None
+    assert used(Decimal(start), Decimal(end), turn) == Decimal(expected)
+    assert used(None, Decimal(end), turn) is None
+
+
+def test_qualities_are_numbered_as_the_server_numbers_them() -> None:
+    assert {quality: code for code, quality in enumerate(QUALITIES)} == QUALITY_CODE
+
+
+def test_rows_are_read_from_the_servers_own_database_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "gatehouse.db"
+    engine = sqlite_engine(path)
+    upgrade(engine)
+    at = 490_000 * HOUR_MS + 1234
+    held = [("p", Decimal("8123.42"), bytes.fromhex("000f423f")), ("q", True, None), ("r", None, None)]
+    with write(engine) as conn:
+        for place, (point, value, raw) in enumerate(held, 1):
+            conn.execute(insert(series).values(id=place, site="s", device="d", point=point, known=True))
+            conn.execute(
+                insert(samples).values(
+                    bucket=at // HOUR_MS,
+                    series_id=place,
+                    offset_ms=at % HOUR_MS,
+                    dup=0,
+                    value=value,
+                    quality=Quality.GOOD if value is not None else Quality.DEVICE,
+                    clock=ClockState.SYNCED,
+                    batch_id=1,
+                    idx=0,
+                    raw=raw,
+                )
+            )
+    engine.dispose()
+    assert stored_rows(path, "s") == [
+        StoredRow("d", "p", at, 0, Decimal("8123.42"), Quality.GOOD, "000f423f"),
+        StoredRow("d", "q", at, 0, True, Quality.GOOD, None),
+        StoredRow("d", "r", at, 0, None, Quality.DEVICE, None),
+    ]
+    assert stored_rows(path, "other") == []
+    with pytest.raises(sqlite3.OperationalError):
+        stored_rows(tmp_path / "absent.db", "s")
