@@ -3,7 +3,7 @@ import { call } from "../api/client";
 import type { Alarm, JournalEntry, Role } from "../api/types";
 import { useI18n } from "../i18n";
 import { longTime } from "../i18n/time";
-import { may } from "../shell/session";
+import { may } from "../shell/roles";
 import { useLoad } from "../ui/hooks";
 import { Failure, Key, Mark, markStyle, Time } from "../ui/parts";
 import { go } from "../ui/router";
@@ -135,12 +135,11 @@ function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
 
 export function AlarmDetail(props: Props) {
   const { alarm, onBack } = props;
-  const { t, label } = useI18n();
+  const { t, label, place } = useI18n();
   const title = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (onBack) title.current?.focus();
   }, [onBack !== null]);
-  const place = [alarm.site, alarm.building, alarm.floor, alarm.place].filter(Boolean).join(" · ");
   const device = `/devices?device=${encodeURIComponent(`${alarm.site}/${alarm.device}`)}`;
   return (
     <aside className="detail" aria-label={t("detail.title")}>
@@ -153,7 +152,9 @@ export function AlarmDetail(props: Props) {
         <Mark severity={alarm.severity} style={markStyle(alarm)} />
         <span>{label(alarm)}</span>
       </h2>
-      <p className="detail-place">{place || "–"}</p>
+      <p className="detail-place">
+        {place(alarm) || "–"} <span className="second">{alarm.site}</span>
+      </p>
       <p className="detail-state">
         {t(`sev.${alarm.severity}`)} · {t(`state.${alarm.state}`)} · {t(`cond.${alarm.condition}`)}
       </p>
@@ -173,7 +174,7 @@ export function AlarmDetail(props: Props) {
       {alarm.latched && alarm.state !== "closed" && <p className="hint">{t("detail.latchedhelp")}</p>}
       {alarm.late && <p className="hint">{t("detail.latehelp")}</p>}
       {alarm.test && <p className="hint">{t("detail.testhelp")}</p>}
-      {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.suppressed_by })}</p>}
+      {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.gateway })}</p>}
       <Buttons {...props} />
       <Facts alarm={alarm} />
       <Journal alarm={alarm} />

@@ -81,7 +81,7 @@ function Choices({ all, filters, change, search }: Pick<Props, "all" | "filters"
         name={t("alarms.state")}
         all={t("alarms.allstates")}
         value={filters.state}
-        options={(["new", "acked", "cleared", "latched", "suppressed"] as const).map((state) => [state, t(`state.${state}`)])}
+        options={(["new", "acked", "cleared", "latched", "suppressed"] as const).map((state) => [state, t(state === "cleared" || state === "latched" ? `state.${state}.short` : `state.${state}`)])}
         onChange={(state) => change({ state })}
       />
       <span className="search">
@@ -96,22 +96,29 @@ function Choices({ all, filters, change, search }: Pick<Props, "all" | "filters"
         />
         <Key>/</Key>
       </span>
+    </>
+  );
+}
+
+/** Order and grouping: in the head of the page, or among the filters of a phone. */
+export function Order({ filters, change }: Pick<Props, "filters" | "change">) {
+  const { t } = useI18n();
+  return (
+    <>
       <select aria-label={t("alarms.sort")} value={filters.sort} onChange={(event) => change({ sort: event.target.value === "newest" ? "newest" : null })}>
         <option value="urgent">{t("alarms.sort.urgent")}</option>
         <option value="newest">{t("alarms.sort.newest")}</option>
       </select>
+      <button type="button" aria-pressed={filters.group} onClick={() => change({ group: filters.group ? null : "1" })}>
+        {t("alarms.group")} <Key>g</Key>
+      </button>
     </>
   );
 }
 
 export function FilterBar(props: Props) {
   const { t } = useI18n();
-  const { filters, change, narrow } = props;
-  const group = (
-    <button type="button" aria-pressed={filters.group} onClick={() => change({ group: filters.group ? null : "1" })}>
-      {t("alarms.group")} <Key>g</Key>
-    </button>
-  );
+  const { narrow } = props;
   return (
     <div className="filters" role="search" aria-label={t("alarms.filters")}>
       <Chips {...props} />
@@ -119,13 +126,10 @@ export function FilterBar(props: Props) {
         <details className="filters-more">
           <summary>{t("alarms.filters")}</summary>
           <Choices {...props} />
-          {group}
+          <Order {...props} />
         </details>
       ) : (
-        <>
-          <Choices {...props} />
-          {group}
-        </>
+        <Choices {...props} />
       )}
     </div>
   );

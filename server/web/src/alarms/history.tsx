@@ -29,7 +29,7 @@ function instant(day: string, plusDays: number): string | null {
 }
 
 export function AlarmHistory() {
-  const { t, label, word } = useI18n();
+  const { t, label, word, place } = useI18n();
   const [search, change] = useSearch();
   const from = search.get("from") ?? dayText(Date.now() - 6 * DAY_MS);
   const to = search.get("to") ?? dayText(Date.now());
@@ -94,7 +94,7 @@ export function AlarmHistory() {
                     <Time at={alarm.closed_at} />
                   </td>
                   <td>{label(alarm)}</td>
-                  <td>{[alarm.site, alarm.building, alarm.floor, alarm.place].filter(Boolean).join(" · ")}</td>
+                  <td>{place(alarm, ["building", "floor", "place", "site"])}</td>
                   <td>{alarm.device_name || alarm.device}</td>
                   <td>{alarm.acked_by ?? "–"}</td>
                   <td>{word("state", alarm.state)}</td>

@@ -21,11 +21,6 @@ interface RowProps {
 
 const rowId = (id: string): string => `row-${id.replace(/[^\w-]/g, "_")}`;
 
-function placeOf(row: Row): string {
-  const { site, building, floor, place } = row.alarm;
-  return (row.members.length > 0 ? [site, building] : [site, building, floor, place]).filter(Boolean).join(" · ");
-}
-
 function Tags({ row }: { row: Row }) {
   const { t } = useI18n();
   const { alarm } = row;
@@ -34,15 +29,15 @@ function Tags({ row }: { row: Row }) {
       {alarm.count > 1 && <span className="tag">{t("alarms.repeat", { n: alarm.count })}</span>}
       {alarm.test && <span className="tag">{t("alarms.test")}</span>}
       {alarm.late && <span className="tag">{t("alarms.late")}</span>}
-      {alarm.latched && <span className="tag">{t("alarms.latched")}</span>}
     </>
   );
 }
 
 const ListRow = memo(function ListRow(props: RowProps) {
   const { row, index, height, selected, marked, sending, canAck, open, onPick, onOpen, onAck } = props;
-  const { t, label } = useI18n();
+  const { t, label, place } = useI18n();
   const { alarm } = row;
+  const where = place(alarm, row.members.length > 0 ? ["building"] : undefined);
   const isGroup = row.members.length > 0;
   const state = alarm.state === "cleared" || alarm.state === "latched" ? t(`state.${alarm.state}.short`) : t(`state.${alarm.state}`);
   const classes = ["row", alarm.acked ? "row-acked" : "row-new", selected && "row-selected", marked && "row-marked", row.inside && "row-inside", alarm.state === "closed" && "row-closed"];
@@ -67,8 +62,8 @@ const ListRow = memo(function ListRow(props: RowProps) {
       <span role="gridcell" className="c-state">
         {state}
       </span>
-      <span role="gridcell" className="c-place" title={placeOf(row)}>
-        {placeOf(row)}
+      <span role="gridcell" className="c-place" title={`${where} · ${alarm.site}`}>
+        {where} <span className="second">{alarm.site}</span>
       </span>
       <span role="gridcell" className="c-point" title={isGroup ? undefined : alarm.device}>
         {isGroup ? (
@@ -85,8 +80,6 @@ const ListRow = memo(function ListRow(props: RowProps) {
       </span>
       <span role="gridcell" className="c-who">
         {alarm.acked_by ?? ""}
-      </span>
-      <span role="gridcell" className="c-action">
         {canAck && !alarm.acked && !isGroup && (
           <button
             type="button"
@@ -123,8 +116,8 @@ interface ListProps {
   pointer: { onPointerMove: (event: PointerEvent) => void; onPointerLeave: (event: PointerEvent) => void };
 }
 
-const COLUMNS = ["mark", "raised", "state", "place", "point", "alarm", "who", "action"] as const;
-const CELLS = { mark: "c-mark", raised: "c-time", state: "c-state", place: "c-place", point: "c-point", alarm: "c-alarm", who: "c-who", action: "c-action" } as const;
+const COLUMNS = ["mark", "raised", "state", "place", "point", "alarm", "who"] as const;
+const CELLS = { mark: "c-mark", raised: "c-time", state: "c-state", place: "c-place", point: "c-point", alarm: "c-alarm", who: "c-who" } as const;
 
 function Head() {
   const { t } = useI18n();

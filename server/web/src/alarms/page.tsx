@@ -2,7 +2,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Role } from "../api/types";
 import { useI18n } from "../i18n";
 import { LinkState, useHealth } from "../shell/link";
-import { may } from "../shell/session";
+import { may } from "../shell/roles";
 import { useSignal } from "../store/signal";
 import { alarms, feed, lastClosedAt, loading, reload } from "../store/stores";
 import { MEDIUM, NARROW, useMedia, useNow, useStore } from "../ui/hooks";
@@ -13,11 +13,12 @@ import { toggleTheme } from "../ui/theme";
 import { useActions } from "./actions";
 import { CLEARED, filtersOf, keyOf, narrows, SEVERITIES, toggled } from "./address";
 import { AlarmDetail } from "./detail";
-import { FilterBar } from "./filters";
+import { FilterBar, Order } from "./filters";
 import { useHeldList, usePointerRest } from "./held";
 import { KeysHelp } from "./help";
 import { AlarmHistory } from "./history";
-import { type Command, useKeys } from "./keys";
+import type { Command } from "./keymap";
+import { useKeys } from "./keys";
 import { AlarmList } from "./list";
 import { Announcer } from "./announcer";
 import { type BulkPlan, bulkPlan, counts, FLOOD_LIMIT, grouped, nextOpen, recent, type Row, select, ungrouped, within } from "./select";
@@ -83,6 +84,7 @@ function Empty({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }
 export function AlarmsPage({ role }: { role: Role }) {
   const { t } = useI18n();
   const [search, change] = useSearch();
+  const narrow = useMedia(NARROW);
   const history = search.get("view") === "history";
   return (
     <div className="page">
@@ -97,6 +99,7 @@ export function AlarmsPage({ role }: { role: Role }) {
             {t("alarms.tab.history")}
           </button>
         </nav>
+        {!history && !narrow && <Order filters={filtersOf(search)} change={change} />}
         <SoundControl />
       </header>
       {history ? <AlarmHistory /> : <OpenAlarms role={role} search={search} change={change} />}
@@ -284,7 +287,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
       {flood > FLOOD_LIMIT && (
         <div className="banner banner-flood" role="status">
           <strong>{t("alarms.flood", { n: flood })}</strong>
-          <span>{t("alarms.floodhelp")}</span>
+          <span className="flood-help">{t("alarms.floodhelp")}</span>
           <button type="button" aria-pressed={filters.group} onClick={() => change({ group: filters.group ? null : "1" })}>
             {t("alarms.group")} <Key>g</Key>
           </button>

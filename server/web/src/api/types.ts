@@ -205,6 +205,7 @@ export interface Boundary {
   value: string | null;
   at: string | null;
   method: "exact" | "nearest" | "interpolated" | "missing";
+  why?: string;
   basis: Basis[];
 }
 

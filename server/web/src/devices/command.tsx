@@ -42,7 +42,7 @@ function useOutcome(first: Command | null): { command: Command | null; waitedOut
 }
 
 export function CommandDialog({ device, action, onClose }: { device: Device; action: Action; onClose: () => void }) {
-  const { t, label, word } = useI18n();
+  const { t, label, word, place } = useI18n();
   const errorText = useErrorText();
   const [name] = useState(operationId);
   const [first, setFirst] = useState<Command | null>(null);
@@ -50,7 +50,7 @@ export function CommandDialog({ device, action, onClose }: { device: Device; act
   const [problem, setProblem] = useState("");
   const { command, waitedOut } = useOutcome(first);
   const title = t("cmd.title", { action: label(action), name: device.name || device.id });
-  const where = [device.site, device.building, device.floor, device.place].filter(Boolean).join(" · ");
+  const where = place(device, ["building", "floor", "place", "site"]);
 
   const send = (reason: string) => {
     setBusy(true);

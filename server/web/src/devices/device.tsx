@@ -3,7 +3,7 @@ import { call } from "../api/client";
 import type { Device, DeviceDetail, Point, Role } from "../api/types";
 import { useI18n } from "../i18n";
 import { ageText } from "../i18n/text";
-import { may } from "../shell/session";
+import { may } from "../shell/roles";
 import { rank } from "../store/news";
 import { useSignal } from "../store/signal";
 import { alarms, devices, feed, onValues, watchValues } from "../store/stores";
@@ -25,7 +25,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 function DeviceFacts({ device }: { device: Device }) {
-  const { t, word } = useI18n();
+  const { t, word, place } = useI18n();
   return (
     <dl className="facts">
       <Fact name={t("gw.state")}>
@@ -41,7 +41,7 @@ function DeviceFacts({ device }: { device: Device }) {
         <Time at={device.last_seen_at} />
       </Fact>
       <Fact name={t("device.model")}>{[word("class", device.class), device.vendor, device.model].filter(Boolean).join(" · ")}</Fact>
-      <Fact name={t("device.place")}>{[device.site, device.building, device.floor, device.place].filter(Boolean).join(" · ")}</Fact>
+      <Fact name={t("device.place")}>{place(device, ["building", "floor", "place", "site"])}</Fact>
       <Fact name={t("device.line")}>
         {device.gateway} · {device.line}
         {device.unit === null ? "" : ` · ${device.unit}`}

@@ -15,9 +15,10 @@ import { alarmsByDevice, build, flat, type Node, pruned, selectionOf } from "./t
 const OPEN_AT_FIRST = 60;
 
 function Name({ node }: { node: Node }) {
-  const { t } = useI18n();
+  const { t, place } = useI18n();
   if (node.kind === "gateway") return <>{t("devices.gateway", { name: node.name })}</>;
   if (node.kind === "line") return <>{t("devices.line", { name: node.name })}</>;
+  if (node.kind === "building" && node.name) return <>{place({ site: "", building: node.name, floor: "", place: "" })}</>;
   return <>{node.name || t("devices.nobuilding")}</>;
 }
 
@@ -30,7 +31,7 @@ function Facts({ node }: { node: Node }) {
       {node.kind !== "device" && node.offline > 0 && <span className="conn conn-offline">{t("devices.offlinecount", { n: node.offline })}</span>}
       {node.worst && (
         <span className="tree-alarms">
-          <Mark severity={node.worst} />
+          <Mark severity={node.worst} style={node.waiting > 0 ? "fill" : "outline"} />
           <span className="hidden">{t(`sev.${node.worst}`)}. </span>
           {node.alarms}
         </span>

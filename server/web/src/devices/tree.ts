@@ -14,6 +14,8 @@ export interface Node {
   /** Of all open alarms below, the most urgent one's severity. */
   worst: Severity | null;
   alarms: number;
+  /** Of those, nobody has acknowledged. */
+  waiting: number;
   offline: number;
   total: number;
   device: Device | null;
@@ -23,6 +25,7 @@ export interface Node {
 export interface OpenAlarms {
   worst: Severity;
   count: number;
+  waiting: number;
 }
 
 /** Open alarms by `site/device`: the page counts them itself, since an alarm changes without its device. */
@@ -32,8 +35,9 @@ export function alarmsByDevice(alarms: readonly Alarm[]): Map<string, OpenAlarms
     const key = `${alarm.site}/${alarm.device}`;
     const severity = severityOf(alarm.severity);
     const old = result.get(key);
-    if (!old) result.set(key, { worst: severity, count: 1 });
-    else result.set(key, { worst: rank(severity) < rank(old.worst) ? severity : old.worst, count: old.count + 1 });
+    const waiting = alarm.acked ? 0 : 1;
+    if (!old) result.set(key, { worst: severity, count: 1, waiting });
+    else result.set(key, { worst: rank(severity) < rank(old.worst) ? severity : old.worst, count: old.count + 1, waiting: old.waiting + waiting });
   }
   return result;
 }
@@ -41,7 +45,7 @@ export function alarmsByDevice(alarms: readonly Alarm[]): Map<string, OpenAlarms
 const isLost = (device: Device): boolean => device.conn === "offline" || device.conn === "unreachable";
 
 function branch(id: string, kind: Kind, name: string, level: number): Node {
-  return { id, kind, name, level, children: [], worst: null, alarms: 0, offline: 0, total: 0, device: null, gateway: null };
+  return { id, kind, name, level, children: [], worst: null, alarms: 0, waiting: 0, offline: 0, total: 0, device: null, gateway: null };
 }
 
 function child(parent: Node, key: string, kind: Kind, name: string): Node {
@@ -57,6 +61,7 @@ function rollUp(node: Node): void {
   for (const one of node.children) {
     rollUp(one);
     node.alarms += one.alarms;
+    node.waiting += one.waiting;
     node.offline += one.offline;
     node.total += one.total;
     if (one.worst && (node.worst === null || rank(one.worst) < rank(node.worst))) node.worst = one.worst;
@@ -84,6 +89,7 @@ export function build(devices: readonly Device[], gateways: readonly Gateway[], 
     leaf.total = 1;
     leaf.offline = isLost(device) ? 1 : 0;
     leaf.alarms = alarms?.count ?? 0;
+    leaf.waiting = alarms?.waiting ?? 0;
     leaf.worst = alarms?.worst ?? null;
   }
   // A gateway without devices must be seen too: it is what a new site looks like.
@@ -106,6 +112,7 @@ export function build(devices: readonly Device[], gateways: readonly Gateway[], 
 function addOwn(node: Node, gateway: Gateway, own: OpenAlarms): boolean {
   if (node.gateway?.id === gateway.id && node.gateway.site === gateway.site) {
     node.alarms += own.count;
+    node.waiting += own.waiting;
     node.worst = own.worst;
     return true;
   }

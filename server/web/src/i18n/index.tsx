@@ -2,7 +2,8 @@
 
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from "react";
 import { en } from "./en";
-import { type Language, type Params, translate, type Key } from "./text";
+import { type Located, placeText } from "./place";
+import { type Key, type Language, type Params, translate } from "./text";
 
 interface I18n {
   language: Language;
@@ -10,6 +11,8 @@ interface I18n {
   t: (key: Key, params?: Params) => string;
   /** The label in this language, or in the one that there is. */
   label: (thing: { label: string; label_zh?: string }) => string;
+  /** Building, floor and place; `parts` names others. */
+  place: (where: Located, parts?: readonly (keyof Located)[]) => string;
   /** A word of an open set: translated when known, else as it was sent. */
   word: (prefix: string, value: string) => string;
 }
@@ -37,6 +40,7 @@ export function I18nProvider({ children }: { children: ReactNode }) {
       toggle,
       t,
       label: (thing) => (language === "zh" && thing.label_zh ? thing.label_zh : thing.label),
+      place: (where, parts) => placeText(t, where, parts),
       word: (prefix, name) => {
         const key = `${prefix}.${name}`;
         return key in en ? t(key as Key) : name.replaceAll("_", " ");

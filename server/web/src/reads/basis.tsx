@@ -15,7 +15,7 @@ function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; 
       <p className="second">
         {t("reads.at", { time: longTime(at) })} · {t(`method.${boundary.method}`)}
       </p>
-      {boundary.basis.length === 0 && <p>{t("reads.nobasis")}</p>}
+      {boundary.basis.length === 0 && <p>{boundary.why || t("reads.nobasis")}</p>}
       {boundary.basis.map((basis) => (
         <dl className="facts" key={`${basis.epoch}/${basis.seq}/${basis.index}/${basis.at}`}>
           <dt>{t("reads.measured")}</dt>

@@ -34,10 +34,10 @@ function State({ row }: { row: ReadRow }) {
   const { t, word } = useI18n();
   const trouble = row.state === "held" || row.state === "missing";
   return (
-    <span className={trouble ? "trouble" : ""}>
-      {t(`rs.${row.state}`)}
+    <>
+      <span className={trouble ? "trouble" : ""}>{t(`rs.${row.state}`)}</span>
       {row.why && <span className="why">{word("why", row.why)}</span>}
-    </span>
+    </>
   );
 }
 
@@ -91,7 +91,7 @@ function Cards({ rows, keyOf, onBasis }: Props) {
 
 export function ReadsTable(props: Props) {
   const { rows, keyOf, narrow, onBasis } = props;
-  const { t, label } = useI18n();
+  const { t, label, place } = useI18n();
   if (narrow) return <Cards {...props} />;
   const columns = ["meter", "place", "register", "reader", "start", "end", "mult", "use", "quality", "state", "basis"] as const;
   const numeric = new Set<string>(["start", "end", "mult", "use"]);
@@ -115,8 +115,11 @@ export function ReadsTable(props: Props) {
                 {row.meter || row.device}
                 {row.meter && <span className="under">{row.device}</span>}
               </th>
-              <td>{[row.site, row.building].filter(Boolean).join(" · ")}</td>
-              <td>{label({ label: row.label, label_zh: row.label_zh ?? "" })}</td>
+              <td>
+                {place({ ...row, floor: "", place: "" }) || "–"}
+                <span className="under">{row.site}</span>
+              </td>
+              <td className="register">{label({ label: row.label, label_zh: row.label_zh ?? "" })}</td>
               <td>{row.reader || "–"}</td>
               <td className="num">
                 <BoundaryValue boundary={row.start} />

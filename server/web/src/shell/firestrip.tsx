@@ -1,16 +1,15 @@
 import { useI18n } from "../i18n";
 import { isFire } from "../store/news";
 import { alarms } from "../store/stores";
-import { useStore } from "../ui/hooks";
+import { NARROW, useMedia, useStore } from "../ui/hooks";
 import { Mark, Time } from "../ui/parts";
 import { go } from "../ui/router";
 
-const SHOWN = 2;
-
 /** Life safety first: on every page, as long as any fire alarm is open. */
 export function FireStrip() {
-  const { t, label } = useI18n();
+  const { t, label, place } = useI18n();
   useStore(alarms);
+  const shown = useMedia(NARROW) ? 1 : 2;
   const fires = alarms
     .all()
     .filter((alarm) => isFire(alarm))
@@ -22,11 +21,12 @@ export function FireStrip() {
       <Mark severity="critical" style={open > 0 ? "fill" : "outline"} />
       <strong className="fire-word">{t("fire.one")}</strong>
       <ul>
-        {fires.slice(0, SHOWN).map((alarm) => (
+        {fires.slice(0, shown).map((alarm) => (
           <li key={alarm.id}>
             <button type="button" className="plain" onClick={() => go(`/alarms?id=${encodeURIComponent(alarm.id)}`)}>
-              <b>{[alarm.site, alarm.building, alarm.floor, alarm.place].filter(Boolean).join(" · ")}</b> {label(alarm)}{" "}
-              <Time at={alarm.raised_at} />
+              <span>
+                <b>{place(alarm)}</b> {alarm.site} · {label(alarm)} <Time at={alarm.raised_at} />
+              </span>
             </button>
           </li>
         ))}

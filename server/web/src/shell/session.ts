@@ -1,7 +1,7 @@
 /** Who is signed in here. */
 
 import { call, onSignedOut } from "../api/client";
-import type { Role, Session } from "../api/types";
+import type { Session } from "../api/types";
 import { Signal } from "../store/signal";
 
 export type SessionState =
@@ -36,13 +36,4 @@ export async function signIn(username: string, password: string): Promise<void> 
 export async function signOut(): Promise<void> {
   await call("DELETE", "session");
   session.set({ phase: "out" });
-}
-
-const RANK: Role[] = ["viewer", "guard", "engineer", "admin"];
-
-/** Roles include the ones before; a biller is a viewer who also exports. */
-export function may(role: Role, needed: Role): boolean {
-  if (role === needed || role === "admin") return true;
-  if (role === "biller") return needed === "viewer";
-  return RANK.indexOf(role) >= RANK.indexOf(needed) && needed !== "biller";
 }

@@ -5,6 +5,7 @@ import type { Alarm, AlarmSnapshot, Device, DeviceSnapshot, Gateway, PointValue 
 import { connect } from "../live/client";
 import type { FeedState } from "../live/feed";
 import type { FromHub } from "../live/hub";
+import { older } from "./cursor";
 import { onceAFrame } from "./frame";
 import { KeyedStore } from "./keyed";
 import { type News, newsOf } from "./news";
@@ -107,13 +108,6 @@ async function load(): Promise<void> {
     if (mine !== round) return;
     loading.set({ phase: "failed", error });
   }
-}
-
-/** The stream begins at the older of two cursors; what is told twice is dropped by `q`. */
-export function older(one: string, other: string): string {
-  const [left, right] = [one, other].map((cursor) => /^(.*)-(\d+)$/.exec(cursor));
-  if (!left || !right || left[1] !== right[1]) return one;
-  return Number(left[2]) <= Number(right[2]) ? one : other;
 }
 
 /** Starts, or starts again after a sign-in. */

@@ -22,6 +22,7 @@ export function Mark({ severity, style = "fill", blink = false }: { severity: st
   const known = severityOf(severity);
   return (
     <svg className={`mark mark-${known} mark-${style}${blink ? " mark-blink" : ""}`} viewBox="0 0 24 24" aria-hidden="true">
+      {style !== "fill" && <path className="mark-under" d={SHAPES[known]} />}
       <path d={SHAPES[known]} />
       <text x="12" y={NUMBER_Y[known]} textAnchor="middle">
         {rank(known) + 1}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { en } from "../src/i18n/en";
+import { placeText } from "../src/i18n/place";
+import { ageText, translate } from "../src/i18n/text";
+import { shortTime } from "../src/i18n/time";
+import { zh } from "../src/i18n/zh";
+
+const holes = (text: string): string => [...text.matchAll(/\{(\w+)\}/g)].map((hole) => hole[1]).sort().join();
+
+test("both languages have the same keys with the same holes, and nothing is empty", () => {
+  assert.deepEqual(Object.keys(zh).sort(), Object.keys(en).sort());
+  for (const [key, text] of Object.entries(en)) {
+    const other = zh[key as keyof typeof en];
+    assert.ok(text.trim() && other.trim(), key);
+    assert.equal(holes(other), holes(text), key);
+  }
+});
+
+test("no Latin words are left in Chinese, but names and file formats", () => {
+  const known = /Gatehouse|English|CSV|JSON/g;
+  for (const [key, text] of Object.entries(zh)) {
+    const rest = text.replace(/\{\w+\}/g, "").replace(known, "");
+    assert.doesNotMatch(rest, /[A-Za-z]{2,}/, key);
+  }
+});
+
+test("Chinese uses Chinese punctuation", () => {
+  for (const [key, text] of Object.entries(zh)) assert.doesNotMatch(text, /[\u4e00-\u9fff][,;:!?.]/, key);
+});
+
+test("no text shouts", () => {
+  for (const text of [...Object.values(en), ...Object.values(zh)]) assert.doesNotMatch(text, /[!！]/);
+});
+
+test("every key is used somewhere", () => {
+  const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name) && !/i18n\/(en|zh)\.ts$/.test(name));
+  const source = files.map((name) => readFileSync(`src/${name}`, "utf8")).join("\n");
+  const prefixes = [...source.matchAll(/`([a-z]+\.)(?:[a-z]+\.)?\$\{/g), ...source.matchAll(/word\("([a-z.]+)"/g)].map((found) => `${found[1]}`);
+  const unused = Object.keys(en).filter((key) => !source.includes(`"${key}"`) && !prefixes.some((prefix) => key.startsWith(prefix.endsWith(".") ? prefix : `${prefix}.`)));
+  assert.deepEqual(unused, []);
+});
+
+test("holes are filled, and only they", () => {
+  assert.equal(translate("en", "alarms.total", { shown: 3, n: 5 }), "3 of 5 open");
+  assert.equal(translate("zh", "alarms.total", { shown: 3, n: 5 }), "未关闭 5 条，显示 3 条");
+  assert.equal(translate("en", "bulk.refused", { n: 1, all: 2, why: "{n} {constructor}" }), "1 of 2 were not acknowledged: {n} {constructor}");
+});
+
+test("ages are said in the largest unit that says something", () => {
+  assert.deepEqual([0, 119_000, 120_000, 7_199_000, 7_200_000, 172_800_000].map((ms) => ageText("en", ms)), ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+  assert.equal(ageText("zh", 180_000), "3 分钟");
+  assert.equal(ageText("en", -5000), "0 s", "a clock that is ahead");
+});
+
+test("a time of another day says its date", () => {
+  const now = new Date(2026, 2, 5, 12, 0, 0);
+  assert.equal(shortTime(new Date(2026, 2, 5, 9, 8, 7).toISOString(), now), "09:08:07");
+  assert.equal(shortTime(new Date(2026, 2, 4, 9, 8, 7).toISOString(), now), "03-04 09:08");
+  assert.equal(shortTime(new Date(2025, 11, 31, 9, 8, 7).toISOString(), now), "2025-12-31 09:08");
+  assert.equal(shortTime("yesterday", now), "–");
+});
+
+test("a place is said in the words of the language", () => {
+  const where = { site: "s", building: "B", floor: "11", place: "riser" };
+  assert.equal(placeText((key, params) => translate("zh", key, params), where), "B 栋 · 11 层 · riser");
+  assert.equal(placeText((key, params) => translate("en", key, params), { ...where, building: "Tower Two", floor: "roof", place: "" }), "Tower Two · roof");
+});
