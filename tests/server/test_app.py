@@ -173,6 +173,23 @@ async def test_killed_under_load_again_and_again_nothing_is_lost_or_doubled(serv
     engine.dispose()
 
 
+async def test_a_stop_says_goodbye_to_streams_and_takes_no_time(server: ServerProcess):
+    server.user("ann", "viewer", "correct horse battery")
+    server.start()
+    async with httpx.AsyncClient(base_url=f"{server.http}/api/v1", headers={"x-csrf": "1"}) as api:
+        await api.post("/session", json={"username": "ann", "password": "correct horse battery"})
+        heard, stopping = "", None
+        async with api.stream("GET", "/stream", params={"topics": "alarms"}) as stream:
+            async for text in stream.aiter_text():
+                heard += text
+                if stopping is None and "event: live" in heard:
+                    stopping = asyncio.create_task(asyncio.to_thread(server.stop), name="stop")
+        assert stopping is not None
+        took = await stopping
+        assert 'event: bye\ndata: {"why":"shutdown"}' in heard
+        assert took < 5
+
+
 async def test_two_servers_on_one_folder_are_refused(server: ServerProcess):
     server.start()
     other = ServerProcess(server.data)
