@@ -176,7 +176,8 @@ class Poller:
         except Misconfigured as err:
             self._exclude(work, err)
         else:
-            self._answered(device)
+            if self._answered(device):
+                self._spare(work)
             await self._take(work, reply)
         return None
 
@@ -259,7 +260,17 @@ class Poller:
         due = device.health.next_probe(now)
         self.schedule.add(probe, rank=PROBE_RANK, period=max(due - now, 0.01), due=due, probe=True)
 
-    def _answered(self, device: Polled) -> None:
+    def _spare(self, work: Work) -> None:
+        """Do not ask at once for what has just been read: it would be told twice with the same millisecond."""
+        now = self.around.monotonic()
+        for job in self._jobs(work.device):
+            if job.what is not work and job.what.transaction.points == work.transaction.points:
+                job.what.bad = None
+                self.schedule.at(job, now + job.period)
+
+    def _answered(self, device: Polled) -> bool:
+        """Note that a device has answered; return True if it was planned anew."""
+        planned = not self.up and not device.health.silent
         self._line_up()
         returned = device.health.answered()
         if not device.answered:
@@ -272,6 +283,7 @@ class Poller:
         if returned:
             self._return(device)
             self.changed()
+        return planned or returned
 
     def _return(self, device: Polled) -> None:
         """Ask for everything at once, and anew for what was refused: it may be another device by now."""

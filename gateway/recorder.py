@@ -21,7 +21,7 @@ AT_ONCE = 2000  # samples that are under way to the disk at a time
 VALUES = (
     1200  # in one append: some 40 kB, less than a batch, so that the journal never has to encode it twice
 )
-MAX_WAITING: Mapping[Lane, int] = {Lane.BILLING: 20_000, Lane.TELEMETRY: 20_000}
+MAX_WAITING: Mapping[Lane, int] = {Lane.BILLING: 200_000, Lane.TELEMETRY: 200_000}  # values: some 25 MB each
 RETRY_S = 1.0
 
 
@@ -38,6 +38,8 @@ class Book(Protocol):
 class _Queue:
     lane: Lane
     waiting: deque[tuple[Sample, int]] = field(default_factory=deque)
+    values: int = 0
+    """Point values in memory, those that are on their way to the disk among them."""
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     lost: int = 0
     stuck: bool = False
@@ -59,10 +61,12 @@ class JournalRecorder:
     def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
         """Take a sample; never waits."""
         queue = self._queues[lane]
-        if len(queue.waiting) >= MAX_WAITING[lane]:
-            queue.waiting.popleft()
-            self._dropped(queue, 1, "memory is full while the disk takes nothing")
         queue.waiting.append((sample, len(sample.values) if read else 0))
+        queue.values += len(sample.values)
+        while queue.values > MAX_WAITING[lane] and queue.waiting:
+            oldest, _ = queue.waiting.popleft()
+            queue.values -= len(oldest.values)
+            self._dropped(queue, 1, "memory is full while the disk takes nothing")
         queue.filled.set()
 
     async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
@@ -116,8 +120,10 @@ class JournalRecorder:
                 size = 0
             pieces[-1].append(each)
             size += len(each[0].values)
+        taken = sum(len(sample.values) for piece in pieces for sample, _ in piece)
         left = await asyncio.gather(*(self._put(queue, piece) for piece in pieces))
         queue.waiting.extendleft(each for piece in reversed(left) for each in reversed(piece))
+        queue.values -= taken - sum(len(sample.values) for piece in left for sample, _ in piece)
         if any(left):
             return False
         if queue.stuck:
