@@ -17,7 +17,6 @@ from messages.topics import Address
 from messages.types import ClockState, GatewayState
 from server.db.outbox import record_change
 from server.db.tables_devices import devices, gateways, profile_points
-from server.db.types import from_ms
 from server.devices.births import ensure_gateway, note_state
 from server.ingest.sinks import AlarmSink
 
@@ -38,6 +37,7 @@ class _Gateway:
     boot: str
     deadline: float  # monotonic; the next heartbeat must come before it
     settled: bool = False  # something was heard of it since this process started
+    picture: object = None  # of the last heartbeat: what people see of it
 
 
 @dataclass(slots=True)
@@ -134,6 +134,17 @@ class Liveness:
             }
             if not retained:
                 values["last_seen_at"] = now
+            # Counters move with every heartbeat; who watches is told when the picture changes.
+            picture = (
+                state.clock,
+                state.silent,
+                frozenset(n for n, kept in state.lanes.items() if kept.next > kept.first),
+            )
+            if picture != gateway.picture:
+                gateway.picture = picture
+                values["q"] = record_change(
+                    conn, "gateways", f"{address.site}/{address.gateway}", site=address.site, at=now
+                )
         conn.execute(update(gateways).where(gateways.c.id == gateway.id).values(**values))
         gateway.boot = state.boot
         if retained and state.online:
@@ -166,14 +177,14 @@ class Liveness:
 
     def write_seen(self, conn: Connection) -> None:
         """Write `last_seen_at` of the devices that were heard since the last call."""
-        for device in self._devices.values():
-            if device.dirty:
-                conn.execute(
-                    update(devices)
-                    .where(devices.c.id == device.id)
-                    .values(last_seen_at=from_ms(device.last_seen_ms))
-                )
-                device.dirty = False
+        heard = [device for device in self._devices.values() if device.dirty]
+        if heard:
+            conn.exec_driver_sql(
+                "UPDATE devices SET last_seen_at = ? WHERE id = ?",
+                [(device.last_seen_ms, device.id) for device in heard],
+            )
+        for device in heard:
+            device.dirty = False
 
     def forget(self) -> None:
         """The transaction was rolled back: what was judged in it is to be judged again after `load`."""

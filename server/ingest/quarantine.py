@@ -1,15 +1,20 @@
 """Quarantine: what could not be stored, as it came, with the reason. It never blocks what follows."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.sql.functions import count
 
 from messages.text import printable
 from messages.topics import Address
 from server.db.tables_delivery import quarantine
 
+log = logging.getLogger(__name__)
+
+MAX_UNNUMBERED = 2000  # payloads of one gateway whose number nobody can read
 MAX_KEPT_BYTES = 1024 * 1024  # more than any payload of the contract: only a stranger's is cut
 
 
@@ -31,13 +36,18 @@ def put(conn: Connection, refused: Refused, now: datetime) -> bool:
     """Keep `refused`; False if the same payload is there already from a delivery before.
 
     An unnumbered payload is recognised by its bytes: a broker that delivers it for ever adds one row, not many.
+    Nobody waits for an answer to it, so there is an end to how many are kept.
     """
+    site, gateway = refused.address or ("", "")
     digest = hashlib.sha256(refused.topic.encode("utf-8", "replace") + b"\0" + refused.payload).hexdigest()
     if refused.seq is None:
         known = select(quarantine.c.id).where(quarantine.c.digest == digest).limit(1)
         if conn.execute(known).first() is not None:
             return False
-    site, gateway = refused.address or ("", "")
+        mine = (quarantine.c.gateway == gateway) & (quarantine.c.site == site) & quarantine.c.seq.is_(None)
+        if conn.execute(select(count()).where(mine)).scalar_one() >= MAX_UNNUMBERED:
+            log.error("quarantine of %s/%s is full: %s", site, gateway, printable(refused.reason))
+            return False
     conn.execute(
         insert(quarantine).values(
             at=now,

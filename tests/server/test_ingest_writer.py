@@ -202,6 +202,16 @@ def test_poison_without_a_number_is_kept_once_and_its_neighbours_are_stored(engi
     assert row.reason
 
 
+def test_a_flood_of_garbage_has_an_end(engine, monkeypatch):
+    monkeypatch.setattr("server.ingest.quarantine.MAX_UNNUMBERED", 5)
+    store = writer(engine)
+    for number in range(9):
+        store.store([Incoming(GW.up(Lane.ALARM), b"garbage %d" % number)], NOW)
+    other = Address("garden", "gw-b")
+    store.store([Incoming(other.up(Lane.ALARM), b"garbage")], NOW)
+    assert [row.gateway for row in quarantined(engine)] == ["gw-a"] * 5 + ["gw-b"]
+
+
 def test_a_retained_batch_is_no_reading(engine):
     store = writer(engine)
     message = up(1, nth(1))

@@ -5,10 +5,12 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.sql.functions import count
 
 from messages.codec import encode
 from messages.types import ClockState, GatewayState, Quality, Sample
 from server.db.engine import read
+from server.db.tables_core import outbox
 from server.db.tables_devices import device_states, devices, gateways
 from server.ingest.judge import Incoming
 from tests.support.ingest import GW, T0, Monotonic, Sinks, birth, born, database, up, writer
@@ -213,3 +215,16 @@ def test_last_seen_is_the_samples_time_and_never_goes_back(site):
         assert (
             conn.execute(select(devices.c.last_seen_at).where(devices.c.device == "m-1")).scalar_one() == T0
         )
+
+
+def test_heartbeats_are_told_on_only_when_the_picture_changes(site):
+    def changes():
+        with read(site.engine) as conn:
+            return conn.execute(select(count()).where(outbox.c.topic == "gateways")).scalar_one()
+
+    before = changes()
+    site.pass_time(60)
+    assert changes() == before
+    site.beat(silent=("m-2",))
+    site.beat(silent=("m-2",))
+    assert changes() == before + 1
