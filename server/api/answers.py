@@ -1,6 +1,6 @@
 """JSON answers, and how a route tells the OpenAPI document what they look like."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
@@ -76,8 +76,11 @@ def instant(text: str | None, where: str) -> datetime | None:
     if not text:
         return None
     try:
-        return _instants.validate_python(text)
+        at = _instants.validate_python(text).astimezone(UTC)
     except (PydanticError, OverflowError):
         raise ApiError(
             422, "invalid", "write an instant as 2026-03-01T00:00:00Z, with its zone", where
         ) from None
+    if not 1971 <= at.year <= 2199:
+        raise ApiError(422, "invalid", "only instants from 1971 to 2199 are known here", where)
+    return at

@@ -51,6 +51,7 @@ def create_app(services: Services) -> FastAPI:
         openapi_url=None,  # served by `health`, to those who may come in
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         separate_input_output_schemas=False,
     )
     app.state.services = services
