@@ -102,6 +102,7 @@ class Uplink:
         self._plan: SendPlan | None = None
         self._epoch = ""
         self._stored: dict[Lane, int] = {}
+        self._ahead: set[Lane] = set()  # lanes in which the server is ahead of this journal: said once
         self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMANDS_WAITING)
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
@@ -300,13 +301,15 @@ class Uplink:
         newest = self._journal.lane_counts()[stored.lane].next - 1
         if stored.through > newest:
             self.counts.ignored += 1
-            log.error(
-                "uplink: the server has stored %s batches through %d, and this journal has numbered %d:"
-                " it was put back from an older copy; move journal.sqlite away so that a new epoch begins",
-                stored.lane.value,
-                stored.through,
-                newest,
-            )
+            if stored.lane not in self._ahead:
+                self._ahead.add(stored.lane)
+                log.error(
+                    "uplink: the server has stored %s batches through %d, and this journal has numbered %d:"
+                    " it was put back from an older copy; move journal.sqlite away so that a new epoch begins",
+                    stored.lane.value,
+                    stored.through,
+                    newest,
+                )
             return
         self._stored[stored.lane] = max(stored.through, self._stored.get(stored.lane, 0))
         self._note_rejected(stored)

@@ -178,6 +178,10 @@ async def _close(client: aiomqtt.Client) -> None:
             await client.__aexit__(None, None, None)
     except (aiomqtt.MqttError, OSError) as err:
         log.debug("closing the broker connection: %s", err)
+    # Why it was lost is told by whoever noticed; a future that nobody asked would be logged as a bug.
+    lost = client._disconnected  # noqa: SLF001 - see the head of this file
+    if lost.done() and not lost.cancelled():
+        lost.exception()
 
 
 @contextmanager
