@@ -1,4 +1,4 @@
-"""The shortest decimal that reads back to the same binary float; of several, the nearest.
+"""The shortest decimal that reads back to the same binary float: of several the nearest, of two as near the even one.
 
 A float32 register of 233.1 must become 233.1, not 233.10000610351562.
 """
@@ -48,7 +48,9 @@ def _searched(value: float, bits: int) -> Decimal:
         near = {Context(prec=digits, rounding=rule).plus(exact) for rule in (ROUND_FLOOR, ROUND_CEILING)}
         fits = [text for text in near if _bits(float(text)) == bits]
         if fits:
-            return min(fits, key=lambda text: abs(_WIDE.subtract(text, exact)))
+            return min(
+                fits, key=lambda text: (abs(_WIDE.subtract(text, exact)), text.as_tuple().digits[-1] & 1)
+            )
     return Decimal(f"{value:.{_ENOUGH_DIGITS}g}")
 
 

@@ -6,14 +6,20 @@ from drivers.modbus.plan import cover, halves, plan
 
 kinds = st.sampled_from(sorted(set(WORDS) - {"bool", "bits"}))
 register_points = st.builds(
-    PointAt, table=st.sampled_from(["holding", "input"]), address=st.integers(0, 300), type=kinds
+    PointAt,
+    table=st.sampled_from(["holding", "input"]),
+    address=st.integers(0, 60) | st.integers(0, 300),
+    type=kinds,
 )
 bit_points = st.builds(PointAt, table=st.sampled_from(["coil", "discrete"]), address=st.integers(0, 300))
 maps = st.dictionaries(
     st.integers(0, 99).map(lambda number: f"p{number}"), register_points | bit_points, min_size=1, max_size=40
 )
 options = st.builds(
-    Options, max_registers=st.integers(4, 125), max_bits=st.integers(1, 300), bridge=st.integers(0, 10)
+    Options,
+    max_registers=st.integers(4, 12) | st.integers(4, 125),
+    max_bits=st.integers(1, 300),
+    bridge=st.integers(0, 10),
 )
 
 
@@ -75,6 +81,17 @@ def test_neighbours_share_a_read_and_holes_part_them():
         "03 @0+4",
         "03 @6+3",
     ]
+
+
+def test_no_block_is_longer_than_the_device_answers():
+    known = points(("a", 0, "float32"), ("b", 2, "float32"), ("c", 4, "float32"), ("d", 6, "uint16"))
+    for limit, labels in (
+        (7, ["03 @0+7"]),
+        (6, ["03 @0+6", "03 @6+1"]),
+        (5, ["03 @0+4", "03 @4+3"]),
+        (3, ["03 @0+2", "03 @2+2", "03 @4+3"]),
+    ):
+        assert [str(block) for block, _ in plan(known, known, Options(max_registers=limit))] == labels
 
 
 def test_bits_of_one_register_are_one_place():

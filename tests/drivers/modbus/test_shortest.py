@@ -60,6 +60,10 @@ def test_known_numbers():
     assert str(shortest32(bits_of(233.1))) == "233.1"
     assert str(shortest32(0x43694314)) == "233.26202"
     assert shortest32(1) == Decimal("1E-45")
+    # Below a power of two the gap is half as wide: the nearest eight digits do not read back, the next do.
+    assert str(shortest32(31 << 23)) == "1.2621775E-29"
+    assert shortest32(217 << 23) == Decimal("1.2379401E+27")
+    assert shortest32(115 << 23) == Decimal("0.00024414062")
     assert shortest32(0x7F7FFFFF) == Decimal("3.4028235E+38")
     assert shortest32(0x80000000) == 0
     assert [shortest32(bits) for bits in (0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001)] == [None] * 4
