@@ -180,24 +180,27 @@ class EmbeddedServer:
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._end_orphan()
-        if self.port == 0:
-            self.port = self._free_port()
+        self.port = self._choose_port()
         (self._folder / "port").write_text(f"{self.port}\n")
         write_secret(self._folder / "nats.conf", self._config())
 
-    def _free_port(self) -> int:
-        # Gateways have the port in their configuration: keep the one of the last start if nobody took it.
-        for wanted in (_number(self._folder / "port"), 0):
-            if wanted is None:
-                continue
-            with socket.socket() as probe:
+    def _choose_port(self) -> int:
+        if self._settings.port:
+            # Asked here, because the child's own complaint would be hard to tell from another's answer.
+            wanted = [self._settings.port]
+        else:
+            # Gateways have the port in their configuration: the one of the last start, if nobody took it.
+            wanted = [number for number in (_number(self._folder / "port"), 0) if number is not None]
+        for number in wanted:
+            with socket.socket(socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    probe.bind((self._settings.host, wanted))
-                except OSError:
+                    probe.bind((self._settings.host, number))
+                except OSError as err:
+                    why = err.strerror or str(err)
                     continue
                 return int(probe.getsockname()[1])
-        raise BrokerMissing(f"no free port on {self._settings.host}")
+        raise BrokerMissing(f"embedded broker: cannot listen on {self._settings.host}:{wanted[-1]}: {why}")
 
     def _end_orphan(self) -> None:
         """End a broker that outlived a server which was killed: two on one store would harm it."""

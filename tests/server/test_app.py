@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
+import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from messages.codec import decode_stored, encode
 from messages.topics import Address
 from messages.types import GatewayState, Lane, Stored
 from server.db.engine import sqlite_engine
+from tests.support.broker import free_port
 from tests.support.ingest import GW, birth, nth, rows, stored_numbers, up
 from tests.support.server_process import ServerProcess
 
@@ -206,3 +210,64 @@ def _alive(pid: int) -> bool:
     except (psutil.NoSuchProcess, psutil.TimeoutExpired):
         return psutil.pid_exists(pid)
     return False
+
+
+@pytest.mark.strangers
+async def test_with_a_strangers_broker_and_its_password(tmp_path: Path):
+    program = shutil.which("mosquitto")
+    if program is None:
+        pytest.skip("no mosquitto: apt install mosquitto")
+    port = free_port()
+    secrets = {"srv": "server word", "gw-a": "gateway word"}
+    users = tmp_path / "users"
+    for name, word in secrets.items():
+        flags = ["-b"] if users.exists() else ["-c", "-b"]
+        subprocess.run(["mosquitto_passwd", *flags, str(users), name, word], check=True)
+    users.chmod(0o644)  # read by the broker's own account
+    config = tmp_path / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {users}\nuser root\n")
+    word = tmp_path / "word"
+    word.write_text(secrets["srv"])
+    options = [
+        "--broker",
+        f"mqtt://127.0.0.1:{port}",
+        "--broker-user",
+        "srv",
+        "--broker-password-file",
+        str(word),
+    ]
+    server = ServerProcess(tmp_path / "data", *options)
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [program, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    async def until(wanted: str) -> None:
+        async with asyncio.timeout(20), httpx.AsyncClient() as api:
+            while (await api.get(f"{server.http}/health")).json()["broker"] != wanted:
+                await asyncio.sleep(0.05)
+
+    broker = start()
+    try:
+        with server:
+            for life in range(3):
+                await until("ok")
+                async with gateway(server.mqtt, secrets["gw-a"]) as gw:
+                    await gw.send(up(life + 1, nth(life + 1)))
+                    await gw.stored(life + 1)
+                broker.kill()
+                broker.wait()
+                await until("down")
+                broker = start()
+            assert "server word" not in server.log.read_text()
+    finally:
+        broker.terminate()
+        broker.wait()
+
+
+async def test_a_broker_port_that_is_taken_is_said(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = ServerProcess(tmp_path / "data", "--mqtt", f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(AssertionError, match="embedded broker"):
+            await asyncio.to_thread(server.start)
