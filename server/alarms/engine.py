@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from messages.text import printable
 from messages.types import ClockState, DeviceEvent, Edge, Severity
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)
 GRACE = timedelta(seconds=120)  # after a gateway is back, before its still silent devices are called out
 
+_LAST = select(alarm_keys).where(alarm_keys.c.key == bindparam("wanted"))
 _MOVE = {Edge.RAISED: Move.RAISED, Edge.CLEARED: Move.CLEARED, Edge.PULSE: Move.PULSE}
 _FIRST = {Edge.RAISED: State.NEW, Edge.PULSE: State.CLEARED}
 
@@ -40,7 +41,7 @@ class AlarmEngine:
         known = Knowledge(conn, site, gateway)
         for item in events:
             key = f"{site}|{item.event.device}|{item.event.code}"
-            last = conn.execute(select(alarm_keys).where(alarm_keys.c.key == key)).mappings().first()
+            last = conn.execute(_LAST, {"wanted": key}).mappings().first()
             if last is not None and not _newer(item, last):
                 self._behind(conn, key, item, known, now)
                 continue

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from messages.types import Severity
 from server.alarms.lifecycle import Move, State, after, wants_reset, worse
@@ -14,16 +14,24 @@ from server.db.tables_devices import devices
 
 SYSTEM = "system"
 
+# Built once: in a flood of alarms, putting these together again and again would cost more than running them.
+_OPEN = select(alarms).where(alarms.c.key == bindparam("wanted"), alarms.c.closed_at.is_(None))
+_BY_ID = select(alarms).where(alarms.c.id == bindparam("wanted"))
+_NUMBER = update(alarms).where(alarms.c.id == bindparam("this"))
+_INSERT, _JOURNAL = insert(alarms), insert(alarm_journal)
+_DEVICE = update(devices).where(
+    devices.c.site == bindparam("this_site"), devices.c.device == bindparam("this_device")
+)
+
 
 def open_alarm(conn: Connection, key: str) -> RowMapping | None:
     """Return the open alarm of `key`: there is at most one."""
-    query = select(alarms).where(alarms.c.key == key, alarms.c.closed_at.is_(None))
-    return conn.execute(query).mappings().first()
+    return conn.execute(_OPEN, {"wanted": key}).mappings().first()
 
 
 def alarm_by_id(conn: Connection, alarm_id: int) -> RowMapping | None:
     """Return one alarm, open or closed."""
-    return conn.execute(select(alarms).where(alarms.c.id == alarm_id)).mappings().first()
+    return conn.execute(_BY_ID, {"wanted": alarm_id}).mappings().first()
 
 
 def create(
@@ -44,11 +52,11 @@ def create(
         "q": 0,
         "moved_q": 0,
     }
-    key = conn.execute(insert(alarms).values(row)).inserted_primary_key
+    key = conn.execute(_INSERT, row).inserted_primary_key
     assert key is not None
     alarm_id = int(key[0])
     q = _changed(conn, alarm_id, str(facts["site"]), str(facts["device"]), now)
-    conn.execute(update(alarms).where(alarms.c.id == alarm_id).values(q=q, moved_q=q))
+    conn.execute(_NUMBER, {"this": alarm_id, "q": q, "moved_q": q})
     note = str(facts.get("detail", ""))
     journal(conn, alarm_id, now, actor, action, State.CLOSED, state, note)
     return alarm_id
@@ -95,7 +103,7 @@ def write_change(
     changes["q"] = q
     if moved:
         changes["moved_q"] = q
-    conn.execute(update(alarms).where(alarms.c.id == alarm["id"]).values(changes))
+    conn.execute(_NUMBER, {**changes, "this": alarm["id"]})
     return q
 
 
@@ -110,18 +118,22 @@ def journal(
     note: str,
 ) -> None:
     """Append one line to an alarm's journal."""
-    conn.execute(
-        insert(alarm_journal).values(
-            alarm_id=alarm_id, at=at, actor=actor, action=action, from_state=there, to_state=here, note=note
-        )
-    )
+    row = {
+        "alarm_id": alarm_id,
+        "at": at,
+        "actor": actor,
+        "action": action,
+        "from_state": there,
+        "to_state": here,
+        "note": note,
+    }
+    conn.execute(_JOURNAL, row)
 
 
 def _changed(conn: Connection, alarm_id: int, site: str, device: str, now: datetime) -> int:
     """Number a change of an alarm, and of its device, whose roll-up of open alarms changes with it."""
     q = record_change(conn, "alarms", str(alarm_id), site=site, at=now)
-    mine = (devices.c.site == site) & (devices.c.device == device)
-    if device and conn.execute(select(devices.c.id).where(mine)).first() is not None:
+    if device:
         device_q = record_change(conn, "devices", f"{site}/{device}", site=site, at=now)
-        conn.execute(update(devices).where(mine).values(q=device_q))
+        conn.execute(_DEVICE, {"this_site": site, "this_device": device, "q": device_q})
     return q
