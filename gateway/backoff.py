@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from random import Random
 
 SILENT_AFTER = 2  # silences in a row
+SILENT_AFTER_NOISE = (
+    5  # cycles in a row with bytes that are no answer: a noisy device is there, if hard to hear
+)
 FIRST_S = 1.0
 LONGEST_S = 60.0
 LONGEST_FIRE_S = 10.0  # a fire panel that is back must be seen soon
@@ -31,10 +34,10 @@ class Health:
         self.silent, self.failures, self._interval = False, 0, FIRST_S
         return returned
 
-    def missed(self) -> bool:
-        """Take a silence; return True if the device is silent from now on."""
+    def missed(self, *, noise: bool = False) -> bool:
+        """Take a silence, or noise in place of an answer; return True if the device is silent from now on."""
         self.failures += 1
-        if self.silent or self.failures < SILENT_AFTER:
+        if self.silent or self.failures < (SILENT_AFTER_NOISE if noise else SILENT_AFTER):
             return False
         self.silent = True
         return True

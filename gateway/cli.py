@@ -17,6 +17,7 @@ from rich.table import Table
 from drivers import check_file, profiles_store, registry
 from drivers.errors import DriverError
 from drivers.profile import Profile
+from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
 from gateway import logs
 from gateway.app import GatewayTrouble, run_until_signal
@@ -148,7 +149,7 @@ def profiles(
 @profiles_app.command("schema")
 def profiles_schema() -> None:
     """Print the JSON Schema of a profile, for editors."""
-    _plain(json.dumps(msgspec.json.schema(Profile), ensure_ascii=False, indent=2))
+    _plain(schema_text().rstrip())
 
 
 @profiles_app.command("check")

@@ -40,3 +40,5 @@ def set_up(form: Format, level: Level) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # The MQTT client says for each lost packet what `messages.broker` says once.
+    logging.getLogger("mqtt").setLevel(logging.CRITICAL)

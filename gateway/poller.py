@@ -240,7 +240,7 @@ class Poller:
     def _missed(self, job: Job[Work], err: DriverError) -> None:
         device, now = job.what.device, self.around.monotonic()
         self._line_up()
-        if device.health.missed():
+        if device.health.missed(noise=isinstance(err, FrameDamaged)):
             log.warning(
                 "%s on %s is silent (%s): asked again at growing intervals", device.id, self.line, err
             )

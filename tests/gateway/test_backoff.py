@@ -19,6 +19,17 @@ def test_it_is_said_once():
     assert [health.missed() for _ in range(5)] == [False, True, False, False, False]
 
 
+def test_noise_is_not_yet_silence():
+    health = Health(Random(1))
+    assert [health.missed(noise=True) for _ in range(6)] == [False, False, False, False, True, False]
+
+
+def test_silence_after_noise_counts_with_it():
+    health = Health(Random(1))
+    assert not health.missed(noise=True)
+    assert health.missed()
+
+
 def test_an_answer_in_between_starts_the_count_anew():
     health = Health(Random(1))
     health.missed()

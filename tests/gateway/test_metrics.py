@@ -71,6 +71,7 @@ def root() -> logging.Logger:
     yield logger  # type: ignore[misc]
     logger.handlers[:] = before
     logger.setLevel(level)
+    logging.getLogger("mqtt").setLevel(logging.NOTSET)
 
 
 def test_json_logs_are_one_object_a_line(root: logging.Logger, capsys: pytest.CaptureFixture[str]):
