@@ -199,7 +199,7 @@ def test_the_shipped_library_has_what_a_site_needs():
 
 
 def test_the_example_of_the_handbook_loads(tmp_path):
-    text = Path("docs/profiles.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs/profiles.md").read_text(encoding="utf-8")
     yaml = text.split("```yaml\n", 1)[1].split("```", 1)[0]
     assert registry.check_profile_file(write(tmp_path, yaml)).vendor == "Acme"
     assert SHIPPED.is_dir()

@@ -17,7 +17,7 @@ def plain(file: Path):
 
 
 def test_the_schema_in_the_handbook_is_current():
-    stored = Path("docs/schema/profile.schema.json").read_text(encoding="utf-8")
+    stored = (Path(__file__).parents[2] / "docs/schema/profile.schema.json").read_text(encoding="utf-8")
     assert stored == schema_text(), "run: python -m drivers"
 
 
