@@ -201,6 +201,12 @@ class Line:
         self._wire.close()
         self.lost(LineDown(f"{self.name}: {why}"))
 
+    def _renew(self, why: str) -> None:
+        # No failure of the wire, so no back-off: the next exchange opens it and goes on.
+        self._unheard = 0
+        self._wire.close()
+        self._down(f"{self.name}: {why}: opened anew")
+
     # Before a request.
 
     async def _settle(self, exchange: Exchange, quiet: float | None) -> None:
@@ -344,9 +350,9 @@ class Line:
 
     def _abandon(self, attempt: Attempt, *, sent: float, timeout: float, deadline: float) -> None:
         """Leave the wire so that the next exchange is safe, however this one ended."""
-        if not self._up:
-            return
-        if not attempt.exchange.matched:
+        if (
+            not attempt.exchange.matched
+        ):  # though the wire be lost: a serial server sends it over the next one
             self._late.unanswered(
                 attempt.exchange,
                 attempt.live_reader,
@@ -355,19 +361,16 @@ class Line:
                 heard=attempt.heard > 0,
                 asleep=max(0.0, self._now() - deadline),
             )
-        elif attempt.torn:
-            # Part of a frame was taken: where the next begins in the stream is no longer known.
-            self._drop("lost its place in the stream of bytes: connected anew")
-            return
-        if not self._wire.clear_unsent():
-            self._drop("the peer takes no more bytes: connection dropped")
+        if not self._up:
             return
         self._unheard += 1
-        if self._unheard >= _UNHEARD and self._now() - self._heard_at >= self._pace.reopen_after:
-            # No failure of the wire, so no back-off: the next exchange opens it and goes on.
-            self._unheard = 0
-            self._wire.close()
-            self._down(f"{self.name}: nothing heard for {self._pace.reopen_after:g} s: opened anew")
+        if attempt.exchange.matched and attempt.torn:
+            # Part of a frame was taken: where the next begins in the stream is no longer known.
+            self._renew("lost its place in the stream of bytes")
+        elif not self._wire.clear_unsent():
+            self._drop("the peer takes no more bytes: connection dropped")
+        elif self._unheard >= _UNHEARD and self._now() - self._heard_at >= self._pace.reopen_after:
+            self._renew(f"nothing heard for {self._pace.reopen_after:g} s")
 
     async def _no_reply(self, began: float, sent: float) -> Reply:
         until = sent + _TURNAROUND

@@ -2,7 +2,7 @@
 
 # So many exchanges after a stray frame, a doubled reply mostly, begin after this much silence, so that a copy
 # shows itself before it can pass for an answer.
-_SILENCE = 0.02
+_SILENCE = 0.03
 _EXCHANGES = 100
 # Fewer bytes are a transceiver's click, which need not cost any time.
 _LEAST_FRAME = 4

@@ -8,8 +8,9 @@ import asyncio
 
 import pytest
 
-from drivers.errors import DeviceSilent, DriverError, FrameDamaged
+from drivers.errors import DeviceSilent, DriverError, FrameDamaged, LineDown
 from tests.support.wire import (
+    Hangup,
     PtyPeer,
     Send,
     TcpPeer,
@@ -153,7 +154,7 @@ async def test_a_wire_that_was_heard_doubling_is_given_time_to_do_so(wire):
 
     def doubled(request):
         reply = rtu_reply(request, asked_address(request))
-        return [Send(reply), Send(reply, after=0.01)]
+        return [Send(reply), Send(reply, after=0.004)]
 
     async with wire(doubled) as peer, line_to(peer.settings()) as line:
         heard = asyncio.Event()
@@ -193,3 +194,22 @@ async def test_a_damaged_frame_does_not_leave_its_tail_to_the_next(wire):
         with pytest.raises(FrameDamaged, match="01 03 02"):
             await line.exchange(rtu_read(1), timeout=0.03)
         assert registers((await line.exchange(rtu_read(2), timeout=1)).payload) == (2,)
+
+
+async def test_an_answer_that_comes_over_the_next_connection_is_not_taken():
+    """A serial server hands the bus to whoever is connected: an old request's answer with it."""
+
+    def script(request):
+        if asked_address(request) == 1:
+            return [Hangup(after=0.02)]
+        return [Send(rtu_reply(request, 2))]
+
+    async with TcpPeer(script) as peer, line_to(peer.settings()) as line:
+        assert registers((await line.exchange(rtu_read(0), timeout=1)).payload) == (2,)
+        with pytest.raises(LineDown):
+            await line.exchange(rtu_read(1), timeout=0.2)
+        asking = asyncio.create_task(line.exchange(rtu_read(2), timeout=0.2), name="asking")
+        while peer.connections < 2:
+            await asyncio.sleep(0)
+        peer.say(rtu_reply(rtu_read(1).request, 666))
+        assert registers((await asking).payload) == (2,)

@@ -138,14 +138,14 @@ def test_a_stray_frame_calls_for_silence_for_a_hundred_exchanges_and_a_click_for
     assert unease.silence(0.002) == 0.002
     unease.stray(2)
     for _ in range(100):
-        assert unease.silence(0.002) == 0.02
+        assert unease.silence(0.002) == 0.03
         assert unease.silence(0.5) == 0.5
         unease.asked()
         unease.stray(1)
         unease.answered()
     assert unease.silence(0.002) == 0.002
     unease.overslept()
-    assert unease.silence(0.002) == 0.02
+    assert unease.silence(0.002) == 0.03
     unease.answered()
     assert unease.silence(0.002) == 0.002
 

@@ -397,3 +397,16 @@ async def test_one_dead_unit_among_living_ones_does_not_reopen_the_line():
                 await line.exchange(mbap_read(0, unit=1), timeout=0.01)
             await line.exchange(mbap_read(0, unit=2), timeout=1)
         assert peer.connections == 1
+
+
+async def test_damage_on_a_new_connection_says_what_it_is_and_not_that_the_line_is_lost(caplog):
+    def unit_255(request):
+        reply = bytearray(mbap_reply(request, 7))
+        reply[6] = 255
+        return [Send(bytes(reply))]
+
+    async with TcpPeer(unit_255) as peer, line_to(peer.settings()) as line:
+        for _ in range(3):
+            with pytest.raises(FrameDamaged, match="unit 255 answered for unit 1"):
+                await line.exchange(mbap_read(0), timeout=1)
+    assert caplog.records == []
