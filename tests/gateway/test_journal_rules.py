@@ -175,7 +175,7 @@ class JournalRules(RuleBasedStateMachine):
 
 
 TestJournalRules = JournalRules.TestCase
-TestJournalRules.settings = settings(max_examples=30, stateful_step_count=40)
+TestJournalRules.settings = settings(max_examples=15, stateful_step_count=40)
 
 
 @given(
