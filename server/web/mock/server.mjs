@@ -114,6 +114,7 @@ async function bodyOf(request) {
 }
 
 function stream(request, response) {
+  if (state.mute) return;
   const since = request.headers["last-event-id"] ?? new URL(request.url, "http://x").searchParams.get("since") ?? "";
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
   response.write("retry: 1500\n: hello\n\n");

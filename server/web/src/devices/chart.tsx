@@ -14,7 +14,7 @@ import { numberOf, type Series, seriesOf, summaryOf } from "./series";
 const HEIGHT = 190;
 const TABLE_ROWS = 60;
 
-function optionsFor(width: number, stepped: boolean, fromS: number, toS: number): uPlot.Options {
+function optionsFor(width: number, stepped: boolean, range: () => [number, number]): uPlot.Options {
   const css = getComputedStyle(document.documentElement);
   const token = (name: string) => css.getPropertyValue(name).trim();
   const axis: uPlot.Axis = {
@@ -31,7 +31,7 @@ function optionsFor(width: number, stepped: boolean, fromS: number, toS: number)
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: () => [fromS, toS] }, ...(stepped ? { y: { range: () => [-0.1, 1.1] as [number, number] } } : {}) },
+    scales: { x: { time: true, range }, ...(stepped ? { y: { range: () => [-0.1, 1.1] as [number, number] } } : {}) },
     axes: [
       { ...axis, values: (_, ticks) => ticks.map((tick) => time.format(tick * 1000)) },
       { ...axis, size: 64, ...(stepped ? { values: (_, ticks: number[]) => ticks.map((tick) => (tick === 0 || tick === 1 ? String(tick) : "")) } : {}) },
@@ -45,12 +45,12 @@ function Canvas({ data, stepped, fromS, toS, label, readout }: { data: Series; s
   const says = useRef<HTMLParagraphElement>(null);
   const plot = useRef<uPlot | null>(null);
   const shown = useSignal(theme);
-  const latest = useRef({ data, readout });
-  latest.current = { data, readout };
+  const latest = useRef({ data, readout, range: [fromS, toS] as [number, number] });
+  latest.current = { data, readout, range: [fromS, toS] };
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const options = optionsFor(Math.max(240, element.clientWidth), stepped, fromS, toS);
+    const options = optionsFor(Math.max(240, element.clientWidth), stepped, () => latest.current.range);
     options.hooks = {
       setCursor: [
         (chart) => {
@@ -68,7 +68,7 @@ function Canvas({ data, stepped, fromS, toS, label, readout }: { data: Series; s
       chart.destroy();
       plot.current = null;
     };
-  }, [stepped, shown, fromS, toS]);
+  }, [stepped, shown]);
   useEffect(() => plot.current?.setData([data.x, data.y] as uPlot.AlignedData), [data]);
   return (
     <>
@@ -78,31 +78,31 @@ function Canvas({ data, stepped, fromS, toS, label, readout }: { data: Series; s
   );
 }
 
+interface Loaded {
+  history: History;
+  loadedAt: number;
+}
+
+/** The stored rows, and behind them what the stream has told since. */
+function useGrowing(loaded: Loaded | null, point: Point): History["rows"] {
+  const live = useRef<{ of: Loaded | null; rows: History["rows"] }>({ of: null, rows: [] });
+  if (live.current.of !== loaded) live.current = { of: loaded, rows: [] };
+  const stored = loaded?.history.rows ?? [];
+  const last = live.current.rows[live.current.rows.length - 1] ?? stored[stored.length - 1];
+  const at = point.at === null ? Number.NaN : Date.parse(point.at);
+  if (loaded && at > (last?.[0] ?? Number.NEGATIVE_INFINITY)) live.current.rows = [...live.current.rows, [at, point.value, point.quality]];
+  const { rows } = live.current;
+  return useMemo(() => [...stored, ...rows], [loaded, rows]);
+}
+
 export function PointChart({ path, point }: { path: string; point: Point }) {
   const { t, label, word } = useI18n();
   const address = `${path}/history${query({ point: point.id, limit: 2000 })}`;
-  const [state, again] = useLoad(address, async (signal) => ({ history: await call<History>("GET", address, undefined, signal), loadedAt: Date.now() }));
+  const [state, again] = useLoad<Loaded>(address, async (signal) => ({ history: await call<History>("GET", address, undefined, signal), loadedAt: Date.now() }));
   const loaded = state.data;
-  const rows = useMemo(() => {
-    const old = loaded?.history.rows ?? [];
-    const last = old[old.length - 1];
-    const at = point.at === null ? null : Date.parse(point.at);
-    if (at === null || (last && at <= last[0])) return old;
-    return [...old, [at, point.value, point.quality] as History["rows"][number]];
-  }, [loaded, point.at, point.value, point.quality]);
-  const grown = useRef<History["rows"]>([]);
-  const from = useRef(loaded);
-  if (from.current !== loaded) {
-    from.current = loaded;
-    grown.current = [];
-  }
-  const tail = rows[rows.length - 1];
-  const kept = grown.current[grown.current.length - 1];
-  if (loaded && tail && rows.length > loaded.history.rows.length && (!kept || tail[0] > kept[0])) grown.current = [...grown.current, tail];
-  const all = loaded ? [...loaded.history.rows, ...grown.current] : [];
-  const size = all.length;
-  const data = useMemo(() => seriesOf(all, point.period_s ?? 0), [loaded, size]);
-  const summary = useMemo(() => summaryOf(all), [loaded, size]);
+  const all = useGrowing(loaded, point);
+  const data = useMemo(() => seriesOf(all, point.period_s ?? 0), [all, point.period_s]);
+  const summary = useMemo(() => summaryOf(all), [all]);
   const title = t("device.chart", { name: label(point) });
   const stepped = point.kind === "state" || all.some((row) => typeof row[1] === "boolean");
   const shown = (value: History["rows"][number][1]) =>

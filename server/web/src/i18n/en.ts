@@ -425,6 +425,7 @@ export const en = {
   "rs.held": "Held",
   "rs.ready": "Ready",
 
+  "error.start": "Gatehouse does not answer. Trying again every 5 seconds.",
   "error.retry": "Try again",
   "error.unreachable": "The server cannot be reached.",
   "error.401": "You are signed out.",

@@ -428,6 +428,7 @@ export const zh: Record<keyof typeof en, string> = {
   "rs.held": "暂停",
   "rs.ready": "可计费",
 
+  "error.start": "系统没有应答，每 5 秒自动重试。",
   "error.retry": "重试",
   "error.unreachable": "无法连接服务器。",
   "error.401": "登录已失效。",

@@ -61,7 +61,7 @@ export class Hub {
     if (message.t === "hello") {
       member.topics = message.topics;
       port.post({ t: "welcome" });
-      port.post({ t: "state", state: this.#feed.state });
+      this.#tellState(port);
       this.#retopic();
     } else if (message.t === "topics") {
       member.topics = message.topics;
@@ -81,9 +81,14 @@ export class Hub {
       if (member.missed > GONE_AFTER) this.#drop(port);
       else {
         port.post({ t: "ping" });
-        port.post({ t: "state", state: this.#feed.state });
+        this.#tellState(port);
       }
     }
+  }
+
+  /** Nothing while the feed stands still: how it ended was said when it ended, and a new sign-in begins anew. */
+  #tellState(port: Port): void {
+    if (this.#feed.started) port.post({ t: "state", state: this.#feed.state });
   }
 
   #drop(port: Port): void {

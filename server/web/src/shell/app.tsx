@@ -26,7 +26,7 @@ function Rail({ page, who }: { page: Page; who: Session }) {
   const { t, toggle } = useI18n();
   const now = useSignal(theme);
   return (
-    <div className="rail">
+    <header className="rail">
       <span className="brand" aria-hidden="true">
         {t("app.name")}
       </span>
@@ -64,7 +64,7 @@ function Rail({ page, who }: { page: Page; who: Session }) {
           {t("shell.signout")}
         </button>
       </div>
-    </div>
+    </header>
   );
 }
 
@@ -126,7 +126,7 @@ function Content() {
     if (state.phase === "in" && (path === "/" || path === "/signin")) go("/alarms", true);
   }, [state.phase, path]);
   if (state.phase === "asking") return <Words>{t("link.connecting")}</Words>;
-  if (state.phase === "failed") return <Failure title={t("error.unreachable")} error={state.error} onRetry={() => void askSession()} />;
+  if (state.phase === "failed") return <Failure title={t("error.start")} error={state.error} onRetry={() => void askSession()} />;
   if (state.phase === "out") return <SignInPage />;
   if (state.session.must_change) return <PasswordPage />;
   return <SignedIn who={state.session} expired={state.expired} />;

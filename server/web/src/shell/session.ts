@@ -18,13 +18,16 @@ onSignedOut(() => {
   if (now.phase === "in") session.set({ ...now, expired: true });
 });
 
+const RETRY_MS = 5_000;
+
+/** Asks until the server answers: a desk that starts before its server must find it by itself. */
 export async function askSession(): Promise<void> {
-  session.set({ phase: "asking" });
   try {
     session.set({ phase: "in", session: await call<Session>("GET", "session"), expired: false });
   } catch (error) {
     const status = (error as { status?: number }).status;
     session.set(status === 401 ? { phase: "out" } : { phase: "failed", error });
+    if (status !== 401) setTimeout(() => session.get().phase === "failed" && void askSession(), RETRY_MS);
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the page knows, and how snapshot and stream keep it true. */
 
-import { call, onSignedOut, sayIsSignedOut } from "../api/client";
+import { ApiError, call, onSignedOut, sayIsSignedOut } from "../api/client";
 import type { Alarm, AlarmSnapshot, Device, DeviceSnapshot, Gateway, PointValue } from "../api/types";
 import { connect } from "../live/client";
 import type { FeedState } from "../live/feed";
@@ -44,6 +44,8 @@ export function onValues(listener: (values: LiveValue[]) => void): () => void {
   valueListeners.add(listener);
   return () => valueListeners.delete(listener);
 }
+
+const RETRY_MS = 5_000;
 
 let channel: ReturnType<typeof connect> | null = null;
 let waiting: FromHub[] | null = null;
@@ -107,12 +109,15 @@ async function load(): Promise<void> {
   } catch (error) {
     if (mine !== round) return;
     loading.set({ phase: "failed", error });
+    // A desk that nobody touches must come back by itself, as soon as the server does.
+    if (!(error instanceof ApiError && error.status === 401)) setTimeout(() => mine === round && void load(), RETRY_MS);
   }
 }
 
 /** Starts, or starts again after a sign-in. */
 export function openFeed(): void {
   channel = channel ?? connect(receive);
+  feed.set({ ...feed.get(), link: "connecting" });
   channel.send({ t: "hello", topics: [...topics] });
   channel.send({ t: "pong", canSound });
 }
