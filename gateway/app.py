@@ -21,7 +21,7 @@ from drivers import registry
 from drivers.lines import open_line
 from gateway import metrics as metering
 from gateway.around import Surroundings, nap
-from gateway.births import birth
+from gateway.births import birth, too_large
 from gateway.clock import ClockWatch, wall_clock
 from gateway.commands import Commands, Target
 from gateway.config import LineConfig, Site
@@ -173,6 +173,8 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
     Raise `JournalDown`, `Misconfigured` or `GatewayTrouble`. Nothing is polled or connected before `Gateway.run`.
     """
     given = _cached_clock(given or Given())
+    if trouble := too_large(site):
+        raise GatewayTrouble(trouble)
     async with AsyncExitStack() as stack:
         told: list[Trouble] = []
         own: list[OwnAlarms] = []
@@ -193,8 +195,8 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
         metrics = metering.Metrics()
         gateway = await _assemble(site, given, journal, metrics, stack)
         own.append(gateway.own)
-        for trouble in told:
-            gateway.own.trouble(trouble)
+        for each in told:
+            gateway.own.trouble(each)
         try:
             served = metering.serve(metrics, site.metrics, site.state_dir / "metrics.port")
             gateway.metrics_port = stack.enter_context(served)

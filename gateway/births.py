@@ -1,13 +1,13 @@
 """What a gateway tells the server about itself: its retained birth and its heartbeat."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
 from drivers.profile import Profile
 from gateway.config import Device, LineConfig, Site
-from messages.codec import utc_ms
+from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
 from messages.types import ActionInfo, Birth, DeviceInfo, EventInfo, LineInfo, PointInfo, ProfileInfo
 
 DISTRIBUTION = "gatehouse-iot"
@@ -102,6 +102,17 @@ def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
         ),
         versions=versions(),
         timezone=site.file.timezone,
+    )
+
+
+def too_large(site: Site) -> str:
+    """Say what to do about a site whose birth no server would take; empty where it fits."""
+    size = len(encode(birth(site, at=datetime.fromtimestamp(0, UTC), boot="0" * 12, epoch="0" * 12)))
+    if size <= MAX_BIRTH_BYTES:
+        return ""
+    return (
+        f"the description of {len(site.devices)} devices takes {size} bytes, and a server takes {MAX_BIRTH_BYTES}: "
+        "split the lines over two gateways"
     )
 
 

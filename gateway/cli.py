@@ -21,6 +21,7 @@ from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
 from gateway import logs
 from gateway.app import GatewayTrouble, run_until_signal
+from gateway.births import too_large
 from gateway.config import Site, load_site
 from gateway.journal import JournalDown, inspect
 from gateway.trial import Row, read_device
@@ -77,6 +78,8 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
         else:
             _problems(problem)
         raise typer.Exit(PROBLEMS) from None
+    if trouble := too_large(loaded):
+        _fail(f"{site}: {trouble}")
     rows = [_line_row(loaded, index) for index in range(len(loaded.lines))]
     if as_json:
         _plain(json.dumps({"ok": True, "config": loaded.hash, "lines": rows}, ensure_ascii=False, indent=1))

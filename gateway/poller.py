@@ -53,7 +53,7 @@ class Poller:
     changed: Callable[[], None] = lambda: None
     """Called when a device or the line falls silent or comes back: a heartbeat is worth sending."""
     up: bool = True
-    schedule: Schedule[Work] = field(default_factory=Schedule)
+    schedule: Schedule[Work] = field(default_factory=Schedule[Work])
     _orders: deque[Order] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
@@ -128,8 +128,9 @@ class Poller:
     def _plan(
         self, device: Polled, now: float, bad: Mapping[str, tuple[Quality, float]] | None = None
     ) -> None:
-        for job in [job for job in self.schedule.jobs if job.what.device is device]:
-            self.schedule.remove(job)
+        for job in self.schedule:
+            if job.what.device is device:
+                self.schedule.remove(job)
         for work in device.works():
             for point in work.transaction.points:
                 if bad and point in bad:
@@ -137,7 +138,7 @@ class Poller:
             self.schedule.add(work, rank=RANKS[work.poll], period=work.period, due=now)
 
     def _jobs(self, device: Polled) -> list[Job[Work]]:
-        return [job for job in self.schedule.jobs if job.what.device is device and not job.probe]
+        return [job for job in self.schedule if job.what.device is device and not job.probe]
 
     async def _do(self, job: Job[Work]) -> float | None:
         """Do what is due; return another time for it than its grid says, or None."""
@@ -258,7 +259,7 @@ class Poller:
             self._say(job.what, job.what.excluded or quality)
         probe = cheapest(job.what for job in jobs if job.what.excluded is None) or jobs[0].what
         due = device.health.next_probe(now)
-        self.schedule.add(probe, rank=PROBE_RANK, period=max(due - now, 0.01), due=due, probe=True)
+        self.schedule.add(probe, rank=PROBE_RANK, period=max(due - now, 0.01), due=due)
 
     def _spare(self, work: Work) -> None:
         """Do not ask at once for what has just been read: it would be told twice with the same millisecond."""
@@ -305,7 +306,7 @@ class Poller:
         if not err.address:
             self._say(work, err.quality)
             return None
-        if job not in self.schedule.jobs:
+        if job not in self.schedule:
             return None  # a probe: the polls that its answer has just set going will find out for themselves
         parts = work.device.driver.split(work.transaction)
         if not parts:
@@ -335,7 +336,7 @@ class Poller:
             return
         self.up = False
         log.debug("line %s is down: %s", self.line, err)  # the line itself says it, once
-        for job in self.schedule.jobs:
+        for job in self.schedule:
             if not job.probe:
                 self._say(job.what, Quality.COMM)
         self.changed()

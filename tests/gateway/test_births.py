@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from gateway.births import birth
+from gateway.births import birth, too_large
 from gateway.config import load_site
 from messages.codec import decode_birth, encode
 from tests.support.gateway import START
@@ -60,3 +60,19 @@ def test_points_carry_their_pace_device_by_device(tmp_path: Path):
     assert paces("eastron-sdm630--2") == {5}
     assert list(told.profiles["gatehouse-demo-door"].actions) == ["release"]
     assert told.profiles["gatehouse-demo-door"].events["forced_open"].alarm_class == "access_forced"
+
+
+def test_a_site_that_no_server_would_take_is_told_so(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE, encoding="utf-8")
+    assert too_large(load_site(path)) == ""
+    lines = [
+        f"  - id: l{line}\n    tcp: 127.0.0.1:{line + 1}\n    devices:\n"
+        + "".join(
+            f"      - {{id: d{line}-{unit}, profile: gatehouse-demo-air, unit: {unit}, name: {'x' * 150}}}\n"
+            for unit in range(225)
+        )
+        for line in range(20)
+    ]
+    path.write_text(SITE.split("lines:", maxsplit=1)[0] + "lines:\n" + "".join(lines), encoding="utf-8")
+    assert "split the lines over two gateways" in too_large(load_site(path))

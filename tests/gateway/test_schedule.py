@@ -95,7 +95,7 @@ def test_probes_of_dead_devices_take_a_tenth_of_the_line_at_most():
     schedule = Schedule[str]()
     add(schedule, "alive", "alarm", 0.2)
     for index in range(30):
-        schedule.add(f"dead{index}", rank=PROBE_RANK, period=1, due=0, probe=True)
+        schedule.add(f"dead{index}", rank=PROBE_RANK, period=1, due=0)
     cost = {"alive": 0.02, **{f"dead{index}": 0.5 for index in range(30)}}
     log = run(schedule, seconds=200, cost=cost)
     dead = sum(0.5 for _, what in log if what != "alive")
