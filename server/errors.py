@@ -1,15 +1,19 @@
 """The one form of every error: `{"error": {"code", "message", "where"}}`."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from messages.text import printable
 from server.views.wire import to_json
+
+log = logging.getLogger(__name__)
 
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -70,6 +74,23 @@ def install(app: FastAPI) -> None:
             ApiError(error.status_code, code, printable(str(error.detail)), headers=headers)
         )
 
+    async def database(_request: Request, error: Exception) -> Response:
+        log.warning("the database does not serve: %s", printable(str(getattr(error, "orig", error))))
+        return error_response(
+            ApiError(
+                503,
+                "database_busy",
+                "the database cannot do this now: nothing was changed, try again",
+                headers={"Retry-After": "5"},
+            )
+        )
+
+    async def ours_to_mend(_request: Request, _error: Exception) -> Response:
+        # The server's log has the traceback; a stranger gets none.
+        return error_response(ApiError(500, "internal", "this is our fault, and the server's log has it"))
+
     app.add_exception_handler(ApiError, ours)
+    app.add_exception_handler(OperationalError, database)
+    app.add_exception_handler(Exception, ours_to_mend)
     app.add_exception_handler(RequestValidationError, refused)
     app.add_exception_handler(HTTPException, framework)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.functions import min as sql_min
 
+from messages.text import printable
 from server.db.engine import read
 from server.db.outbox import database_epoch, newest_seq
 from server.db.tables_core import outbox
@@ -32,6 +34,7 @@ QUEUE_MOST = 200
 COALESCE_S = 0.05
 HEARTBEAT_S = 5.0
 VALUES_S = 0.5
+RETRY_S = 1.0
 READERS_MOST = 1000
 GREETING = b"retry: 1500\n: gatehouse\n\n"
 
@@ -189,12 +192,19 @@ class Hub:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            changes = await asyncio.to_thread(self._changes_after, self._cursor.seq)
-            while changes:
-                await self._broadcast(changes)
-                changes = await asyncio.to_thread(self._changes_after, self._cursor.seq)
+            try:
+                await self._carry()
+            except OperationalError as err:
+                # The cursor stands where it was: the same changes are read again.
+                log.warning("the stream waits for the database: %s", printable(str(err.orig)))
+                self._woken.set()
+                await asyncio.sleep(RETRY_S)
             # The first change goes out at once; what follows within the gap goes out together.
             await asyncio.sleep(self._coalesce_s)
+
+    async def _carry(self) -> None:
+        while changes := await asyncio.to_thread(self._changes_after, self._cursor.seq):
+            await self._broadcast(changes)
 
     async def _broadcast(self, changes: Sequence[_Change]) -> None:
         before, after = self._cursor, Cursor(self._cursor.epoch, changes[-1].seq)

@@ -25,7 +25,7 @@ _SYSTEM: dict[str, EventInfo] = {
     "clock": EventInfo(
         label="Gateway clock is wrong",
         label_zh="网关时钟异常",
-        severity=Severity.MEDIUM,
+        severity=Severity.HIGH,
         alarm_class="system",
     ),
 }

@@ -1,14 +1,17 @@
 """Puts the HTTP side together."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from sqlalchemy.exc import OperationalError
 from starlette.middleware.gzip import GZipMiddleware
 
+from messages.text import printable
 from server import commands
 from server.alarms import release_suppressed
 from server.api import (
@@ -31,6 +34,8 @@ from server.db.engine import write
 from server.errors import install
 from server.retention import prune
 from server.services import Services
+
+log = logging.getLogger(__name__)
 
 SWEEP_S = 2.0
 PRUNE_EVERY = 300  # sweeps
@@ -92,11 +97,18 @@ async def background(services: Services) -> None:
 
 
 async def _sweep_for_ever(services: Services) -> None:
-    turn = 0
+    turn, failing = 0, False
     while True:
-        if await asyncio.to_thread(sweep, services, thorough=turn % PRUNE_EVERY == 0):
-            services.hub.notify()
-        turn += 1
+        try:
+            if await asyncio.to_thread(sweep, services, thorough=turn % PRUNE_EVERY == 0):
+                services.hub.notify()
+        except OperationalError as err:
+            if not failing:
+                log.warning("the sweeps wait for the database: %s", printable(str(err.orig)))
+            failing = True
+        else:
+            failing = False
+            turn += 1
         await asyncio.sleep(SWEEP_S)
 
 

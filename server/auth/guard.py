@@ -1,12 +1,15 @@
 """The one place that decides whether a request may go on: every route under /api names a right and comes by here."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from fastapi import Request
+from sqlalchemy.exc import OperationalError
 
+from messages.text import printable
 from server.auth import accounts
 from server.auth.limit import FREE_TRIES, LoginLimit
 from server.auth.passwords import Passwords
@@ -14,6 +17,8 @@ from server.auth.roles import Right, Role, may
 from server.db.engine import read, write
 from server.errors import ApiError
 from server.services import Services
+
+log = logging.getLogger(__name__)
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_SECRET = 200
@@ -82,8 +87,7 @@ class Gate:
         if row is None:
             raise _unknown("this session has ended: sign in again")
         if now - row["seen_at"] >= accounts.SEEN_STEP:
-            with write(self.services.engine) as conn:
-                accounts.touch_session(conn, row["digest"], now)
+            self._touch(row["digest"], now)
         return Actor(
             name=row["name"],
             role=Role(row["role"]),
@@ -92,6 +96,14 @@ class Gate:
             session=row["digest"],
             user_id=row["user_id"],
         )
+
+    def _touch(self, digest: str, now: datetime) -> None:
+        try:
+            with write(self.services.engine) as conn:
+                accounts.touch_session(conn, digest, now)
+        except OperationalError as err:
+            # A full disk must not keep the desk from seeing its alarms.
+            log.warning("a session's last use could not be written: %s", printable(str(err.orig)))
 
 
 def require(right: Right) -> Callable[[Request], Actor]:

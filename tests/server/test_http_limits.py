@@ -4,6 +4,8 @@ import asyncio
 
 import httpx
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from server.api.middleware import CSP, MOST_BODY, BodyCap
 from server.api.pages import PAGES
@@ -136,3 +138,59 @@ async def test_odd_addresses_are_answered_with_a_reason(house, path):
     assert answer.status_code in {200, 404, 422}, answer.text
     if answer.status_code != 200:
         assert answer.json()["error"]["message"]
+
+
+@pytest.fixture
+def full_disk(house):
+    """Every write fails as it does on a disk that takes nothing; reading goes on."""
+
+    def refuse(raw, _record):
+        raw.execute("PRAGMA query_only=ON")
+
+    def arm():
+        event.listen(house.engine, "connect", refuse)
+        house.engine.dispose()
+
+    return arm
+
+
+async def test_a_full_disk_does_not_hide_the_alarms(house, full_disk):
+    house.event("fire-1", "zone3")
+    async with house.person(Role.GUARD) as guard:
+        full_disk()
+        house.pass_time(minutes=5)
+        answer = await guard.get("/api/v1/alarms")
+        assert [alarm["code"] for alarm in answer.json()["alarms"]] == ["zone3"]
+        body = {"op_id": "op-00001", "q": answer.json()["alarms"][0]["q"], "note": ""}
+        answer = await guard.post(ACK, json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_busy")
+
+
+async def test_what_runs_beside_outlives_a_full_disk(house, full_disk, monkeypatch):
+    monkeypatch.setattr("server.api.app.SWEEP_S", 0.01)
+    failed, went = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    from server.api import app as module
+
+    def watched(services, *, thorough):
+        try:
+            done = sweep(services, thorough=thorough)
+        except OperationalError:
+            loop.call_soon_threadsafe(failed.set)
+            raise
+        if failed.is_set():
+            loop.call_soon_threadsafe(went.set)
+        return done
+
+    sweep = module.sweep
+    monkeypatch.setattr(module, "sweep", watched)
+    full_disk()
+    async with asyncio.timeout(10), house.serving() as base:
+        await failed.wait()
+        for listener in list(house.engine.pool.dispatch.connect):
+            if listener.__name__ == "refuse":
+                event.remove(house.engine, "connect", listener)
+        house.engine.dispose()
+        await went.wait()
+        async with httpx.AsyncClient(base_url=base) as client:
+            assert (await client.get("/health")).status_code == 200
