@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sysconfig
 import urllib.request
@@ -367,3 +368,55 @@ async def test_two_gateways_do_not_share_a_journal(place: Place):
     said = (place.folder / "gateway.log").read_text()
     assert "another gateway runs with this state folder" in said
     assert "Traceback" not in said
+
+
+async def said(process: asyncio.subprocess.Process, words: str) -> None:
+    """Read the process's log until a line has these words."""
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while words not in (line := (await process.stderr.readline()).decode()):
+            assert line, f"it ended and never said {words!r}"
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+async def test_a_full_disk_loses_nothing_that_memory_can_hold(place: Place):
+    # stderr is a pipe: the limit below is one on files.
+    process = await asyncio.create_subprocess_exec(
+        *command_line("run", str(place.path)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        await place.toy.until(lambda: len(place.toy.payloads) > 3)
+        _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, hard))
+        await said(process, "the disk takes nothing")
+        await said(process, "samples wait in memory")
+        before = len(place.toy.payloads)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        await said(process, "samples reach the journal again")
+        await place.toy.until(lambda: len(place.toy.payloads) > before + 4)
+        await place.toy.until(
+            lambda: [e.edge for e in place.events if e.code == "journal_trouble"][-1:] == [Edge.CLEARED]
+        )
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        assert process.returncode == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    served = Counter(
+        (row.device, point, value) for row, point, value in Truth.load(place.folder / "truth").served()
+    )
+    stored = Counter(
+        (s.device, point, value)
+        for s in place.samples
+        for point, value in s.values.items()
+        if s.device != "air" and not s.bad
+    )
+    assert stored == served
+    own = [event.edge for event in place.events if event.code == "journal_trouble"]
+    assert own == [Edge.RAISED, Edge.CLEARED]
+    assert [event.edge for event in place.events if event.code == "tamper"] == [Edge.RAISED]
