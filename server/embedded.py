@@ -109,7 +109,7 @@ class EmbeddedServer:
                 up = await self._live_once(program)
                 if not up and not ever and wait >= LONGEST_WAIT_S:
                     raise BrokerMissing(
-                        f"the embedded broker does not start; see {self._folder / 'nats.log'}"
+                        f"the embedded broker does not start; see nats.log and nats.err in {self._folder}"
                     )
                 ever = ever or up
                 wait = FIRST_WAIT_S if loop.time() - began > SETTLED_S else min(wait * 2, LONGEST_WAIT_S)
@@ -126,7 +126,8 @@ class EmbeddedServer:
 
     async def _live_once(self, program: Path) -> bool:
         self._write_users()
-        with (self._folder / "nats.log").open("ab") as out:
+        # What it says before its own log file is open: a wrong configuration, a store it cannot read.
+        with (self._folder / "nats.err").open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
                 program,
                 "-c",
@@ -228,6 +229,9 @@ class EmbeddedServer:
             "server_name: gatehouse\n"
             'listen: "127.0.0.1:-1"\n'
             "max_payload: 1MB\n"
+            f"log_file: {quoted(str(self._folder / 'nats.log'))}\n"
+            "logfile_size_limit: 10MB\n"
+            "logfile_max_num: 3\n"
             f"jetstream {{ store_dir: {quoted(str(self._folder / 'store'))}, "
             f'max_file_store: {self._settings.max_store_mb}MB, sync_interval: "200ms" }}\n'
             f"mqtt {{ listen: {quoted(f'{self._settings.host}:{self.port}')}, max_ack_pending: 1000, "

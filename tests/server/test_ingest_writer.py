@@ -1,12 +1,10 @@
 """The writer on a real database: once and only once, whatever arrives, in whatever order, how often."""
 
-import sqlite3
 import tempfile
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +30,6 @@ from server import delivery
 from server.db.engine import read
 from server.db.tables_delivery import gaps, latest, quarantine, samples, series
 from server.ingest.judge import Incoming
-from server.ingest.writer import StoreDown
 from tests.support.ingest import (
     GW,
     T0,
@@ -127,111 +124,6 @@ def test_two_journals_and_two_lanes_do_not_mix(engine):
         ("e2", Lane.TELEMETRY, 1),
         ("e1", Lane.BILLING, 0),
     }
-
-
-def test_one_bad_item_costs_that_item(engine):
-    good, payload = nth(1), up(1, nth(1), nth(2), nth(3)).payload
-    body = msgspec.json.decode(payload)
-    body["items"][1]["values"]["energy"] = 2.5  # a binary float near a register
-    store = writer(engine)
-    answer = one(store.store([Incoming(GW.up(Lane.TELEMETRY), msgspec.json.encode(body))], NOW))
-    assert answer.through == 1
-    assert [(r.seq, r.index) for r in answer.rejected] == [(1, 1)]
-    assert rows(engine) == expected([1, 3])
-    (row,) = quarantined(engine)
-    assert (row.lane, row.seq, row.idx) == ("telemetry", 1, 1)
-    assert b"2.5" in row.payload
-    assert good.values["energy"] == Decimal("1.50")
-    # The answer may be lost: the same batch again is told the same.
-    assert [
-        (r.seq, r.index)
-        for r in one(
-            writer(engine).store([Incoming(GW.up(Lane.TELEMETRY), msgspec.json.encode(body))], NOW)
-        ).rejected
-    ] == [(1, 1)]
-    assert len(quarantined(engine)) == 1
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b'{"v":1,"gateway":"gw-a","epoch":"e1","lane":"telemetry","seq":1,"items":{}}',
-        b'{"v":2,"gateway":"gw-a","epoch":"e1","lane":"telemetry","seq":1,"items":[]}',
-        b'{"v":1,"gateway":"gw-a","epoch":"e1","lane":"telemetry","seq":1,"items":['
-        + b",".join([b"{}"] * 2001)
-        + b"]}",
-    ],
-    ids=["items no list", "newer version", "too many items"],
-)
-def test_a_poisoned_batch_with_a_readable_number_blocks_nothing(engine, payload):
-    store = writer(engine)
-    answer = one(store.store([Incoming(GW.up(Lane.TELEMETRY), payload), up(2, nth(2))], NOW))
-    assert answer.through == 2
-    assert [(r.seq, r.index) for r in answer.rejected] == [(1, None)]
-    assert rows(engine) == expected([2])
-    assert quarantined(engine)[0].payload == payload
-
-
-@pytest.mark.parametrize(
-    ("topic", "payload"),
-    [
-        (GW.up(Lane.TELEMETRY), b"\xff\x00 not json"),
-        (GW.up(Lane.TELEMETRY), b"[" * 100_000),
-        (
-            GW.up(Lane.TELEMETRY),
-            b'{"v":1,"gateway":"gw-a","epoch":"e1","lane":"telemetry","seq":-3,"items":[]}',
-        ),
-        (
-            GW.up(Lane.TELEMETRY),
-            b'{"v":1,"gateway":"gw-b","epoch":"e1","lane":"telemetry","seq":1,"items":[]}',
-        ),
-        (GW.up(Lane.ALARM), b'{"v":1,"gateway":"gw-a","epoch":"e1","lane":"telemetry","seq":1,"items":[]}'),
-        ("gatehouse/1/garden/gw-a/up/cargo", b"{}"),
-        ("gatehouse/1/garden/gw a/up/alarm", b"{}"),
-        (GW.birth, b"{}"),
-        (GW.state, b'{"online":"yes"}'),
-    ],
-)
-def test_poison_without_a_number_is_kept_once_and_its_neighbours_are_stored(engine, topic, payload):
-    store = writer(engine)
-    for _ in range(3):
-        assert one(store.store([Incoming(topic, payload), up(1, nth(1))], NOW)).through == 1
-    assert rows(engine) == expected([1])
-    (row,) = quarantined(engine)
-    assert row.payload == payload
-    assert row.reason
-
-
-def test_a_flood_of_garbage_has_an_end(engine, monkeypatch):
-    monkeypatch.setattr("server.ingest.quarantine.MAX_UNNUMBERED", 5)
-    store = writer(engine)
-    for number in range(9):
-        store.store([Incoming(GW.up(Lane.ALARM), b"garbage %d" % number)], NOW)
-    other = Address("garden", "gw-b")
-    store.store([Incoming(other.up(Lane.ALARM), b"garbage")], NOW)
-    assert [row.gateway for row in quarantined(engine)] == ["gw-a"] * 5 + ["gw-b"]
-
-
-def test_a_retained_batch_is_no_reading(engine):
-    store = writer(engine)
-    message = up(1, nth(1))
-    assert store.store([Incoming(message.topic, message.payload, retained=True)], NOW) == []
-    assert rows(engine) == []
-    assert "retain" in quarantined(engine)[0].reason
-    assert one(store.store([message], NOW)).through == 1
-
-
-def test_what_an_engine_chokes_on_costs_one_message_not_the_group(engine):
-    sinks = Sinks(fail_on="cursed")
-    store = writer(engine, sinks)
-    event = DeviceEvent(device="f-1", code="cursed", edge=Edge.RAISED, seen_at=T0)
-    fine = DeviceEvent(device="f-1", code="smoke", edge=Edge.RAISED, seen_at=T0)
-    group = [up(1, nth(1)), up(1, event, lane=Lane.ALARM), up(2, fine, lane=Lane.ALARM), up(2, nth(2))]
-    answers = store.store(group, NOW)
-    assert max(a.stored.through for a in answers if a.stored.lane is Lane.ALARM) == 2
-    assert rows(engine) == expected([1, 2])
-    assert [(item.event.code, item.seq) for item in sinks.events][-1] == ("smoke", 2)
-    assert quarantined(engine)[0].lane == "alarm"
 
 
 def test_events_and_results_reach_their_sinks_in_order(engine):
@@ -370,21 +262,6 @@ def test_a_clock_in_the_future_does_not_freeze_the_latest_value(engine):
     store.tick(later)
     with read(engine) as conn:
         assert conn.execute(select(latest.c.value)).scalar_one() == Decimal(10)
-
-
-def test_a_database_that_cannot_write_stores_nothing_and_recovers(engine, tmp_path):
-    store = writer(engine)
-    store.store([up(1, nth(1))], NOW)
-    with read(engine) as conn:
-        conn.exec_driver_sql("PRAGMA busy_timeout=10").close()
-    other = sqlite3.connect(tmp_path / "gatehouse.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreDown):
-        store.store([up(2, nth(2))], NOW)
-    other.execute("ROLLBACK")
-    other.close()
-    assert one(store.store([up(2, nth(2)), up(3, nth(3))], NOW)).through == 3
-    assert rows(engine) == expected([1, 2, 3])
 
 
 def test_standing_tells_where_living_lanes_are(engine):
