@@ -282,6 +282,13 @@ async def test_beat_publishes_the_state_now(make: Make) -> None:
             await rig.server.until(lambda before=before: len(rig.server.states) > before)  # type: ignore[misc]
 
 
+async def published(rig: Rig, count: int) -> None:
+    async with asyncio.timeout(10):
+        while rig.uplink.counts.published < count:
+            await asyncio.sleep(0)
+    assert rig.uplink.counts.published == count
+
+
 async def test_a_frozen_broker_holds_six_of_eight_and_alarms_take_the_rest(make: Make) -> None:
     rig = await make(window=8)
     async with rig.running(rig.uplink.run, rig.server.run):
@@ -290,10 +297,12 @@ async def test_a_frozen_broker_holds_six_of_eight_and_alarms_take_the_rest(make:
         try:
             for number in range(20):
                 await rig.journal.append(Lane.BILLING, [sample(number)])
-            assert rig.uplink.counts.published == 6
+            await published(rig, 6)
             for number in range(5):
                 await rig.journal.append(Lane.ALARM, [event(number)])
-            await asyncio.sleep(0.05)
+            await published(rig, 8)
+            for number in range(5, 10):
+                await rig.journal.append(Lane.ALARM, [event(number)])
             assert rig.uplink.counts.published == 8
         finally:
             rig.broker.thaw()
