@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,7 @@ from simulators.device import Answer, SimDevice
 from simulators.modbus_frames import Framing, Request
 from simulators.truth import ReplyRow, TruthWriter
 
+Purpose = Literal["poll", "read-back", "stranger"]
 CUT_TO = 2  # bytes that a truncated reply loses at least
 
 
@@ -38,8 +40,9 @@ class Bus:
         self._truth = truth
         self._clock_ms = clock_ms
         self._rng = rng
+        self._written: set[int] = set()
 
-    def receive(self, request: Request, framing: Framing, t0: int) -> Outgoing:
+    def receive(self, request: Request, framing: Framing, t0: int, *, stranger: bool = False) -> Outgoing:
         """Let the addressed device answer; a unit that is not here says nothing."""
         if request.unit == 0:
             for device in self._devices.values():
@@ -47,9 +50,11 @@ class Bus:
             return Outgoing(None, 0.0, None)
         addressed = self._devices.get(request.unit)
         if addressed is None:
-            return Outgoing(None, 0.0, self._row(request, Answer("silent"), "", t0))
+            purpose: Purpose = "stranger" if stranger else "poll"
+            return Outgoing(None, 0.0, self._row(request, Answer("silent"), "", t0, purpose))
         answer = addressed.answer(request.pdu)
-        row = self._row(request, answer, addressed.id, t0)
+        purpose = "stranger" if stranger else self._purpose(request.unit, answer)
+        row = self._row(request, answer, addressed.id, t0, purpose)
         if answer.pdu is None:
             return Outgoing(None, 0.0, row)
         return Outgoing(self._spoil(framing.wrap(request, answer.pdu), answer), answer.delay, row)
@@ -71,7 +76,17 @@ class Bus:
             return bytes(spoiled)
         return frame
 
-    def _row(self, request: Request, answer: Answer, device: str, t0: int) -> ReplyRow:
+    def _purpose(self, unit: int, answer: Answer) -> Purpose:
+        """What follows a write to a unit, up to the first good reply, is the proof of a command."""
+        if answer.block is not None and answer.block.function > 4:
+            self._written.add(unit)
+        elif unit in self._written:
+            if answer.fate == "good":
+                self._written.discard(unit)
+            return "read-back"
+        return "poll"
+
+    def _row(self, request: Request, answer: Answer, device: str, t0: int, purpose: Purpose) -> ReplyRow:
         block = answer.block
         return ReplyRow(
             t0=t0,
@@ -85,4 +100,5 @@ class Bus:
             count=block.count if block is not None else None,
             fate=answer.fate,
             points=answer.points,
+            purpose=purpose,
         )

@@ -124,7 +124,13 @@ class _Demo:
         info = await estate.start_server()
         truth = stack.enter_context(TruthWriter(self._truth_folder, clock_ms, tell=self._tell))
         world = World(
-            self._site, self._profiles, self._truth_folder, truth, clock_ms=clock_ms, broker=estate.broker
+            self._site,
+            self._profiles,
+            self._truth_folder,
+            truth,
+            clock_ms=clock_ms,
+            broker=estate.broker,
+            stranger=lambda port: not estate.owns(port),
         )
         api = await stack.enter_async_context(Api(info.http))
         await api.sign_in(estate.user, estate.password)
@@ -142,6 +148,12 @@ class _Demo:
             read = await self._quiet(world, estate)
             self._say("stopping the gateways")
             await estate.stop_gateways()
+        summary = await self._reckon(api, estate, read, (begin, end))
+        await estate.server.stop()
+        return summary
+
+    async def _reckon(self, api: Api, estate: Estate, read: int, period: tuple[int, int]) -> Summary:
+        """Wait for the last receipts, and compare everything."""
         self._say("waiting until the server holds everything")
         numbered = {gateway: await estate.numbered(gateway) for gateway in estate.gateways}
         await self._delivered(api, estate, numbered)
@@ -153,14 +165,8 @@ class _Demo:
             run=(self._started_ms, clock_ms()),
             notes=self._troubles,
         )
-        summary = await reckoning.reckon(
-            stored_rows(estate.database, self._site.site),
-            numbered=numbered,
-            samples_read=read,
-            period=(begin, end),
-        )
-        await estate.server.stop()
-        return summary
+        rows = stored_rows(estate.database, self._site.site)
+        return await reckoning.reckon(rows, numbered=numbered, samples_read=read, period=period)
 
     async def _play(self, truth: TruthWriter, estate: Estate) -> int:
         """Let the story run until its time is over or somebody says so; return when all meters had been read."""

@@ -3,6 +3,7 @@
 The demo plays a story on it; the end-to-end tests break it. Every process that it starts it also takes down.
 """
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import psutil
 
 from drivers.profile import Profile
 from simulators.api_client import Api
@@ -154,6 +156,16 @@ class Estate:
         await until(
             "gateways online", look, timeout=GATEWAYS_UP_S, alive=[self.server, *self.gateways.values()]
         )
+
+    def owns(self, port: int) -> bool:
+        """True where a gateway of ours has a TCP connection from this local port."""
+        for child in self.gateways.values():
+            if child.running:
+                with contextlib.suppress(psutil.Error):
+                    found = psutil.Process(child.pid).net_connections(kind="tcp")
+                    if any(one.laddr and one.laddr.port == port for one in found):
+                        return True
+        return False
 
     async def stop_gateways(self) -> None:
         """Stop every gateway as its operator would; raise `ProcessFailed` for one that does not end well."""

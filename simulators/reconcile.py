@@ -150,7 +150,7 @@ def _same(one: Served, row: StoredRow) -> bool:
 
 def answering(truth: Truth) -> set[str]:
     """Return the devices that gave at least one good reply."""
-    return {row.device for row in truth.replies if row.fate == "good"}
+    return {row.device for row in truth.replies if row.served}
 
 
 def used(start: Value, end: Value, modulus: Decimal | None) -> Decimal | None:

@@ -18,11 +18,21 @@ READ_SIZE = 4096
 class TcpServer:
     """Listens for one line; every connection reaches all of the line's devices."""
 
-    def __init__(self, bus: Bus, host: str, port: int, frames: str, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        host: str,
+        port: int,
+        frames: str,
+        clock_ms: Callable[[], int],
+        *,
+        stranger: Callable[[int], bool] = lambda _port: False,
+    ) -> None:
         self._bus = bus
         self._host, self._port = host, port
         self._frames = frames
         self._clock_ms = clock_ms
+        self._stranger = stranger
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -51,8 +61,9 @@ class TcpServer:
             return
         self._open.add(task)
         try:
+            stranger = self._stranger(writer.get_extra_info("peername")[1])
             async with asyncio.TaskGroup() as group:
-                await self._requests(reader, partial(self._answer, writer, group))
+                await self._requests(reader, partial(self._answer, writer, group, stranger))
                 # The client is gone: nobody waits for what is still on its way.
                 writer.close()
         except asyncio.CancelledError:
@@ -87,9 +98,14 @@ class TcpServer:
                 take(frames, request)
 
     def _answer(
-        self, writer: asyncio.StreamWriter, group: asyncio.TaskGroup, frames: Framing, request: Request
+        self,
+        writer: asyncio.StreamWriter,
+        group: asyncio.TaskGroup,
+        stranger: bool,
+        frames: Framing,
+        request: Request,
     ) -> None:
-        outgoing = self._bus.receive(request, frames, self._clock_ms())
+        outgoing = self._bus.receive(request, frames, self._clock_ms(), stranger=stranger)
         if outgoing.delay > 0:
             group.create_task(self._later(writer, outgoing), name=f"{self._bus.line} late reply")
         else:

@@ -32,7 +32,10 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: complete at `t0`, its reply out at `t1`; the registers were those after change `n`."""
+    """One request: complete at `t0`, its reply out at `t1`; the registers were those after change `n`.
+
+    Only what answers a `poll` becomes samples: not what proves a command, nor what a stranger's master read.
+    """
 
     t0: int
     t1: int
@@ -45,6 +48,12 @@ class ReplyRow(msgspec.Struct, frozen=True, kw_only=True):
     address: int | None = None
     count: int | None = None
     points: tuple[str, ...] = ()
+    purpose: Literal["poll", "read-back", "stranger"] = "poll"
+
+    @property
+    def served(self) -> bool:
+        """True where the values of `points` must become samples."""
+        return self.fate == "good" and self.purpose == "poll"
 
 
 class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,8 +112,9 @@ class TruthWriter:
     def reply(self, row: ReplyRow) -> None:
         """A request was dealt with."""
         self.replies += 1
-        self.asked[row.line] = row.t0
-        if row.fate == "good":
+        if row.purpose == "poll":
+            self.asked[row.line] = row.t0
+        if row.served:
             self.served += len(row.points)
             self.read.update(dict.fromkeys(((row.device, point) for point in row.points), row.t0))
         self._write(REPLIES, row)
@@ -184,15 +194,15 @@ class Truth:
         return history.registers[place]
 
     def served(self) -> Iterator[tuple[ReplyRow, str, Value]]:
-        """Every point value that a good reply carried."""
+        """Every point value that must have become a sample."""
         for row in self.replies:
-            if row.fate == "good":
+            if row.served:
                 for point in row.points:
                     yield row, point, self.value_after(row.device, point, row.n)
 
     def served_points(self) -> int:
-        """How many point values good replies carried."""
-        return sum(len(row.points) for row in self.replies if row.fate == "good")
+        """How many point values must have become samples."""
+        return sum(len(row.points) for row in self.replies if row.served)
 
     def _after(self, device: str, point: str, n: int) -> tuple[_History, int]:
         history = self._histories[device, point]

@@ -69,7 +69,10 @@ class World:
         *,
         clock_ms: Callable[[], int],
         broker: str | None = None,
+        stranger: Callable[[int], bool] = lambda _port: False,
     ) -> None:
+        """`broker` is where all links lead; `stranger` says of a TCP client's port that no gateway of ours owns it."""
+        self._stranger = stranger
         self.site = site
         self.profiles = profiles
         self.info: RunInfo | None = None
@@ -236,7 +239,8 @@ class World:
         devices = {device.unit: self.devices[device.id] for device in line.devices}
         bus = Bus(line.id, devices, self.truth, self._clock_ms, self._rng)
         if line.tcp is not None:
-            return TcpServer(bus, *_endpoint(line.tcp), line.frames, self._clock_ms)
+            host, port = _endpoint(line.tcp)
+            return TcpServer(bus, host, port, line.frames, self._clock_ms, stranger=self._stranger)
         path = self._folder / (line.pty or line.id)
         return SerialServer(bus, path, line.baud, seconds(line.turnaround), self._clock_ms)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pymodbus.client import AsyncModbusTcpClient
 
+from simulators.api_client import Api
 from simulators.processes import Child, Family, ProcessFailed, program, run_once, until
 from simulators.truth import Truth
 
@@ -123,11 +126,16 @@ async def test_ctrl_c_while_the_demo_plays_reckons_up(tmp_path: Path) -> None:
             argv = [*program("gatehouse-sim"), "demo", "--dir", folder]
             child = await family.start(Child("demo", argv, tmp_path / "log"))
 
-            async def look() -> bool | None:
-                # The story has begun, and so has every gateway.
-                return "raised" in (tmp_path / "log").read_text() or None
+            async def told(what: str) -> None:
+                async def look() -> bool | None:
+                    return what in (tmp_path / "log").read_text() or None
 
-            await until("first alarm", look, timeout=150, alive=[child])
+                await until(what, look, timeout=150, alive=[child])
+
+            await told("password")
+            await release_a_door(tmp_path / "log")
+            await read_as_a_stranger(folder / "truth")
+            await told("raised")
             child.signal(signal.SIGINT)
             assert await child.wait(140) == 0, child.tail()
     summary = json.loads((folder / "summary.json").read_text())
@@ -135,6 +143,8 @@ async def test_ctrl_c_while_the_demo_plays_reckons_up(tmp_path: Path) -> None:
     assert summary["devices"] == 14
     assert summary["samples_missing"] == summary["samples_doubled"] == 0
     assert summary["alarms_raised"] >= 1
+    purposes = {row.purpose for row in Truth.load(folder / "truth").replies}
+    assert purposes == {"poll", "read-back", "stranger"}
     assert summary["period_reads"] == 14
     assert all(row["counted"] == row["on_the_wire"] for row in summary["compared"].values())
 
@@ -171,6 +181,32 @@ async def test_a_family_takes_down_what_does_not_want_to_end(tmp_path: Path) -> 
             Child("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path / "l2")
         )
     assert not second.running
+
+
+async def release_a_door(log: Path) -> None:
+    """As a guard would, with what the terminal shows: its read-back is no sample."""
+    text = log.read_text()
+    found = {key: re.search(rf"{key}\s+(\S+)", text) for key in ("user", "password")}
+    url = re.search(r"http://\S+", text)
+    assert url is not None
+    async with Api(url.group()) as api:
+        await api.sign_in(*(match.group(1) for match in found.values() if match is not None))
+        order = {"site": "garden-mews", "device": "door-1", "action": "release", "args": {}, "reason": "test"}
+        command = (await api.post("commands", {**order, "op_id": "release-1"}))["command"]
+
+        async def done() -> str | None:
+            state = (await api.get(f"commands/{command['id']}"))["command"]["state"]
+            return None if state in {"pending", "sent"} else str(state)
+
+        assert await until("end of the command", done, timeout=30) == "done-verified"
+
+
+async def read_as_a_stranger(truth: Path) -> None:
+    """Somebody else's master on the same wire: no gateway knows of what it read."""
+    line = json.loads((truth / "run.json").read_text())["lines"]["plant-b"]
+    host, _, port = line["endpoint"].rpartition(":")
+    async with AsyncModbusTcpClient(host, port=int(port), timeout=5) as client:
+        assert not (await client.read_discrete_inputs(0, count=8, device_id=1)).isError()
 
 
 async def nothing() -> None:

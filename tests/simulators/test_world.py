@@ -236,3 +236,51 @@ async def test_mbpoll_reads_tcp_and_pty(tmp_path: Path) -> None:
             "0x423F",
         ]
     assert "229.9" in real
+
+
+async def test_a_late_reply_comes_after_the_next_ones_and_is_no_value(tmp_path: Path) -> None:
+    late = SITE.replace("physics: {values: {u16: 5}}}", "faults: [{kind: late, delay: 300ms}]}", 1)
+    assert late != SITE
+    async with simulated(late, tmp_path) as world:
+        reader, writer = await asyncio.open_connection(*endpoint(world, "net"))
+        writer.write(bytes.fromhex("0001000000060203 00000001".replace(" ", "")))
+        writer.write(bytes.fromhex("0002000000060103 00000001".replace(" ", "")))
+        async with asyncio.timeout(5):
+            replies = [await reader.readexactly(11) for _ in range(2)]
+        writer.close()
+        await writer.wait_closed()
+    assert [reply[:2].hex() for reply in replies] == ["0002", "0001"]
+    truth = Truth.load(tmp_path)
+    assert [(row.device, row.fate) for row in truth.replies] == [("one", "good"), ("two", "late")]
+    assert truth.replies[1].t1 - truth.replies[1].t0 >= 299
+    assert truth.served_points() == 1
+
+
+async def test_a_silent_device_and_an_unknown_unit_say_nothing_while_neighbours_answer(
+    tmp_path: Path,
+) -> None:
+    async with simulated(SITE, tmp_path) as world:
+        world.devices["two"].muted = True
+        reader, writer = await asyncio.open_connection(*endpoint(world, "net"))
+        for transaction, unit in ((1, 2), (2, 99), (3, 1)):
+            writer.write(struct.pack(">HHHBBHH", transaction, 0, 6, unit, 3, 0, 1))
+        async with asyncio.timeout(5):
+            assert (await reader.readexactly(11))[:2].hex() == "0003"
+        writer.close()
+        await writer.wait_closed()
+    assert [row.fate for row in Truth.load(tmp_path).replies] == ["silent", "silent", "good"]
+
+
+async def test_what_proves_a_command_and_what_a_stranger_read_are_no_samples(tmp_path: Path) -> None:
+    async with simulated(SITE, tmp_path) as world:
+        host, port = endpoint(world, "net")
+        async with AsyncModbusTcpClient(host, port=port, timeout=5) as client:
+            await client.write_coil(10, True, device_id=1)
+            await client.read_coils(10, count=1, device_id=1)
+            await client.read_coils(10, count=1, device_id=1)
+            world._servers["net"]._stranger = lambda _port: True  # type: ignore[union-attr]
+        async with AsyncModbusTcpClient(host, port=port, timeout=5) as client:
+            await client.read_coils(10, count=1, device_id=1)
+    truth = Truth.load(tmp_path)
+    assert [row.purpose for row in truth.replies] == ["poll", "read-back", "poll", "stranger"]
+    assert truth.served_points() == 1
