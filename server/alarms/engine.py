@@ -68,7 +68,7 @@ class AlarmEngine:
             severity = known.event(event.device, event.code).severity
             facts["count"] = standing["count"] + 1
             facts["detail"] = printable(event.detail, 1000) or standing["detail"]
-            facts["evidence"] = event.evidence or standing["evidence"]
+            facts["evidence"] = printable(event.evidence, 4096) or standing["evidence"]
         store.move(
             conn,
             standing,
@@ -213,7 +213,7 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
         "late": now - event.seen_at > LATE,
         "test": info.alarm_class == "test",
         "detail": printable(event.detail, 1000),
-        "evidence": event.evidence,
+        "evidence": printable(event.evidence, 4096),
     }
 
 

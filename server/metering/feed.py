@@ -15,7 +15,7 @@ from server.db.tables_delivery import series
 from server.db.tables_devices import devices, gateways, profile_points
 from server.metering.boundary import Boundary, Reading, boundary
 from server.metering.period import ReadState, Used, month_of, month_span, used
-from server.metering.readings import around
+from server.metering.readings import around, between
 from server.views.wire import iso, plain
 
 CHUNK = 50  # registers per read transaction: a slow reader of the feed must not hold a snapshot open
@@ -124,7 +124,10 @@ def _row(
     start = _boundary(conn, register, since)
     end = _boundary(conn, register, until)
     multiplier = register["multiplier"] if register["multiplier"] is not None else Decimal(1)
-    found: Used = used(start, end, multiplier=multiplier, modulus=register["modulus"], now=now)
+    way: list[Reading] = []
+    if start.value is not None and end.value is not None:
+        way = between(conn, register["series_id"], since, until)
+    found: Used = used(start, end, multiplier=multiplier, modulus=register["modulus"], now=now, way=way)
     row = {
         "site": register["site"],
         "building": register["building"],

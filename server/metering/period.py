@@ -1,12 +1,13 @@
 """From two boundaries to what was used between them, with the state in which it may be billed. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from server.metering.boundary import Boundary, Delta, Method, delta, times
+from server.metering.boundary import Boundary, Delta, Method, Reading, delta, times
 
 
 class ReadQuality(StrEnum):
@@ -38,9 +39,19 @@ class Used:
 
 
 def used(
-    start: Boundary, end: Boundary, *, multiplier: Decimal, modulus: Decimal | None, now: datetime
+    start: Boundary,
+    end: Boundary,
+    *,
+    multiplier: Decimal,
+    modulus: Decimal | None,
+    now: datetime,
+    way: Sequence[Reading] = (),
 ) -> Used:
-    """Return the consumption between two boundaries: register difference times multiplier, exact."""
+    """Return the consumption between two boundaries: register difference times multiplier, exact.
+
+    `way` are a few readings in between: a register that turned back among them is held for a person, also
+    where its last value happens to lie above its first.
+    """
     if start.value is None or end.value is None:
         return _without_value(start, end, now)
     for edge, name in ((start, "start"), (end, "end")):
@@ -51,6 +62,9 @@ def used(
     if difference is None:
         why = f"{kind}: the register went from {start.value:f} to {end.value:f}"
         return Used(None, _quality(start, end), ReadState.HELD, why)
+    doubt = doubt_about(start.value, [r for r in way if r.usable], end.value, difference, modulus)
+    if doubt:
+        return Used(None, _quality(start, end), ReadState.HELD, doubt)
     amount = times(difference, multiplier)
     why = f"the register rolled over at {modulus:f}" if kind is Delta.ROLLOVER and modulus is not None else ""
     if not (start.settled and end.settled):
@@ -60,6 +74,33 @@ def used(
             amount, _quality(start, end), ReadState.PROVISIONAL, "; ".join(filter(None, (why, waiting)))
         )
     return Used(amount, _quality(start, end), ReadState.READY, why)
+
+
+def doubt_about(
+    start: Decimal, way: Sequence[Reading], end: Decimal, difference: Decimal, modulus: Decimal | None
+) -> str:
+    """Return why the difference of the ends does not tell what was counted between them, empty if it does.
+
+    One low reading that the next one makes good again is a dip (domain: a meter that answered 0 once). Two in a
+    row, or a low end, are another meter.
+    """
+    good, total = start, Decimal(0)
+    low: list[Decimal] = []
+    for value in (*(r.value for r in way), end):
+        assert value is not None
+        used_here = delta(good, value, modulus=modulus)[1]
+        if used_here is None:
+            low.append(value)
+            if len(low) > 1:
+                break
+            continue
+        low.clear()
+        good, total = value, total + used_here
+    if low:
+        return f"{Delta.EXCHANGE_SUSPECTED}: in between the register went from {good:f} to {low[0]:f}"
+    if total != difference:
+        return f"in between the register counted {total:f}, and its ends differ by {difference:f}"
+    return ""
 
 
 def _without_value(start: Boundary, end: Boundary, now: datetime) -> Used:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
+from sqlalchemy.sql.functions import min as sql_min
 
 from messages.types import ClockState, Quality
 from server.db.tables_delivery import batches, lanes, samples
@@ -13,6 +14,13 @@ from server.db.types import from_ms, to_ms
 from server.metering.boundary import NEAR, READ_WINDOW, Reading
 
 HOUR_MS = 3_600_000
+STOPS = 60  # two a day in a month
+_USABLE = (
+    samples.c.value.is_not(None),
+    samples.c.quality == Quality.GOOD,
+    samples.c.clock != ClockState.UNSET,
+    samples.c.dup == 0,
+)
 
 
 def around(conn: Connection, series_id: int, at: datetime, window: timedelta = READ_WINDOW) -> list[Reading]:
@@ -24,6 +32,34 @@ def around(conn: Connection, series_id: int, at: datetime, window: timedelta = R
     return _readings(conn, series_id, found)
 
 
+def between(conn: Connection, series_id: int, since: datetime, until: datetime) -> list[Reading]:
+    """Return the first usable reading of about `STOPS` hours spread over the period, its ends left out."""
+    first, last = to_ms(since) // HOUR_MS + 1, (to_ms(until) - 1) // HOUR_MS
+    hours = range(first, last, max(1, (last - first) // STOPS))
+    if not hours:
+        return []
+    earliest = (
+        select(samples.c.bucket, sql_min(samples.c.offset_ms))
+        .where(samples.c.series_id == series_id, samples.c.bucket.in_(hours), *_USABLE)
+        .group_by(samples.c.bucket)
+        .order_by(samples.c.bucket)
+    )
+    stops = conn.execute(earliest).all()
+    query = (
+        select(samples.c.bucket, samples.c.offset_ms, samples.c.value)
+        .where(
+            samples.c.series_id == series_id,
+            samples.c.dup == 0,
+            tuple_(samples.c.bucket, samples.c.offset_ms).in_([tuple(stop) for stop in stops]),
+        )
+        .order_by(samples.c.bucket)
+    )
+    return [
+        Reading(at=from_ms(bucket * HOUR_MS + offset), value=value if isinstance(value, Decimal) else None)
+        for bucket, offset, value in conn.execute(query)
+    ]
+
+
 def _next_usable(conn: Connection, series_id: int, at_ms: int, reach: int, *, backwards: bool) -> set[int]:
     """Return the instant of the usable reading nearest to `at_ms` on one side, if one lies within `reach`."""
     edge = at_ms - reach if backwards else at_ms + reach
@@ -33,10 +69,7 @@ def _next_usable(conn: Connection, series_id: int, at_ms: int, reach: int, *, ba
         .where(
             samples.c.series_id == series_id,
             samples.c.bucket.in_(range(low // HOUR_MS, high // HOUR_MS + 1)),
-            samples.c.value.is_not(None),
-            samples.c.quality == Quality.GOOD,
-            samples.c.clock != ClockState.UNSET,
-            samples.c.dup == 0,
+            *_USABLE,
             _not_before(low),
             _not_after(high),
         )

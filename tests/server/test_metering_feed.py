@@ -120,6 +120,28 @@ async def test_a_rollover_is_counted_and_said(later):
     assert "rolled over at 100000" in row["why"]
 
 
+@pytest.mark.parametrize(
+    ("between", "state", "word"),
+    [
+        (["1210.00", "1250.00"], "ready", ""),
+        (["1210.00", "0.00", "1250.00"], "ready", ""),  # a dip that the next reading makes good
+        (["1210.00", "3.20", "11.70", "1250.00"], "held", "EXCHANGE_SUSPECTED"),
+        (["9000.00"], "held", "EXCHANGE_SUSPECTED"),
+        (["99990.00", "100.00"], "held", "counted"),
+    ],
+)
+async def test_a_register_that_turned_back_in_between_is_held(later, between, state, word):
+    """Its last value lies above its first: the ends alone would look well."""
+    read(later, START, "1200.00")
+    for number, value in enumerate(between):
+        for hour in range(12):
+            read(later, START + timedelta(days=2 + number, hours=hour, minutes=1), value)
+    read(later, END, "1300.00")
+    row = await one(later)
+    assert (row["state"], row["consumption"]) == (state, "3000.00" if state == "ready" else None)
+    assert word in row["why"]
+
+
 async def test_an_interim_period(later):
     read(later, START, "1200.00")
     read(later, START + timedelta(hours=1), "1200.50")
