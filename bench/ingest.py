@@ -76,7 +76,7 @@ async def ours(folder: Path, broker: Broker, messages: list[tuple[str, bytes]]) 
         "run",
         "--data-dir",
         str(data),
-        "--listen",
+        "--http",
         "127.0.0.1:0",
         "--broker",
         broker.url,

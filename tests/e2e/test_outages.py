@@ -1,0 +1,72 @@
+"""Broker gone for 30 s, server gone for 30 s, the network cut, all late, never lost, never twice."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from simulators.processes import until
+from tests.support.broker import Broker
+from tests.support.installation import Installation, installation
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+
+OUTAGE_S = 30.0
+
+
+async def whole(site: Installation) -> None:
+    outcome = await site.finish()
+    assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
+    assert all(given == held for lanes in outcome.batches.values() for given, held in lanes.values())
+    assert (outcome.quarantined, outcome.gaps) == (0, 0)
+
+
+async def test_the_broker_is_gone_for_30_s(tmp_path: Path) -> None:
+    with Broker(tmp_path / "broker") as broker:
+        async with installation(tmp_path / "site", broker=broker.url) as site:
+            await site.served(500)
+            broker.kill()
+            await asyncio.sleep(OUTAGE_S)  # the outage itself
+            broker.start()
+            await site.served(500)
+            await whole(site)
+
+
+async def test_the_server_is_gone_for_30_s_and_the_desk_learns_of_a_fire_that_began_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with installation(tmp_path) as site:
+        await site.served(500)
+        await site.estate.server.kill_hard()
+        site.world.devices["fire-1"].hold({"zone_3_fire": True})
+        await asyncio.sleep(OUTAGE_S)  # the outage itself
+        await site.estate.restart_server()
+
+        async def fire() -> bool | None:
+            answer = await site.api.get("alarms", open=1)
+            return (
+                True
+                if any(a["device"] == "fire-1" and a["condition"] == "active" for a in answer["alarms"])
+                else None
+            )
+
+        await until("the fire at the desk", fire, timeout=30)
+        await whole(site)
+
+
+async def test_a_cut_network_is_told_and_made_good(tmp_path: Path) -> None:
+    async with installation(tmp_path) as site:
+        await site.served(500)
+        site.world.relays["gw-b"].cut()
+
+        async def offline() -> bool | None:
+            gateways = (await site.api.get("gateways"))["gateways"]
+            return True if any(g["id"] == "gw-b" and not g["online"] for g in gateways) else None
+
+        await until("gw-b known as offline", offline, timeout=60)
+        alarms = (await site.api.get("alarms", open=1))["alarms"]
+        assert any(a["gateway"] == "gw-b" and a["class"] == "comms" for a in alarms)
+        site.world.relays["gw-b"].mend()
+        await site.estate.gateways_up(site.api)
+        await site.served(500)
+        await whole(site)

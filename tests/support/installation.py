@@ -1,0 +1,209 @@
+"""A whole installation of real processes for end-to-end tests: broken by the test, then reconciled to the row."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from simulators.api_client import Api
+from simulators.estate import Estate
+from simulators.processes import ProcessFailed, until
+from simulators.reconcile import NOT_READ, StoredRow, _pairs, _same, served_by_point, stored_rows
+from simulators.site import Site, load_site
+from simulators.truth import Truth, TruthWriter
+from simulators.world import World, running
+from tests.support.sims import clock_ms, library
+
+SITES = Path(__file__).parents[1] / "e2e" / "sites"
+# What a gateway had read and not yet journaled when it was killed is lost with it; it commits groups of 250 ms.
+UNJOURNALED_MS = 2500
+
+
+class ForeignBroker(Estate):
+    """An estate whose server uses a broker that the test runs."""
+
+    broker_url = ""
+
+    @property
+    def broker(self) -> str:
+        return self.broker_url.partition("://")[2]
+
+    def _server_argv(self) -> list[str | Path]:
+        return [*super()._server_argv(), *(["--broker", self.broker_url] if self.broker_url else [])]
+
+
+@dataclass
+class Outcome:
+    """What the database holds, held against the wire and the journals."""
+
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    missing: list[tuple[int, str]] = field(default_factory=list)
+    rows: int = 0
+    served: int = 0
+    batches: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    """Per gateway and lane: how many numbers the journal gave, how many batches the database holds."""
+    quarantined: int = 0
+    gaps: int = 0
+
+    def unexplained(self, kills: list[int]) -> list[str]:
+        """Missing values that no kill of a gateway explains."""
+        return [
+            name
+            for at, name in self.missing
+            if not any(kill - UNJOURNALED_MS <= at <= kill + 200 for kill in kills)
+        ]
+
+
+@dataclass
+class Installation:
+    """Handles of everything that runs."""
+
+    estate: Estate
+    world: World
+    truth: TruthWriter
+    api: Api
+    folder: Path
+    site: Site
+    gateway_kills: list[int] = field(default_factory=list)
+
+    async def kill_gateway(self, name: str) -> None:
+        """kill -9, and start it again as systemd would."""
+        await self.estate.gateways[name].kill_hard()
+        self.gateway_kills.append(clock_ms())
+        await self.estate.start_gateway(name)
+
+    async def kill_server(self) -> None:
+        """kill -9 of the server process; its broker dies with it, and both are started again."""
+        await self.estate.server.kill_hard()
+        await self.estate.restart_server()
+
+    async def kill_broker(self) -> None:
+        """kill -9 of the broker alone; the server has to notice and start another."""
+        pid = self._broker_pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+
+        async def other() -> bool | None:
+            return True if self._broker_pid() not in {None, pid} else None
+
+        await until("another broker", other, timeout=30, alive=[self.estate.server])
+
+    def _broker_pid(self) -> int | None:
+        for child in psutil.Process(self.estate.server.pid).children():
+            if child.name() == "nats-server" and child.status() != psutil.STATUS_ZOMBIE:
+                return child.pid
+        return None
+
+    async def served(self, more: int, timeout: float = 60.0) -> None:
+        """Wait until the devices have answered with so many more values."""
+        goal = self.truth.served + more
+
+        async def look() -> bool | None:
+            return True if self.truth.served >= goal else None
+
+        await until(f"{more} more values on the wire", look, timeout=timeout)
+
+    async def finish(self) -> Outcome:
+        """Silence the devices, stop the gateways, wait for the last `Stored`, and reconcile."""
+        self.world.mute()
+        for _ in range(3):
+            await self.estate.stop_gateways()
+            numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
+            if await self._delivered(numbered):
+                return self._reconcile(numbered)
+            # What a stopping gateway could not hand over in its few seconds, it hands over when it runs again.
+            await self.estate.start_gateways()
+            await self.estate.gateways_up(self.api)
+        raise AssertionError("the server never held everything")
+
+    async def _delivered(self, numbered: Mapping[str, Mapping[str, int]]) -> bool:
+        async def look() -> bool | None:
+            for gateway, lanes in numbered.items():
+                receipt = await self.api.get(f"gateways/{gateway}/delivery")
+                through = {
+                    lane["lane"]: lane["stored_through"] for lane in receipt["lanes"] if lane["current"]
+                }
+                if any(through.get(lane, 0) < last for lane, last in lanes.items()):
+                    return None
+            return True
+
+        try:
+            return await until("complete receipts", look, timeout=10, alive=[self.estate.server])
+        except ProcessFailed:
+            return False
+
+    def _reconcile(self, numbered: Mapping[str, Mapping[str, int]]) -> Outcome:
+        truth = Truth.load(self.folder / "truth")
+        stored: dict[tuple[str, str], list[StoredRow]] = {}
+        for row in stored_rows(self.estate.database, self.site.site):
+            if row.quality not in NOT_READ:
+                stored.setdefault((row.device, row.point), []).append(row)
+        outcome = Outcome(served=truth.served_points())
+        served = served_by_point(truth)
+        for key in served.keys() | stored.keys():
+            rows = stored.get(key, [])
+            outcome.rows += len(rows)
+            for one, row in _pairs(served.get(key, []), rows):
+                name = ".".join(key)
+                if row is None and one is not None:
+                    outcome.missing.append((one.t1, f"{name} served at {one.t1}"))
+                elif one is None and row is not None:
+                    outcome.doubled.append(f"{name} stored at {row.at} as {row.value}")
+                elif one is not None and row is not None and not _same(one, row):
+                    outcome.wrong.append(f"{name} at {row.at}: {row.value} stored, {one.value} on the wire")
+        self._count(numbered, outcome)
+        return outcome
+
+    def _count(self, numbered: Mapping[str, Mapping[str, int]], outcome: Outcome) -> None:
+        base = sqlite3.connect(f"{self.estate.database.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            for gateway, lanes in numbered.items():
+                outcome.batches[gateway] = {}
+                for lane, last in lanes.items():
+                    query = (
+                        "SELECT count(*), count(DISTINCT b.seq), coalesce(max(b.seq), 0), count(DISTINCT l.epoch) "
+                        "FROM batches b JOIN lanes l ON l.id = b.lane_id WHERE l.gateway = ? AND l.lane = ?"
+                    )
+                    count, distinct, highest, epochs = base.execute(query, (gateway, lane)).fetchone()
+                    assert count == distinct
+                    assert epochs <= 1, f"{gateway} {lane}: the journal was lost ({epochs} epochs)"
+                    assert highest <= last
+                    outcome.batches[gateway][lane] = (last, count)
+            outcome.quarantined = base.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+            outcome.gaps = base.execute("SELECT count(*) FROM gaps").fetchone()[0]
+        finally:
+            base.close()
+
+
+@asynccontextmanager
+async def installation(
+    folder: Path, name: str = "block.yaml", *, broker: str = ""
+) -> AsyncIterator[Installation]:
+    """Start server, site and gateways; whatever happens, nothing that was started here is left."""
+    profiles = library()
+    site = load_site(SITES / name, profiles)
+    (folder / "truth").mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        if broker:
+            ForeignBroker.broker_url = broker
+        estate = await stack.enter_async_context(
+            (ForeignBroker if broker else Estate)(folder, site, profiles)
+        )
+        await estate.make_accounts()
+        info = await estate.start_server()
+        truth = stack.enter_context(TruthWriter(folder / "truth", clock_ms))
+        world = World(site, profiles, folder / "truth", truth, clock_ms=clock_ms, broker=estate.broker)
+        api = await stack.enter_async_context(Api(info.http))
+        await api.sign_in(estate.user, estate.password)
+        await stack.enter_async_context(running(world))
+        assert world.info is not None
+        estate.write_gateway_files(world.info)
+        await estate.start_gateways()
+        await estate.gateways_up(api)
+        yield Installation(estate, world, truth, api, folder, site)
