@@ -5,19 +5,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 from messages.types import Quality, Value
-from simulators.truth import Truth
+from simulators.truth import ReplyRow, Truth
 
 HOUR_MS = 3_600_000
 # The server keeps a quality as its place in this list; a test holds the two together.
 QUALITIES = tuple(Quality)
 # Samples that say that nothing could be read: no reply stands behind them.
 NOT_READ = frozenset({Quality.COMM, Quality.TIMEOUT, Quality.CRC, Quality.REFUSED, Quality.CONFIG})
-# A gateway stamps the middle of the exchange as it saw it; this is less than half of the shortest period.
+# A gateway stamps the middle of the exchange as it saw it: on a busy machine that is some way off our own clock
+# readings. It may be as far off as leaves no doubt which request is meant, and this in any case.
 SLACK_MS = 450
-BUSY_MS = 2000  # what a busy machine may add to that, where order and number leave no doubt
+MOST_SLACK_MS = 2000
 
 _ROWS = """
 select series.device, series.point, samples.bucket * :hour + samples.offset_ms as at, samples.dup,
@@ -49,6 +51,8 @@ class Served:
     t1: int
     value: Value
     registers: str
+    slack: int
+    """How far from `t0` and `t1` a row's time may lie, ms."""
 
 
 @dataclass(slots=True)
@@ -83,12 +87,27 @@ def stored_rows(database: Path, site: str) -> list[StoredRow]:
 def served_by_point(truth: Truth) -> dict[tuple[str, str], list[Served]]:
     """Return every value that a good reply carried, by device and point, in the order of the replies."""
     served: dict[tuple[str, str], list[Served]] = defaultdict(list)
+    slack = _slack(truth.replies)
     for row, point, value in truth.served():
         registers = truth.registers_after(row.device, point, row.n)
-        served[row.device, point].append(Served(row.t0, row.t1, value, registers))
+        served[row.device, point].append(Served(row.t0, row.t1, value, registers, slack[id(row)]))
     for values in served.values():
         values.sort(key=lambda one: one.t0)
     return served
+
+
+def _slack(replies: Sequence[ReplyRow]) -> dict[int, int]:
+    """Nearly half of the distance to the next request for the same block, whatever became of it."""
+    times: dict[tuple[str, int, int | None, int | None], list[ReplyRow]] = defaultdict(list)
+    for row in replies:
+        times[row.device, row.function, row.address, row.count].append(row)
+    slack = {}
+    for rows in times.values():
+        rows.sort(key=lambda row: row.t0)
+        gaps = [MOST_SLACK_MS * 3, *(late.t0 - early.t1 for early, late in pairwise(rows)), MOST_SLACK_MS * 3]
+        for row, (before, after) in zip(rows, pairwise(gaps), strict=True):
+            slack[id(row)] = min(max(SLACK_MS, min(before, after) * 9 // 20), MOST_SLACK_MS)
+    return slack
 
 
 def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
@@ -123,23 +142,16 @@ def _match_point(name: str, served: Sequence[Served], rows: Sequence[StoredRow],
 def _pairs(
     served: Sequence[Served], rows: Sequence[StoredRow]
 ) -> Iterator[tuple[Served | None, StoredRow | None]]:
-    if len(served) == len(rows) and all(map(_near, served, rows)):
-        yield from zip(served, rows, strict=True)
-        return
     left = list(served)
     for row in rows:
-        while left and row.at > left[0].t1 + SLACK_MS:
+        while left and row.at > left[0].t1 + left[0].slack:
             yield left.pop(0), None
-        if left and row.at >= left[0].t0 - SLACK_MS:
+        if left and row.at >= left[0].t0 - left[0].slack:
             yield left.pop(0), row
         else:
             yield None, row
     for one in left:
         yield one, None
-
-
-def _near(one: Served, row: StoredRow) -> bool:
-    return one.t0 - BUSY_MS <= row.at <= one.t1 + BUSY_MS
 
 
 def _same(one: Served, row: StoredRow) -> bool:

@@ -105,11 +105,14 @@ def test_true_is_not_one() -> None:
     assert match(truth, [StoredRow("d", "p", 5, 0, Decimal(1), Quality.GOOD, None)]).wrong == 1
 
 
-def test_a_busy_machines_stamps_do_not_matter_while_number_and_order_fit() -> None:
-    truth = truth_of([1, 2, 3], ["good"] * 3)
-    rows = [StoredRow("d", "p", n * PERIOD + 900, 0, Decimal(n), Quality.GOOD, f"{n:04x}") for n in (1, 2, 3)]
-    result = match(truth, rows)
-    assert (result.missing, result.doubled, result.wrong) == (0, 0, 0)
+def test_a_busy_machines_stamps_do_not_matter_where_requests_are_far_apart() -> None:
+    changes = [ChangeRow(n=1, t=0, device="d", point="p", value="1", registers="0001")]
+    far = {"n": 1, "line": "l", "unit": 1, "device": "d", "function": 3, "fate": "good", "points": ("p",)}
+    replies = [ReplyRow(t0=at, t1=at + 10, **far) for at in (10_000, 15_000, 16_000)]  # type: ignore[arg-type]
+    for stamps, fits in (((11_900, 15_400, 16_400), True), ((11_900, 15_600, 16_400), False)):
+        rows = [StoredRow("d", "p", at, 0, Decimal(1), Quality.GOOD, None) for at in stamps]
+        result = match(Truth(changes, replies, []), rows)
+        assert ((result.missing, result.doubled, result.wrong) == (0, 0, 0)) is fits
 
 
 @pytest.mark.parametrize(
