@@ -66,4 +66,5 @@ test("a place is said in the words of the language", () => {
   const where = { site: "s", building: "B", floor: "11", place: "riser" };
   assert.equal(placeText((key, params) => translate("zh", key, params), where), "B 栋 · 11 层 · riser");
   assert.equal(placeText((key, params) => translate("en", key, params), { ...where, building: "Tower Two", floor: "roof", place: "" }), "Tower Two · roof");
+  assert.equal(placeText((key, params) => translate("zh", key, params), { ...where, floor: "-1" }), "B 栋 · 地下 1 层 · riser");
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReadRow } from "../src/api/types";
 import { spaced, sum } from "../src/reads/decimal";
+import { reasonText } from "../src/reads/reason";
 import { coverage, totals } from "../src/reads/total";
 import { random } from "./make";
 
@@ -49,4 +50,14 @@ test("what is missing is not a zero in the total", () => {
   ]);
   assert.deepEqual(coverage(rows), { ready: 1, provisional: 1, held: 1, missing: 1 });
   assert.deepEqual(totals([row({})]), []);
+});
+
+test("the server's reasons are said in Chinese, what is not known as it was sent", () => {
+  const say = (why: string) => reasonText("zh", why);
+  assert.equal(say("start: no usable reading near it; end: the readings around it are 2 days, 3:00:00 apart, more than 6:00:00"), "期初：附近没有可用读数；期末：前后读数相隔 2 天 3:00:00，超过 6:00:00");
+  assert.equal(say("DECREASE: the register went from 10.5 to 3"), "示数倒走：由 10.5 变为 3");
+  assert.equal(say("EXCHANGE_SUSPECTED: in between the register went from 10.5 to 3"), "疑似换表：由 10.5 变为 3");
+  assert.equal(say("no reading after the end yet: a nearer one may still come"), "期末之后尚无读数，可能还有更近的读数");
+  assert.equal(say("something new"), "something new");
+  assert.equal(reasonText("en", "the period has not ended"), "the period has not ended");
 });

@@ -117,8 +117,8 @@ export interface Point {
 export interface Lane {
   first: number;
   next: number;
-  bytes: number;
-  oldest_at: string | null;
+  bytes?: number;
+  oldest_at?: string | null;
 }
 
 export interface Gateway {

@@ -23,7 +23,8 @@ function optionsFor(width: number, stepped: boolean, range: () => [number, numbe
     ticks: { stroke: token("--hair"), width: 1 },
     font: `12px ${css.fontFamily}`,
   };
-  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const minutes = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const seconds = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const series: uPlot.Series = { stroke: token("--data"), width: 1.5, points: { show: false } };
   if (stepped && uPlot.paths.stepped) series.paths = uPlot.paths.stepped({ align: 1 });
   return {
@@ -33,7 +34,11 @@ function optionsFor(width: number, stepped: boolean, range: () => [number, numbe
     cursor: { y: false, drag: { x: false, y: false } },
     scales: { x: { time: true, range }, ...(stepped ? { y: { range: () => [-0.1, 1.1] as [number, number] } } : {}) },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => time.format(tick * 1000)) },
+      {
+        ...axis,
+        space: 76,
+        values: (_, ticks) => ticks.map((tick) => ((ticks[1] ?? tick + 60) - (ticks[0] ?? tick) < 60 ? seconds : minutes).format(tick * 1000)),
+      },
       { ...axis, size: 64, ...(stepped ? { values: (_, ticks: number[]) => ticks.map((tick) => (tick === 0 || tick === 1 ? String(tick) : "")) } : {}) },
     ],
     series: [{}, series],

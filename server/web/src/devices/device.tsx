@@ -97,7 +97,7 @@ function Points({ points, charted, onChart }: PointsProps) {
         {points.map((point) => {
           const fresh = freshness(point, now);
           const quality = point.quality === null ? t("quality.none") : word("quality", point.quality);
-          const clock = point.clock && point.clock !== "synced" ? ` · ${t("reads.clock")} ${word("clock", point.clock)}` : "";
+          const clock = point.clock === "unset" ? ` · ${t("reads.clock")} ${word("clock", point.clock)}` : "";
           return (
             <tr key={point.id} className={`point-${fresh}`}>
               <th scope="row">

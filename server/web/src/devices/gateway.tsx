@@ -93,9 +93,9 @@ function Lanes({ gateway }: { gateway: Gateway }) {
             <tr key={name}>
               <th scope="row">{word("gw.lane", name)}</th>
               <td className="num">{Math.max(0, lane.next - lane.first)}</td>
-              <td className="num">{bytesText(lane.bytes)}</td>
+              <td className="num">{bytesText(lane.bytes ?? 0)}</td>
               <td>
-                <Time at={lane.oldest_at} />
+                <Time at={lane.oldest_at ?? null} />
               </td>
             </tr>
           ))}

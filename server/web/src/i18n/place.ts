@@ -11,12 +11,17 @@ export interface Located {
 
 type T = (key: Key, params?: Params) => string;
 
+function floorText(t: T, floor: string): string {
+  if (/^-\d{1,2}$/.test(floor)) return t("place.basement", { n: floor.slice(1) });
+  return /^[A-Za-z]?\d{1,3}$/.test(floor) ? t("place.floor", { n: floor }) : floor;
+}
+
 /** "B" is said as "Bldg B", "Tower 2" stays as it is. */
 export function placeText(t: T, where: Located, parts: readonly (keyof Located)[] = ["building", "floor", "place"]): string {
   const said: Record<keyof Located, string> = {
     site: where.site,
     building: /^[A-Za-z0-9]{1,3}$/.test(where.building) ? t("place.building", { n: where.building }) : where.building,
-    floor: /^-?[A-Za-z]?\d{1,3}$/.test(where.floor) ? t("place.floor", { n: where.floor }) : where.floor,
+    floor: floorText(t, where.floor),
     place: where.place,
   };
   return parts

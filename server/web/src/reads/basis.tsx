@@ -3,9 +3,10 @@ import { useI18n } from "../i18n";
 import { longTime } from "../i18n/time";
 import { Dialog } from "../ui/parts";
 import { spaced } from "./decimal";
+import { reasonText } from "./reason";
 
 function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; at: string; unit: string }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
   return (
     <section className="basis-side">
       <h3>{name}</h3>
@@ -15,7 +16,7 @@ function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; 
       <p className="second">
         {t("reads.at", { time: longTime(at) })} · {t(`method.${boundary.method}`)}
       </p>
-      {boundary.basis.length === 0 && <p>{boundary.why || t("reads.nobasis")}</p>}
+      {boundary.basis.length === 0 && <p>{boundary.why ? reasonText(language, boundary.why) : t("reads.nobasis")}</p>}
       {boundary.basis.map((basis) => (
         <dl className="facts" key={`${basis.epoch}/${basis.seq}/${basis.index}/${basis.at}`}>
           <dt>{t("reads.measured")}</dt>
@@ -38,7 +39,7 @@ function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; 
 
 /** From a consumption back to the registers that were on the wire. */
 export function BasisDrawer({ row, onClose }: { row: ReadRow; onClose: () => void }) {
-  const { t, label } = useI18n();
+  const { t, label, language } = useI18n();
   const name = `${row.meter || row.device} · ${label({ label: row.label, label_zh: row.label_zh ?? "" })}`;
   return (
     <Dialog title={t("reads.basisof", { name })} onClose={onClose} className="drawer">
@@ -52,7 +53,7 @@ export function BasisDrawer({ row, onClose }: { row: ReadRow; onClose: () => voi
       </p>
       {row.why && (
         <p>
-          {t("reads.why")}: {row.why}
+          {t("reads.why")}: {reasonText(language, row.why)}
         </p>
       )}
       <Side name={t("reads.col.start")} boundary={row.start} at={row.from_at} unit={row.unit} />

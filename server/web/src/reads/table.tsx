@@ -1,6 +1,7 @@
 import type { Boundary, ReadRow } from "../api/types";
 import { useI18n } from "../i18n";
 import { spaced } from "./decimal";
+import { reasonText } from "./reason";
 
 interface Props {
   rows: ReadRow[];
@@ -31,12 +32,12 @@ function Use({ row }: { row: ReadRow }) {
 }
 
 function State({ row }: { row: ReadRow }) {
-  const { t, word } = useI18n();
+  const { t, language } = useI18n();
   const trouble = row.state === "held" || row.state === "missing";
   return (
     <>
       <span className={trouble ? "trouble" : ""}>{t(`rs.${row.state}`)}</span>
-      {row.why && <span className="why">{word("why", row.why)}</span>}
+      {row.why && <span className="why">{reasonText(language, row.why)}</span>}
     </>
   );
 }
