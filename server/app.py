@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 HTTP_STOP_S = 2
 FIRST_SESSION_S = 5.0
+LOCK_TRIES = 10
+LOCK_WAIT_S = 0.05
 
 
 class AlreadyRunning(RuntimeError):
@@ -49,17 +51,31 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def make_folder(folder: Path) -> None:
+    """Make the data folder; what is in it is nobody else's business on this machine."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder; what is in it is nobody else's business on this machine."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Own the data folder; raise `AlreadyRunning` if another server does."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / "server.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(
-                f"another server runs on {folder}: stop it, or give another --data-dir"
-            ) from None
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # The command line holds it for a moment to see whether a server runs.
+                if not left:
+                    why = f"another server runs on {folder}: stop it, or give another --data-dir"
+                    raise AlreadyRunning(why) from None
+                time.sleep(LOCK_WAIT_S)
         yield
 
 
@@ -78,7 +94,7 @@ def running_pid(settings: Settings) -> int | None:
 
 def open_database(settings: Settings) -> Engine:
     """Return the engine on an up-to-date database."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data)
     engine = sqlite_engine(settings.database)
     upgrade(engine)
     return engine
@@ -145,6 +161,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the server until `stop` is set or SIGTERM or SIGINT arrives; then stop within seconds, losing nothing."""
     stop = stop or asyncio.Event()
     with hold(settings.data), _signals(stop), contextlib.closing(_listen(settings)) as listener:
+        settings.run_file.unlink(missing_ok=True)  # of a server that was killed
         parts = await asyncio.to_thread(build, settings)
         try:
             # Each layer ends after what rests on it: pages, ingest, writer, broker.

@@ -24,7 +24,7 @@ from tests.support.broker import free_port
 from tests.support.ingest import GW, birth, nth, rows, stored_numbers, up
 from tests.support.server_process import ServerProcess
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 class Gateway:
