@@ -56,11 +56,6 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def make_folder(folder: Path) -> None:
-    """Make the data folder; what is in it is nobody else's business on this machine."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Own the data folder; raise `AlreadyRunning` if another server does."""
