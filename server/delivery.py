@@ -1,4 +1,4 @@
-"""Delivery receipts: what of a gateway's numbering is stored, missing, refused or declared lost. Counted, not guessed."""
+"""Delivery receipts: what of a gateway's numbers is stored, missing, refused or declared lost. Counted, not guessed."""
 
 from collections.abc import Sequence
 from datetime import datetime
