@@ -5,9 +5,8 @@ import { ageText } from "../i18n/text";
 import { longTime } from "../i18n/time";
 import { WATCHDOG_MS } from "../live/feed";
 import { useSignal } from "../store/signal";
-import { feed, loading } from "../store/stores";
+import { feed, loading, silentFor } from "../store/stores";
 import { useNow } from "../ui/hooks";
-import { silentFor } from "../ui/sound";
 
 export type Health = "live" | "connecting" | "stale" | "lost" | "signed-out";
 

@@ -24,14 +24,9 @@ export const gateways = new KeyedStore<Gateway>(
   onceAFrame,
 );
 
-export interface FeedView extends FeedState {
-  /** performance.now() when a frame or a heartbeat last reached this tab. */
-  heard: number | null;
-}
-
 export type Loading = { phase: "idle" | "loading" | "ready" } | { phase: "failed"; error: unknown };
 
-export const feed = new Signal<FeedView>({ link: "idle", heardAt: null, skew: null, heard: null });
+export const feed = new Signal<FeedState>({ link: "idle", heardAt: null, skew: null });
 export const loading = new Signal<Loading>({ phase: "idle" });
 export const lastClosedAt = new Signal<string | null>(null);
 export const speaker = new Signal<boolean>(false);
@@ -46,6 +41,12 @@ export function onValues(listener: (values: LiveValue[]) => void): () => void {
 }
 
 const RETRY_MS = 5_000;
+
+// No signal: it changes with every frame, and a burst of frames must not draw the page as often.
+let heard: number | null = null;
+
+/** Milliseconds since a frame or a heartbeat reached this tab; 0 before anything ever has. */
+export const silentFor = (): number => (heard === null ? 0 : performance.now() - heard);
 
 let channel: ReturnType<typeof connect> | null = null;
 let waiting: FromHub[] | null = null;
@@ -69,7 +70,7 @@ function heardState(state: FeedState): void {
 }
 
 function take(message: Extract<FromHub, { t: "frame" }>): void {
-  feed.set({ ...feed.get(), heard: performance.now() });
+  heard = performance.now();
   if (message.event === "reset") void load();
   else if (message.event === "alarms" && Array.isArray(message.data)) {
     const told = newsOf(alarms.apply(message.data as Alarm[]), message.backlog);
@@ -103,7 +104,7 @@ async function load(): Promise<void> {
     const frames = waiting;
     waiting = null;
     for (const frame of frames ?? []) if (frame.t === "frame") take(frame);
-    feed.set({ ...feed.get(), heard: performance.now() });
+    heard = performance.now();
     loading.set({ phase: "ready" });
     channel?.send({ t: "start", cursor: older(first.cursor, second.cursor) });
   } catch (error) {

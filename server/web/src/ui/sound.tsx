@@ -5,7 +5,7 @@ import { useI18n } from "../i18n";
 import { shortTime } from "../i18n/time";
 import { severityOf } from "../store/news";
 import { useSignal } from "../store/signal";
-import { alarms, feed, news, setCanSound, speaker } from "../store/stores";
+import { alarms, news, setCanSound, silentFor, speaker } from "../store/stores";
 import { armAudio, audioReady, playPattern } from "./audio";
 import { useNow } from "./hooks";
 import { soundWanted } from "./prefs";
@@ -21,12 +21,6 @@ const sounder = new Sounder(
 
 function criticalWaits(): boolean {
   return alarms.all().some((alarm) => !alarm.acked && !alarm.suppressed_by && severityOf(alarm.severity) === "critical");
-}
-
-/** Milliseconds since this tab heard anything; 0 before it ever has. */
-export function silentFor(): number {
-  const { heard } = feed.get();
-  return heard === null ? 0 : performance.now() - heard;
 }
 
 /** Runs the sounds of the page; mounted once. */
