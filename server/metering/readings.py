@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, or_, select
 from sqlalchemy.sql.functions import min as sql_min
 
 from messages.types import ClockState, Quality
@@ -39,19 +39,17 @@ def between(conn: Connection, series_id: int, since: datetime, until: datetime) 
     if not hours:
         return []
     earliest = (
-        select(samples.c.bucket, sql_min(samples.c.offset_ms))
+        select(samples.c.bucket, sql_min(samples.c.offset_ms).label("offset_ms"))
         .where(samples.c.series_id == series_id, samples.c.bucket.in_(hours), *_USABLE)
         .group_by(samples.c.bucket)
-        .order_by(samples.c.bucket)
+        .subquery()
     )
-    stops = conn.execute(earliest).all()
+    # Joined, not `(bucket, offset) IN (…)`: for that, SQLite reads the whole table.
+    same = (samples.c.bucket == earliest.c.bucket) & (samples.c.offset_ms == earliest.c.offset_ms)
     query = (
         select(samples.c.bucket, samples.c.offset_ms, samples.c.value)
-        .where(
-            samples.c.series_id == series_id,
-            samples.c.dup == 0,
-            tuple_(samples.c.bucket, samples.c.offset_ms).in_([tuple(stop) for stop in stops]),
-        )
+        .join(earliest, same)
+        .where(samples.c.series_id == series_id, samples.c.dup == 0)
         .order_by(samples.c.bucket)
     )
     return [
