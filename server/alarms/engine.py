@@ -24,6 +24,10 @@ from server.ingest.sinks import EventItem
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=5)
+TOLD_BACK, TOLD_AHEAD = (
+    timedelta(days=7),
+    timedelta(seconds=120),
+)  # a device's own time is believed within these
 GRACE = timedelta(seconds=120)  # after a gateway is back, before its still silent devices are called out
 
 _LAST = select(alarm_keys).where(alarm_keys.c.key == bindparam("wanted"))
@@ -209,12 +213,20 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
         "label": info.label,
         "label_zh": info.label_zh,
         "latched": info.latched,
-        "occurred_at": event.at or event.seen_at,
+        "occurred_at": _occurred_at(item, now),
         "late": now - event.seen_at > LATE,
         "test": info.alarm_class == "test",
         "detail": printable(event.detail, 1000),
         "evidence": printable(event.evidence, 4096),
     }
+
+
+def _occurred_at(item: EventItem, now: datetime) -> datetime:
+    """Return when it happened, by the device's clock, the gateway's or ours: the first that can be right."""
+    seen = item.event.seen_at if item.sane_time else now
+    told = item.event.at
+    # Panels are known whose clock is nine years behind; a controller's replay after an outage is days old.
+    return told if told is not None and seen - TOLD_BACK <= told <= seen + TOLD_AHEAD else seen
 
 
 def _system_key(site: str, gateway: str, device: str | None, kind: str) -> str:

@@ -143,6 +143,23 @@ def test_late_by_the_servers_clock(house):
     assert [row["late"] for row in rows(house)] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("told", "seen", "occurred"),
+    [
+        (None, 0, 0),
+        (timedelta(hours=-2), 0, timedelta(hours=-2)),  # a controller's replay after an outage
+        (timedelta(days=-9 * 365), 0, 0),  # a panel whose battery died
+        (timedelta(hours=1), 0, 0),
+        (None, timedelta(minutes=3), 0),  # the gateway's own clock is ahead
+    ],
+)
+def test_when_it_happened(house, told, seen, occurred):
+    zero = timedelta()
+    at = None if told is None else house.now + told
+    house.event("fire-1", "zone3", at=at, seen_at=house.now + (seen or zero))
+    assert rows(house)[0]["occurred_at"] == house.now + (occurred or zero)
+
+
 def test_an_older_edge_never_moves_the_live_state(house):
     """Batch 2 (cleared) came before batch 1 (raised): the condition is normal, and somebody must still see it."""
     raised = DeviceEvent(device="fire-1", code="zone3", edge=Edge.RAISED, seen_at=T0)
