@@ -296,7 +296,13 @@ async def run_until_signal(site: Site) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with build(site) as gateway:
-        if gateway.metrics_port is not None and site.metrics is not None:
-            log.info("metrics on http://%s:%d/metrics", printable(site.metrics[0]), gateway.metrics_port)
-        await gateway.run(stop)
+    try:
+        async with build(site) as gateway:
+            if gateway.metrics_port is not None and site.metrics is not None:
+                log.info("metrics on http://%s:%d/metrics", printable(site.metrics[0]), gateway.metrics_port)
+            await gateway.run(stop)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            # A second request to stop, while the interpreter winds down, must not turn a good end into a bad one.
+            signal.signal(number, signal.SIG_IGN)
