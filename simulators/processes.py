@@ -21,6 +21,7 @@ from messages.text import printable
 T = TypeVar("T")
 LOOK_S = 0.05
 STOP_S = 20.0
+PATIENCE_S = 5.0
 TAIL = 2000
 
 
@@ -113,12 +114,15 @@ class Child:
 
     async def kill(self) -> None:
         """End the process without asking, with everything in its session; wait until it is gone."""
-        if self._process is None:
-            return
-        if self.running:
+        self.kill_at_once()
+        if self._process is not None:
+            await self._process.wait()
+
+    def kill_at_once(self) -> None:
+        """As `kill`, without waiting."""
+        if self._process is not None and self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
 
     async def kill_hard(self) -> None:
         """`kill -9` of this one process, as a crash would: its children are left to find out by themselves."""
@@ -162,11 +166,16 @@ class Family:
         living = [child for child in reversed(self._children) if child.running]
         for child in living:
             child.signal(signal.SIGTERM)
+        try:
+            for child in living:
+                with contextlib.suppress(ProcessFailed):
+                    await child.wait(PATIENCE_S)
+        finally:
+            # Also where somebody could not wait: an impatient Ctrl-C must not leave anything behind.
+            for child in living:
+                child.kill_at_once()
         for child in living:
-            try:
-                await child.wait(5.0)
-            except ProcessFailed:
-                await child.kill()
+            await child.kill()
 
 
 def program(name: str) -> list[str | Path]:
