@@ -267,6 +267,8 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   if (phase.phase === "failed" && alarms.size === 0) return <Failure title={t("alarms.failed")} error={phase.error} onRetry={reload} />;
   if (phase.phase === "idle" || (phase.phase === "loading" && alarms.size === 0)) return <Words>{t("alarms.loading")}</Words>;
 
+  // On a phone the details have the screen for themselves.
+  const covered = narrow && full && current !== undefined;
   const detail = current ? (
     <AlarmDetail
       key={String(current.id)}
@@ -283,8 +285,8 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   return (
     <>
       <Announcer />
-      <FilterBar all={all} filters={filters} counts={numbers} change={change} search={searchField} narrow={narrow} />
-      {flood > FLOOD_LIMIT && (
+      {!covered && <FilterBar all={all} filters={filters} counts={numbers} change={change} search={searchField} narrow={narrow} />}
+      {!covered && flood > FLOOD_LIMIT && (
         <div className="banner banner-flood" role="status">
           <strong>{t("alarms.flood", { n: flood })}</strong>
           <span className="flood-help">{t("alarms.floodhelp")}</span>
