@@ -21,7 +21,6 @@ from drivers.api import Driver
 from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
-from drivers.profiles_store import load_library
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.site_file import DeviceFile, LineFile, MeterFile, SiteFile
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
@@ -163,7 +162,7 @@ class _Checker:
             else:
                 self.wrong(("profiles", index), f"{folder} is no folder: make it or take the line out")
         try:
-            return load_library(folders)
+            return registry.checked_library(folders)
         except YamlError as err:
             self.problems.extend(err.problems)
             return {}
@@ -260,6 +259,7 @@ class _Checker:
         if (line.tcp is None) == (line.serial is None):
             self.wrong(path, "a line has exactly one of `tcp` and `serial`")
             return None
+        guard = None if line.late_guard is None else self._timeout((*path, "late_guard"), line.late_guard)
         if line.serial is not None:
             if line.framing == "mbap":
                 self.wrong((*path, "framing"), "mbap is for tcp: on a serial line write rtu")
@@ -269,12 +269,14 @@ class _Checker:
                 parity=line.parity,
                 data_bits=line.data_bits,
                 stop_bits=line.stop_bits,
+                echo=line.echo,
+                late_guard=guard,
             )
         endpoint = _endpoint(line.tcp or "", lowest=1)
         if endpoint is None:
             self.wrong((*path, "tcp"), "write address:port, for example 192.168.1.10:502")
             return None
-        return TcpSettings(*endpoint)
+        return TcpSettings(*endpoint, echo=line.echo, late_guard=guard)
 
     def _same_units(self, path: Path_, line: LineFile) -> None:
         for index, device in enumerate(line.devices):

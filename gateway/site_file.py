@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from drivers.lines import Echo
 from drivers.profile import PollClass, Strict
 from messages.types import Id, Label
 
@@ -80,6 +81,8 @@ class LineFile(Strict, frozen=True, kw_only=True):
     data_bits: Literal[7, 8] = 8
     stop_bits: Literal[1, 2] = 1
     timeout: Duration = "1s"
+    echo: Echo = Echo.AUTO
+    late_guard: Duration | None = None
     poll: dict[PollClass, Duration] = {}
     options: dict[str, Any] = {}
     devices: tuple[DeviceFile, ...] = ()

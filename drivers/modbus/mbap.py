@@ -38,6 +38,11 @@ class MbapReader:
         self._buffer = bytearray()
         self._taken = 0
 
+    @property
+    def pending(self) -> int:
+        """How many bytes of a frame that is not whole yet are held."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> bytes | None:
         """Take bytes in any portions; return the reply's PDU when whole, None while more is needed.
 
