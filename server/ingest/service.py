@@ -62,7 +62,7 @@ class Ingest:
                 group.create_task(self._write(queue, answers), name="ingest write")
                 group.create_task(_answer(session, answers), name="ingest answer")
         except* BrokerLost as lost:
-            raise BrokerLost(str(lost.exceptions[0])) from None
+            raise BrokerLost(_reason(lost)) from None
         finally:
             self._session = None
             self.listening.clear()
@@ -123,6 +123,12 @@ class Ingest:
                 log.info("the database writes again")
             self._store_down = False
             return result
+
+
+def _reason(lost: BaseException) -> str:
+    while isinstance(lost, BaseExceptionGroup):
+        lost = lost.exceptions[0]
+    return str(lost)
 
 
 class _Queue:
