@@ -2,7 +2,6 @@
 
 import sqlite3
 import tempfile
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,25 +9,27 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event, select
+from sqlalchemy import event
 
 from messages.topics import Address
 from messages.types import (
     DeviceEvent,
     Edge,
     Lane,
-    Stored,
 )
 from server.db.engine import read
-from server.db.tables_delivery import quarantine
 from server.ingest.judge import Incoming
 from server.ingest.writer import StoreDown
 from tests.support.ingest import (
     GW,
+    NOW,
     T0,
     Sinks,
     database,
+    expected,
     nth,
+    one,
+    quarantined,
     reading,
     rows,
     stored_numbers,
@@ -36,33 +37,12 @@ from tests.support.ingest import (
     writer,
 )
 
-NOW = T0 + timedelta(minutes=30)
-
 
 @pytest.fixture
 def engine(tmp_path: Path):
     made = database(tmp_path)
     yield made
     made.dispose()
-
-
-def expected(numbers) -> list:
-    found = []
-    for seq in numbers:
-        ms = int((T0 + timedelta(seconds=seq)).timestamp() * 1000)
-        found.append(("m-1", "energy", ms, 0, Decimal(f"{seq}.50")))
-        found.append(("m-1", "volts", ms, 0, Decimal(200 + seq % 50)))
-    return sorted(found)
-
-
-def one(answers) -> Stored:
-    assert len(answers) == 1
-    return answers[0].stored
-
-
-def quarantined(engine):
-    with read(engine) as conn:
-        return conn.execute(select(quarantine).order_by(quarantine.c.id)).all()
 
 
 def test_one_bad_item_costs_that_item(engine):

@@ -24,20 +24,22 @@ from messages.types import (
     Outcome,
     Quality,
     Sample,
-    Stored,
 )
 from server import delivery
 from server.db.engine import read
-from server.db.tables_delivery import gaps, latest, quarantine, samples, series
+from server.db.tables_delivery import gaps, latest, samples, series
 from server.ingest.judge import Incoming
 from tests.support.ingest import (
     GW,
+    NOW,
     T0,
     Sinks,
     birth,
     born,
     database,
+    expected,
     nth,
+    one,
     reading,
     rows,
     stored_numbers,
@@ -46,33 +48,12 @@ from tests.support.ingest import (
     writer,
 )
 
-NOW = T0 + timedelta(minutes=30)
-
 
 @pytest.fixture
 def engine(tmp_path: Path):
     made = database(tmp_path)
     yield made
     made.dispose()
-
-
-def expected(numbers) -> list:
-    found = []
-    for seq in numbers:
-        ms = int((T0 + timedelta(seconds=seq)).timestamp() * 1000)
-        found.append(("m-1", "energy", ms, 0, Decimal(f"{seq}.50")))
-        found.append(("m-1", "volts", ms, 0, Decimal(200 + seq % 50)))
-    return sorted(found)
-
-
-def one(answers) -> Stored:
-    assert len(answers) == 1
-    return answers[0].stored
-
-
-def quarantined(engine):
-    with read(engine) as conn:
-        return conn.execute(select(quarantine).order_by(quarantine.c.id)).all()
 
 
 def test_a_batch_is_stored_and_answered(engine):

@@ -1,7 +1,7 @@
 """What tests of ingest share: a real database, sinks that record, and batches as a gateway would encode them."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from messages.codec import encode
 from messages.topics import Address
@@ -26,15 +26,17 @@ from messages.types import (
     ProfileInfo,
     Sample,
     Severity,
+    Stored,
 )
 from server.db.engine import read, sqlite_engine
 from server.db.migrate import upgrade
-from server.db.tables_delivery import batches, lanes, samples, series
+from server.db.tables_delivery import batches, lanes, quarantine, samples, series
 from server.ingest.judge import Incoming
 from server.ingest.sinks import EventItem, LatestValue
-from server.ingest.writer import Writer
+from server.ingest.writer import Answer, Writer
 
 T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+NOW = T0 + timedelta(minutes=30)
 GW = Address("garden", "gw-a")
 
 
@@ -210,3 +212,25 @@ def stored_numbers(engine: Engine) -> list[int]:
     """The batch numbers in the database, in order."""
     with read(engine) as conn:
         return [seq for (seq,) in conn.execute(select(batches.c.seq).order_by(batches.c.seq))]
+
+
+def expected(numbers: Iterable[int]) -> list[tuple[str, str, int, int, Decimal]]:
+    """What `rows` must return when the batches `nth(number)` are stored."""
+    found = []
+    for seq in numbers:
+        ms = int((T0 + timedelta(seconds=seq)).timestamp() * 1000)
+        found.append(("m-1", "energy", ms, 0, Decimal(f"{seq}.50")))
+        found.append(("m-1", "volts", ms, 0, Decimal(200 + seq % 50)))
+    return sorted(found)
+
+
+def one(answers: Sequence[Answer]) -> Stored:
+    """The only answer there is."""
+    assert len(answers) == 1
+    return answers[0].stored
+
+
+def quarantined(engine: Engine) -> Sequence[Row[Any]]:
+    """All of quarantine, oldest first."""
+    with read(engine) as conn:
+        return conn.execute(select(quarantine).order_by(quarantine.c.id)).all()
