@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from messages import types
+from messages import topics, types
 from messages.text import printable
 from messages.types import (
     MAX_DEVICES,
@@ -33,8 +33,10 @@ from messages.types import (
 MAX_BATCH_BYTES = 512 * 1024
 MAX_BIRTH_BYTES = 1000 * 1024
 MAX_SMALL_BYTES = 64 * 1024
+FIRST_YEAR, LAST_YEAR = 1970, 2199  # outside of these an instant cannot be moved between zones and stored
+MAX_DIGITS = 40
 
-Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$")]
+Number = Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,40}(\.[0-9]{1,40})?(?!\n)$")]
 T = TypeVar("T")
 
 
@@ -88,6 +90,28 @@ def utc_ms(at: datetime) -> datetime:
         raise ValueError("a time without a zone cannot cross the contract")
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def unusable(at: datetime) -> str:
+    """Say why an instant cannot be kept (no zone, a year that no clock has), empty where it can."""
+    if at.tzinfo is None:
+        return "a time without a zone"
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        return f"the year {at.year}; clocks say {FIRST_YEAR} to {LAST_YEAR}"
+    return ""
+
+
+def _check_instant(at: datetime, where: str) -> None:
+    if why := unusable(at):
+        raise MessageError(f"{where}: {why}")
+
+
+def _check_factor(value: Decimal, where: str) -> None:
+    # Written out, 1E+999999999 is a gigabyte of zeros.
+    exponent = value.as_tuple().exponent
+    small = isinstance(exponent, int) and exponent >= -MAX_DIGITS and value.adjusted() < MAX_DIGITS
+    if not small or value <= 0:
+        raise MessageError(f"{where}: a number above 0 of at most {MAX_DIGITS} digits is wanted")
 
 
 def _plain(value: Value) -> str | bool | None:
@@ -178,13 +202,28 @@ def decode_birth(payload: bytes) -> Birth:
     birth = _decode(_births, payload, MAX_BIRTH_BYTES)
     if len(birth.devices) > MAX_DEVICES:
         raise MessageError(f"a birth may name {MAX_DEVICES} devices, this one names {len(birth.devices)}")
+    _check_instant(birth.at, "at")
     for name, profile in birth.profiles.items():
-        if len(profile.points) > MAX_POINTS:
-            raise MessageError(f"profile {printable(name, 60)}: more than {MAX_POINTS} points")
+        _check_profile(profile, f"profile {printable(name, 60)}")
     for device in birth.devices:
         if device.profile not in birth.profiles:
             raise MessageError(f"device {device.id}: its profile is not in the birth")
+        if device.meter is not None:
+            _check_factor(device.meter.multiplier, f"device {device.id}: multiplier")
     return birth
+
+
+def _check_profile(profile: types.ProfileInfo, where: str) -> None:
+    if len(profile.points) > MAX_POINTS:
+        raise MessageError(f"{where}: more than {MAX_POINTS} points")
+    for name in (*profile.points, *profile.events, *profile.actions):
+        if not topics.is_id(name):
+            raise MessageError(
+                f"{where}: {printable(name, 60)!r} cannot be the name of a point, event or action"
+            )
+    for name, point in profile.points.items():
+        if point.modulus is not None:
+            _check_factor(point.modulus, f"{where}: {name}: modulus")
 
 
 def decode_state(payload: bytes) -> GatewayState:
@@ -205,8 +244,7 @@ def _exact(item: Any) -> Item:
     if isinstance(item, _WireSample):
         if len(item.values) > MAX_POINTS:
             raise MessageError(f"more than {MAX_POINTS} values")
-        if item.at.tzinfo is None:
-            raise MessageError("at: a time without a zone")
+        _check_instant(item.at, "at")
         values = {
             point: Decimal(value) if isinstance(value, str) else value for point, value in item.values.items()
         }
@@ -214,6 +252,7 @@ def _exact(item: Any) -> Item:
             device=item.device, at=item.at, values=values, bad=item.bad, clock=item.clock, raw=item.raw
         )
     if isinstance(item, _WireResult):
+        _check_instant(item.at, "at")
         back = {p: Decimal(v) if isinstance(v, str) else v for p, v in item.read_back.items()}
         return CommandResult(
             id=item.id,
@@ -223,8 +262,8 @@ def _exact(item: Any) -> Item:
             detail=item.detail,
             read_back=back,
         )
-    if isinstance(item, types.DeviceEvent) and item.seen_at.tzinfo is None:
-        raise MessageError("seen_at: a time without a zone")
+    if isinstance(item, types.DeviceEvent):
+        _check_instant(item.seen_at, "seen_at")
     if isinstance(item, types.Gap) and item.last < item.first:
         raise MessageError("a gap that ends before it begins")
     return item  # type: ignore[no-any-return]

@@ -79,9 +79,14 @@ BIRTH_FILTER = f"{ROOT}/+/+/birth"
 STATE_FILTER = f"{ROOT}/+/+/state"
 
 
+def is_id(name: str) -> bool:
+    """Tell whether `name` may be one level of a topic, and so the name of a device, point or event."""
+    return _ID.fullmatch(name) is not None
+
+
 def checked(name: str) -> str:
     """Return `name` if it may be one level of a topic; raise `TopicError` otherwise."""
-    if not _ID.fullmatch(name):
+    if not is_id(name):
         raise TopicError(f"{name[:80]!r} cannot be a topic level: 1 to 64 letters, digits, - or _")
     return name
 

@@ -23,10 +23,11 @@ MAX_POINTS = 1024
 MAX_DEVICES = 5000
 
 # No dot, slash, wildcard or blank: an id is one topic level on every broker, and one subject token on NATS.
-Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+# `(?!\n)`: before a closing line feed, a `$` alone would match.
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\n)$")]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Label = Annotated[str, msgspec.Meta(max_length=200)]
-Hex = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}){0,2048}$")]
+Hex = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}){0,2048}(?!\n)$")]
 Seq = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
@@ -207,7 +208,7 @@ class EventInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     label: Label
     severity: Severity
-    alarm_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")]
+    alarm_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}(?!\n)$")]
     label_zh: Label = ""
     latched: bool = False
 
@@ -225,7 +226,7 @@ class ProfileInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
 
     vendor: Label
     model: Label
-    device_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")]
+    device_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}(?!\n)$")]
     protocol: Label
     resource: Label = ""
     points: Mapping[str, PointInfo] = {}
@@ -272,7 +273,7 @@ class Birth(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: datetime
     boot: Id
     epoch: Id
-    config: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+    config: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}(?!\n)$")]
     profiles: Mapping[str, ProfileInfo] = {}
     devices: tuple[DeviceInfo, ...] = ()
     lines: tuple[LineInfo, ...] = ()

@@ -135,8 +135,6 @@ class Judge:
                 events.append(_event(item, envelope, index, batch_id, received))
             elif isinstance(item, Gap):
                 self._gap(conn, address, envelope, item, now)
-            elif item.at.tzinfo is None:
-                refused.append((index, "at: a time without a zone", msgspec.json.encode(item)))
             else:
                 self.results.apply_result(conn, address.site, address.gateway, item, now)
         if events:
@@ -176,8 +174,8 @@ class Judge:
 
     def _gap(self, conn: Connection, address: Address, envelope: Envelope, gap: Gap, now: datetime) -> None:
         # The numbers count even where a time is useless: a lane that waits for ever helps nobody.
-        since = gap.since if gap.since.tzinfo else None
-        until = gap.until if gap.until.tzinfo else None
+        since = None if codec.unusable(gap.since) else gap.since
+        until = None if codec.unusable(gap.until) else gap.until
         row = self.lanes.lane(conn, address, envelope.epoch, gap.lane, now)
         self.lanes.declare(conn, row, gap, since, until, now)
         log.warning(
@@ -193,8 +191,6 @@ class Judge:
         birth = codec.decode_birth(message.payload)
         if (birth.site, birth.gateway) != topic.address:
             raise MessageError("the birth names another site or gateway than its topic")
-        if birth.at.tzinfo is None:
-            raise MessageError("at: a time without a zone")
         self.live.meet(conn, topic.address, now)
         if apply_birth(conn, birth, now):
             group.totals.births += 1
@@ -269,8 +265,8 @@ def _head(topic: Topic | None, message: Incoming) -> _Head | None:
 
 
 def _event(item: DeviceEvent, envelope: Envelope, index: int, batch_id: int, received_ms: int) -> EventItem:
-    if item.at is not None and item.at.tzinfo is None:
-        # The device's own time is of no use without a zone; the alarm is.
+    if item.at is not None and codec.unusable(item.at):
+        # The device's own time is of no use without a zone, or from before there were clocks; the alarm is.
         item = msgspec.structs.replace(item, at=None)
     sane = to_ms(item.seen_at) <= received_ms + AHEAD_MS
     return EventItem(item, envelope.epoch, envelope.seq, index, batch_id, sane)
