@@ -183,18 +183,19 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    folder: Path, name: str = "block.yaml", *, broker: str = ""
+    folder: Path, name: str = "block.yaml", *, broker: str = "", kind: type[Estate] = Estate
 ) -> AsyncIterator[Installation]:
-    """Start server, site and gateways; whatever happens, nothing that was started here is left."""
+    """Start server, site and gateways; whatever happens, nothing that was started here is left.
+
+    `kind` is an estate that differs from the usual one, for example in what else its gateways poll.
+    """
     profiles = library()
     site = load_site(SITES / name, profiles)
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         if broker:
             ForeignBroker.broker_url = broker
-        estate = await stack.enter_async_context(
-            (ForeignBroker if broker else Estate)(folder, site, profiles)
-        )
+        estate = await stack.enter_async_context((ForeignBroker if broker else kind)(folder, site, profiles))
         await estate.make_accounts()
         info = await estate.start_server()
         truth = stack.enter_context(TruthWriter(folder / "truth", clock_ms))
