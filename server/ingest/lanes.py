@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.sql.functions import max as sql_max
 
 from messages.topics import Address
 from messages.types import Gap, Lane, LaneState, Rejected
@@ -14,10 +15,8 @@ from server.ingest.cursor import Cursor
 
 BEFORE_DATABASE = "before this database"
 
-_INSERT_BATCH = (
-    "INSERT INTO batches (lane_id, seq, at, items, quarantined) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (lane_id, seq) DO NOTHING RETURNING id"
-)
+_INSERT_BATCH = "INSERT INTO batches (id, lane_id, seq, at, items, quarantined) VALUES (?, ?, ?, ?, ?, 0)"
+_INSERT_OLD = _INSERT_BATCH + " ON CONFLICT (lane_id, seq) DO NOTHING RETURNING id"
 
 
 @dataclass(slots=True)
@@ -37,10 +36,14 @@ class LaneBook:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[Address, str, Lane], LaneRow] = {}
+        self._new: list[tuple[int, int, int, int, int]] = []
+        self._next_id = 0
 
     def forget(self) -> None:
         """Drop what is remembered: the next look reads the database again."""
         self._rows.clear()
+        self._new.clear()
+        self._next_id = 0
 
     def lane(self, conn: Connection, address: Address, epoch: str, lane: Lane, now: datetime) -> LaneRow:
         """Return the lane, made if it is new."""
@@ -52,14 +55,30 @@ class LaneBook:
 
     def add_batch(self, conn: Connection, row: LaneRow, seq: int, now: datetime, items: int) -> int | None:
         """Return the new batch's id, or None when this number is stored already."""
-        # Not judged by the cursor: a batch that comes in spite of a declared gap is stored, not dropped.
-        got = conn.exec_driver_sql(_INSERT_BATCH, (row.id, seq, to_ms(now), items, 0)).first()
+        if not self._next_id:
+            self._next_id = int(conn.execute(select(sql_max(batches.c.id))).scalar() or 0) + 1
+        new = (self._next_id, row.id, seq, to_ms(now), items)
+        if seq > row.cursor.highest:
+            self._new.append(new)  # never seen: nothing to ask, `write` inserts it with the others
+        else:
+            # Not judged by the cursor: a batch that comes in spite of a declared gap is stored, not dropped.
+            self.write(conn)
+            if conn.exec_driver_sql(_INSERT_OLD, new).first() is None:
+                return None
         row.cursor.see(seq)
         row.dirty = True
-        return None if got is None else int(got[0])
+        self._next_id += 1
+        return new[0]
+
+    def write(self, conn: Connection) -> None:
+        """Insert the batches that were added since the last call; `save` does it too."""
+        if self._new:
+            conn.exec_driver_sql(_INSERT_BATCH, self._new)
+            self._new.clear()
 
     def count_quarantined(self, conn: Connection, batch_id: int, count: int) -> None:
         """Note on the batch how many of its items went to quarantine."""
+        self.write(conn)
         conn.execute(update(batches).where(batches.c.id == batch_id).values(quarantined=count))
 
     def declare(
@@ -115,7 +134,8 @@ class LaneBook:
         return bool(holes)
 
     def save(self, conn: Connection, now: datetime) -> list[LaneRow]:
-        """Write the cursors that moved and return their lanes."""
+        """Write new batches and the cursors that moved; return their lanes."""
+        self.write(conn)
         moved = [row for row in self._rows.values() if row.dirty]
         for row in moved:
             row.dirty = False
@@ -165,9 +185,10 @@ class LaneBook:
             ).inserted_primary_key
             assert key is not None
             return LaneRow(int(key[0]), address, epoch, lane, Cursor())
-        return LaneRow(
-            found.id, address, epoch, lane, load_cursor(conn, found.id, found.through, found.highest)
-        )
+        # The batches themselves have the last word on which number is the highest: `add_batch` rests on it.
+        stored = conn.execute(select(sql_max(batches.c.seq)).where(batches.c.lane_id == found.id)).scalar()
+        cursor = load_cursor(conn, found.id, found.through, max(found.highest, stored or 0))
+        return LaneRow(found.id, address, epoch, lane, cursor)
 
 
 def load_cursor(conn: Connection, lane_id: int, through: int, highest: int) -> Cursor:

@@ -1,6 +1,8 @@
 """The hot path: samples to rows, a series' number, the same instant twice, and the newest value of each series."""
 
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -27,6 +29,10 @@ _INSERT = (
     "INSERT OR IGNORE INTO samples (bucket, series_id, offset_ms, dup, value, quality, clock, batch_id, idx, raw) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+# Many rows in one statement: SQLite gives the interpreter lock away at every step, and a busy event loop keeps
+# it for milliseconds. A step for each row made the writer wait for most of its time.
+_AT_ONCE = 100
+_INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" * (_AT_ONCE - 1)
 _SERIES = "INSERT INTO series (site, device, point, known) VALUES (?, ?, ?, ?) RETURNING id"
 _LATEST = (
     "INSERT INTO latest (series_id, at, value, quality, clock, received_at) VALUES (?, ?, ?, ?, ?, ?) "
@@ -60,6 +66,7 @@ class SampleStore:
         self._fresh: dict[int, Newest] = {}
         self._newest: dict[int, Newest] = {}
         self._unwritten: set[int] = set()
+        self._received_ms = 0
         self.counts = Counts()
 
     def load(self, conn: Connection) -> None:
@@ -117,8 +124,7 @@ class SampleStore:
         bucket, offset = divmod(at, HOUR_MS)
         clock, bad, raw = CLOCK_CODE[sample.clock], sample.bad, sample.raw
         good = CLOCK if at > received_ms + AHEAD_MS else GOOD
-        compare, any_good = min(at, received_ms), False
-        append, newest, fresh = self._rows.append, self._newest, self._fresh
+        any_good, append = False, self._rows.append
         values = sample.values
         if bad and not bad.keys() <= values.keys():
             values = {**dict.fromkeys(bad), **values}
@@ -131,25 +137,11 @@ class SampleStore:
                 text = "true" if value else "false"
             else:
                 text = format(value, "f")
-            any_good = any_good or quality == GOOD
-            hex_ = raw.get(point) if raw else None
-            append(
-                (
-                    bucket,
-                    sid,
-                    offset,
-                    0,
-                    text,
-                    quality,
-                    clock,
-                    batch_id,
-                    index,
-                    bytes.fromhex(hex_) if hex_ else None,
-                )
-            )
-            known = fresh.get(sid) or newest.get(sid)
-            if known is None or compare >= known[0]:
-                fresh[sid] = (compare, at, text, quality, clock, received_ms)
+            if quality == GOOD:
+                any_good = True
+            hex_ = bytes.fromhex(raw[point]) if raw and raw.get(point) else None
+            append((bucket, sid, offset, 0, text, quality, clock, batch_id, index, hex_))
+        self._received_ms = received_ms
         if good == CLOCK:
             self.counts.ahead += len(values)
         return any_good
@@ -160,7 +152,8 @@ class SampleStore:
             return
         # In key order each page of the table is touched once.
         self._rows.sort(key=_key)
-        inserted = conn.exec_driver_sql(_INSERT, self._rows).rowcount
+        self._note_rows()
+        inserted = _insert(conn, self._rows)
         self.counts.rows += inserted
         if inserted < len(self._rows):
             self._keep_others(conn)
@@ -205,6 +198,13 @@ class SampleStore:
         known = self._fresh.get(sid) or self._newest.get(sid)
         if known is None or newest[0] >= known[0]:
             self._fresh[sid] = newest
+
+    def _note_rows(self) -> None:
+        # In key order the last row of a series is its newest: one look for each series, not for each value.
+        received = self._received_ms
+        for sid, row in {row[1]: row for row in self._rows}.items():
+            at = row[0] * HOUR_MS + row[2]
+            self._note(sid, (min(at, received), at, row[4], row[5], row[6], received))
 
     def _merge(self) -> None:
         self._newest.update(self._fresh)
@@ -261,5 +261,16 @@ def _text(value: Any) -> str | None:
     return ("true" if value else "false") if isinstance(value, bool) else format(value, "f")
 
 
-def _key(row: Row) -> tuple[int, int, int]:
-    return row[:3]
+_key = itemgetter(0, 1, 2)
+
+
+def _insert(conn: Connection, rows: list[Row]) -> int:
+    """Insert rows; return how many were not there already."""
+    inserted = 0
+    whole = len(rows) - len(rows) % _AT_ONCE
+    for first in range(0, whole, _AT_ONCE):
+        bound = tuple(chain.from_iterable(rows[first : first + _AT_ONCE]))
+        inserted += conn.exec_driver_sql(_INSERT_MANY, bound).rowcount
+    if whole < len(rows):
+        inserted += conn.exec_driver_sql(_INSERT, rows[whole:]).rowcount
+    return inserted

@@ -134,6 +134,27 @@ def test_the_same_instant_with_another_value_is_kept_and_counted(engine):
     assert (store.totals.conflicting_values, store.totals.repeated_values) == (2, 1)
 
 
+@pytest.mark.parametrize("values", [99, 100, 101, 257])
+def test_groups_of_any_size_are_stored_whole_beside_what_is_there_already(engine, values):
+    """Rows go in by the hundred, and a repeated or other value may stand anywhere among them."""
+    store = writer(engine)
+    points = [f"p{n:03}" for n in range(values)]
+    store.store([up(1, reading(**{points[5]: "1", points[-1]: "1"}))], NOW)
+    again = reading(**dict.fromkeys(points, "1") | {points[5]: "2"})
+    store.store([up(2, again), up(3, reading(at=T0 + timedelta(seconds=1), p000="9"))], NOW)
+
+    found = {(device, point, ms): [] for device, point, ms, _, _ in rows(engine)}
+    for device, point, ms, dup, value in rows(engine):
+        found[device, point, ms].append((dup, value))
+    assert len(found) == values + 1
+    assert sorted(map(str, found.values())) == sorted(
+        [str([(0, Decimal(1))])] * (values - 1)
+        + [str([(0, Decimal(1)), (1, Decimal(2))]), str([(0, Decimal(9))])]
+    )
+    assert store.totals.repeated_values == 1
+    assert store.totals.conflicting_values == 1
+
+
 def test_unknown_stays_unknown_and_future_is_uncertain(engine):
     ahead = NOW + timedelta(seconds=121)
     store = writer(engine)
