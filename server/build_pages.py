@@ -84,7 +84,7 @@ def npm_command() -> tuple[list[str], Path]:
     return [str(wheel / "bin" / "node"), str(npm)], wheel / "bin"
 
 
-def _npm(web: Path, words: list[str], *, timeout: float) -> None:
+def _npm(web: Path, words: list[str], *, timeout: float) -> str:
     npm, folder = npm_command()
     env = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "CI": "1"}
     said = f"npm {' '.join(words)}"
@@ -96,6 +96,7 @@ def _npm(web: Path, words: list[str], *, timeout: float) -> None:
         raise PagesNotBuilt(f"{said}: {err}") from err
     if done.returncode != 0:
         raise PagesNotBuilt(f"{said} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
 
 
 @contextmanager
@@ -136,6 +137,14 @@ def build(web: Path = WEB, static: Path = STATIC, *, force: bool = False) -> boo
         return True
 
 
+def run_tests(web: Path = WEB) -> str:
+    """Run the pages' own tests and return what they printed; raise `PagesNotBuilt` when one fails."""
+    with _one_at_a_time(web):
+        if not _modules_are_current(web):
+            _npm(web, ["ci", "--prefer-offline", "--fetch-retries=2"], timeout=NPM_CI_S)
+        return _npm(web, ["test"], timeout=BUILD_S)
+
+
 def get_build_hook() -> type[Any]:
     """What hatch calls to find the hook."""
     # Imported by name: hatchling exists only in the build's own environment.
@@ -167,9 +176,14 @@ def main() -> int:
     """Build by hand; 0 when the pages are current afterwards."""
     parser = argparse.ArgumentParser(prog="python -m server.build_pages", description="Build the pages.")
     parser.add_argument("--force", action="store_true", help="build even when nothing has changed")
+    parser.add_argument("--test", action="store_true", help="run the pages' tests instead")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    words = parser.parse_args()
     try:
-        done = build(force=parser.parse_args().force)
+        if words.test:
+            log.info("%s", "\n".join(run_tests().splitlines()[-12:]))
+            return 0
+        done = build(force=words.force)
     except (PagesNotBuilt, OSError) as err:
         log.error("the pages were not built: %s", err)  # noqa: TRY400
         return 1
