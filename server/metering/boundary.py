@@ -18,6 +18,7 @@ from messages.types import ClockState, Quality
 NEAR = timedelta(minutes=5)
 READ_WINDOW = timedelta(hours=6)
 MARGIN = Decimal("1.2")  # on a rated maximum: load may exceed the rating for a while
+NOT_BEGUN, NOT_ENDED = "the period has not begun", "the period has not ended"
 _EXACT = Context(prec=120, traps=[Inexact])
 
 
@@ -96,13 +97,14 @@ def boundary(
         method = Method.EXACT if best.at == at else Method.NEAREST
         return Boundary(at=at, value=best.value, method=method, basis=(best,), settled=settled)
     if before is None or after is None:
-        return _missing(at, _why_one_sided(before, after, at))
+        return missing(at, _why_one_sided(before, after, at))
     if after.at - before.at > window:
-        return _missing(at, f"the readings around it are {after.at - before.at} apart, more than {window}")
+        return missing(at, f"the readings around it are {after.at - before.at} apart, more than {window}")
     return _interpolated(before, after, at, modulus)
 
 
-def _missing(at: datetime, why: str) -> Boundary:
+def missing(at: datetime, why: str) -> Boundary:
+    """Return a boundary whose value nobody knows, and why."""
     return Boundary(at=at, value=None, method=Method.MISSING, why=why)
 
 
@@ -134,7 +136,7 @@ def _interpolated(before: Reading, after: Reading, at: datetime, modulus: Decima
     assert after.value is not None
     kind, used = delta(before.value, after.value, modulus=modulus)
     if used is None or kind not in {Delta.OK, Delta.ROLLOVER}:
-        return _missing(at, f"{kind}: the register went from {before.value} to {after.value} around it")
+        return missing(at, f"{kind}: the register went from {before.value} to {after.value} around it")
     value = _on_the_line(before.value, used, _share(before.at, at, after.at), after.value)
     if modulus is not None and value >= modulus:
         value = _EXACT.subtract(value, modulus)

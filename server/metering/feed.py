@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select
 from server.db.engine import read
 from server.db.tables_delivery import series
 from server.db.tables_devices import devices, gateways, profile_points
-from server.metering.boundary import Boundary, Reading, boundary
+from server.metering.boundary import NOT_BEGUN, NOT_ENDED, Boundary, Reading, boundary, missing
 from server.metering.period import ReadState, Used, month_of, month_span, used
 from server.metering.readings import around, between
 from server.views.wire import iso, plain
@@ -121,8 +121,8 @@ def _row(
     else:
         month = wanted.month or month_of(now, zone)
         since, until = month_span(month, zone)
-    start = _boundary(conn, register, since)
-    end = _boundary(conn, register, until)
+    start = _boundary(conn, register, since, now, NOT_BEGUN)
+    end = _boundary(conn, register, until, now, NOT_ENDED)
     multiplier = register["multiplier"] if register["multiplier"] is not None else Decimal(1)
     way: list[Reading] = []
     if start.value is not None and end.value is not None:
@@ -152,7 +152,9 @@ def _row(
     return row, found.amount
 
 
-def _boundary(conn: Connection, register: RowMapping, at: datetime) -> Boundary:
+def _boundary(conn: Connection, register: RowMapping, at: datetime, now: datetime, not_yet: str) -> Boundary:
+    if at > now:
+        return missing(at, not_yet)  # nobody can have read it
     readings: list[Reading] = []
     if register["series_id"] is not None:
         readings = around(conn, register["series_id"], at)
@@ -187,6 +189,6 @@ def site_zone(told: str, otherwise: str) -> ZoneInfo:
         try:
             if name:
                 return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder's name, or one too long for a file
             continue
     return ZoneInfo("UTC")

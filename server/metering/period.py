@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from server.metering.boundary import Boundary, Delta, Method, Reading, delta, times
+from server.metering.boundary import NOT_BEGUN, NOT_ENDED, Boundary, Delta, Method, Reading, delta, times
 
 
 class ReadQuality(StrEnum):
@@ -104,9 +104,12 @@ def doubt_about(
 
 
 def _without_value(start: Boundary, end: Boundary, now: datetime) -> Used:
-    reasons = [f"{name}: {edge.why}" for edge, name in ((start, "start"), (end, "end")) if edge.value is None]
+    if start.at > now:
+        return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, NOT_BEGUN)
     if start.value is not None and end.at > now:
-        return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, "the period has not ended")
+        return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, NOT_ENDED)
+    # Without its beginning a running period can never be billed: that is to be seen now, not when it ends.
+    reasons = [f"{name}: {edge.why}" for edge, name in ((start, "start"), (end, "end")) if edge.value is None]
     return Used(None, ReadQuality.MISSING, ReadState.MISSING, "; ".join(reasons))
 
 

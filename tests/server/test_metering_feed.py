@@ -9,10 +9,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from messages.types import ClockState, Lane, MeterInfo, Quality, Sample
 from server.auth.roles import Role
+from server.db.engine import write
 from server.metering.table import COLUMNS, lines, safe
+from tests.support.ingest import born
 from tests.support.web import house_birth
 
 START = datetime(2026, 2, 28, 16, tzinfo=UTC)  # the first of March in Shanghai
@@ -92,6 +95,61 @@ async def test_nothing_is_guessed(later):
         "basis": [],
     }
     assert (row["consumption"], row["quality"], row["state"]) == (None, "missing", "missing")
+
+
+async def test_a_running_month_says_so_and_not_that_nobody_read_it(house):
+    house.now = END - timedelta(days=3)
+    read(house, START, "1200.00")
+    read(house, START + timedelta(minutes=10), "1201.00")
+    row = await one(house)
+    assert (row["end"]["value"], row["end"]["method"]) == (None, "missing")
+    assert row["end"]["why"] == row["why"] == "the period has not ended"
+    assert (row["consumption"], row["quality"], row["state"]) == (None, "missing", "provisional")
+
+
+async def test_a_running_month_without_its_beginning_is_missing_already(house):
+    house.now = END - timedelta(days=3)
+    row = await one(house)
+    assert row["why"] == "start: no usable reading near it; end: the period has not ended"
+    assert row["state"] == "missing"
+
+
+async def test_a_month_to_come_has_not_begun(house):
+    house.now = START - timedelta(days=3)
+    row = await one(house)
+    assert row["start"]["why"] == row["why"] == "the period has not begun"
+    assert (row["end"]["why"], row["state"]) == ("the period has not ended", "provisional")
+
+
+@pytest.mark.parametrize("zone", ["Asia", "字" * 200, "../../etc/passwd", "a\0b", ""])
+async def test_a_zone_that_is_none_costs_nobody_the_feed(house, zone):
+    house.now = datetime(2026, 4, 2, tzinfo=UTC)
+    house.store(born(house_birth(timezone=zone, boot="b9")))
+    assert (await one(house))["from_at"] == "2026-02-28T16:00:00.000Z", "the server's own zone"
+
+
+async def test_a_month_of_readings_is_not_read_for_its_two_ends(later):
+    for at in (START, END):
+        read(later, at, "1200.00")
+    hour, hours = int(START.timestamp()) // 3600, (END - START) // timedelta(hours=1)
+    every_10_s = (
+        (hour + h, 1, 1000 * s, 0, str(1200 + h), 0, 0, 1, 0)
+        for h in range(-7, hours + 7)
+        for s in range(5, 3600, 10)
+    )
+    with write(later.engine) as conn:
+        raw = conn.connection.driver_connection
+        raw.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", every_10_s)
+    work = 0
+
+    def worked() -> None:
+        nonlocal work
+        work += 1
+
+    event.listen(later.engine, "checkout", lambda raw, *_rest: raw.set_progress_handler(worked, 100))
+    row = await one(later)
+    assert row["state"] == "held", "up in between, and down again"
+    assert work < 200, f"{100 * work} steps of the database for one register"
 
 
 async def test_between_two_readings_on_both_sides_of_an_hour(later):

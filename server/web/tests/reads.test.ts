@@ -58,6 +58,8 @@ test("the server's reasons are said in Chinese, what is not known as it was sent
   assert.equal(say("DECREASE: the register went from 10.5 to 3"), "示数倒走：由 10.5 变为 3");
   assert.equal(say("EXCHANGE_SUSPECTED: in between the register went from 10.5 to 3"), "疑似换表：由 10.5 变为 3");
   assert.equal(say("no reading after the end yet: a nearer one may still come"), "期末之后尚无读数，可能还有更近的读数");
+  assert.equal(say("start: no usable reading near it; end: the period has not ended"), "期初：附近没有可用读数；期末：周期尚未结束");
+  assert.equal(say("the period has not begun"), "周期尚未开始");
   assert.equal(say("something new"), "something new");
   assert.equal(reasonText("en", "the period has not ended"), "the period has not ended");
 });

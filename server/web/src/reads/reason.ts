@@ -11,6 +11,7 @@ type Rule = [pattern: RegExp, say: (parts: string[]) => string];
 
 const RULES: readonly Rule[] = [
   [/^the period has not ended$/, () => "周期尚未结束"],
+  [/^the period has not begun$/, () => "周期尚未开始"],
   [/^no usable reading near it$/, () => "附近没有可用读数"],
   [/^no reading after the (start|end) yet: a nearer one may still come$/, ([name]) => `${side(name)}之后尚无读数，可能还有更近的读数`],
   [/^the first usable reading comes (.+) later, and none before it$/, ([far = ""]) => `此前没有可用读数，此后首个读数晚 ${span(far)}`],
