@@ -63,7 +63,7 @@ _WITHIN = select(samples.c.offset_ms).where(
 _LAST_IN = _WITHIN.order_by(samples.c.offset_ms.desc()).limit(1)
 _FIRST_IN = _WITHIN.order_by(samples.c.offset_ms).limit(1)
 _STOPS = _stops()
-_AT = (
+_AT: Select[Any] = (
     select(
         samples.c.value,
         samples.c.quality,
