@@ -1,6 +1,6 @@
 """The raw limit for ingest: the same messages from the same broker, decoded and inserted with nothing of ours around.
 
-`python -m bench.raw_ingest PORT DATABASE VALUES` subscribes, prints `ready`, commits ≤ 50 messages or ≤ 100 ms at once,
+`python -m bench.raw_ingest PORT DATABASE VALUES` subscribes, prints `ready`, commits ≤ 200 messages or ≤ 100 ms at once,
 acknowledges after the commit, and prints the seconds from the first message to the last commit, and CPU seconds.
 """
 
@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 import paho.mqtt.client as mqtt
 
-GROUP, WAIT_S = 50, 0.1
+GROUP, WAIT_S = 200, 0.1
 
 
 class RawSample(msgspec.Struct):

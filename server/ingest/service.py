@@ -23,8 +23,10 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-GROUP_MESSAGES = 50
-GROUP_BYTES = 4 * 1024 * 1024
+# After a pause thousands of batches wait: large groups write each page of the table less often. But an alarm waits
+# for the commit under way, so a group ends at some 30,000 values, which take a fifth of a second.
+GROUP_MESSAGES = 200
+GROUP_BYTES = 512 * 1024
 TICK_S = 1.0
 RETRY_S = 1.0
 ANSWERS_AT_ONCE = 16
