@@ -12,7 +12,13 @@ import msgspec
 
 from messages.types import Severity
 
-PointId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+PointId = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,47}$",
+        description="a name of 1 to 48 small letters, digits or _, beginning with a letter",
+    ),
+]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 DeviceClass = Literal["meter", "access", "fire", "lift", "pump", "env", "power", "io"]

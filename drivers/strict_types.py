@@ -139,14 +139,25 @@ def _leaf(data: Any, kind: Any, path: Path) -> Iterator[Found]:
     try:
         value = msgspec.convert(data, kind, strict=True)
     except (msgspec.ValidationError, ValueError) as err:
-        choices = _choices(kind)
-        if choices:
+        choices, wanted = _choices(kind), _description(kind)
+        if wanted:
+            yield Found(path, f"{_said(data)} is not {wanted}")
+        elif choices:
             yield Found(path, f"{_said(data)} is not among the choices: {_suggest(str(data), choices)}")
         else:
             yield Found(path, _plain(printable(str(err)), data))
         return
     if isinstance(value, Decimal) and not (value.is_finite() and -60 < value.adjusted() < 60):
         yield Found(path, f"{printable(str(value), 40)} is no number of this world")
+
+
+def _description(kind: Any) -> str:
+    """The words that the type itself has for what it wants: better than its pattern."""
+    if get_origin(kind) is Annotated:
+        for note in get_args(kind)[1:]:
+            if isinstance(note, msgspec.Meta) and note.description:
+                return note.description
+    return ""
 
 
 def _choices(kind: Any) -> dict[str, None]:

@@ -9,9 +9,20 @@ from drivers.lines import Echo
 from drivers.profile import PollClass, Strict
 from messages.types import Id, Label
 
-Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)$")]
+Duration = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)$", description="a time such as 500ms, 10s, 5m or 1h"
+    ),
+]
 Megabytes = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Ratio = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?/[0-9]{1,9}(\.[0-9]{1,6})?$")]
+Ratio = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?/[0-9]{1,9}(\.[0-9]{1,6})?$",
+        description="a ratio such as 150/5, primary first",
+    ),
+]
 Unit = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Where = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 

@@ -24,7 +24,13 @@ MAX_DEVICES = 5000
 
 # No dot, slash, wildcard or blank: an id is one topic level on every broker, and one subject token on NATS.
 # `(?!\n)`: before a closing line feed, a `$` alone would match.
-Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\n)$")]
+Id = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\n)$",
+        description="a name of 1 to 64 letters, digits, - or _, beginning with a letter or digit",
+    ),
+]
 Text = Annotated[str, msgspec.Meta(max_length=1000)]
 Label = Annotated[str, msgspec.Meta(max_length=200)]
 Hex = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}){0,2048}(?!\n)$")]

@@ -102,7 +102,7 @@ def changed(old: str, new: str) -> str:
         (changed("    baud: 19200", "    tcp: 'a:1'"), 26, ["exactly one of"]),
         (changed("    baud: 19200", "    framing: mbap"), 28, ["on a serial line write rtu"]),
         (changed("parity: E", "parity: X"), 29, ["not among the choices"]),
-        (changed("timeout: 500ms", "timeout: 500"), 23, ["text"]),
+        (changed("timeout: 500ms", "timeout: 500"), 23, ["500 is not a time such as 500ms"]),
         (changed("timeout: 500ms", "timeout: 5h"), 23, ["between 10ms and 60s"]),
         (changed("{billing: 15s,", "{billing: 0ms,"), 24, ["between 1ms and 24h"]),
         (changed("{billing: 15s,", "{biling: 15s,"), 24, ["biling"]),
