@@ -11,7 +11,6 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -31,6 +30,7 @@ from gateway.journal_types import (
     Limits,
     Packing,
     Trouble,
+    Waiting,
     Write,
     random_id,
 )
@@ -55,12 +55,6 @@ T = TypeVar("T")
 RING_ITEMS, RING_BYTES = 1000, 1024 * 1024
 
 
-@dataclass(slots=True)
-class _Waiting:
-    write: Write
-    done: asyncio.Future[None] | None  # None once it is in the ring: its appender has been told
-
-
 class Journal:
     """The gateway's memory of what the server does not have yet. Make one with `await Journal.open(...)`."""
 
@@ -77,8 +71,8 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._loop = asyncio.get_running_loop()
         self._order = count(1)
-        self._alarms: list[_Waiting] = []
-        self._grouped: list[_Waiting] = []
+        self._alarms: list[Waiting] = []
+        self._grouped: list[Waiting] = []
         self._grouped_items = self._grouped_bytes = 0
         self._group_due = False
         self._group_timer: asyncio.TimerHandle | None = None
@@ -197,12 +191,12 @@ class Journal:
             return
         done: asyncio.Future[None] = self._loop.create_future()
         if lane is Lane.ALARM:
-            self._alarms.append(_Waiting(write, done))
+            self._alarms.append(Waiting(write, done))
             # State is written in the order of the calls: an older value that still waits goes with this one.
             self._group_due |= any(key in older.write.state for key in write.state for older in self._grouped)
             self._pump()
         else:
-            self._grouped.append(_Waiting(write, done))
+            self._grouped.append(Waiting(write, done))
             self._grouped_items += write.count
             self._grouped_bytes += write.bytes
             self._group()
@@ -242,6 +236,13 @@ class Journal:
             self._forget[lane] = through
             self._start_group_timer()
 
+    async def begin_epoch(self, why: str) -> None:
+        """Send all that is kept, and what follows, under a new epoch; raise `JournalDown`."""
+        await self._run(self._store.begin_epoch)
+        self._forget.clear()  # those numbers were of the old epoch
+        log.error("journal: %s: a new epoch has begun", why)
+        self._on_trouble(Trouble("journal_put_back", f"{why}: what it kept is sent again under a new epoch"))
+
     # -- grouping -----------------------------------------------------------------------------------------
 
     def _group(self) -> None:
@@ -273,7 +274,7 @@ class Journal:
         if self._commit is not None or not (self._alarms or self._group_due or self._ring_due):
             return
         # What memory holds of earlier alarms goes first, into whatever is written next.
-        group = [_Waiting(write, None) for write in self._ring] + self._alarms
+        group = [Waiting(write, None) for write in self._ring] + self._alarms
         self._ring, self._alarms, self._ring_due = [], [], False
         if self._group_due:
             group += self._grouped
@@ -293,7 +294,7 @@ class Journal:
 
     def _committed(
         self,
-        group: list[_Waiting],
+        group: list[Waiting],
         forget: dict[Lane, int],
         job: "asyncio.Future[list[JournalFull | None]]",
     ) -> None:
@@ -314,7 +315,7 @@ class Journal:
             self._ring_timer = self._loop.call_later(self._grouping.retry_s, self._retry_ring)
         self._pump()
 
-    def _answer(self, waiting: _Waiting, full: JournalFull | None) -> None:
+    def _answer(self, waiting: Waiting, full: JournalFull | None) -> None:
         write, done = waiting.write, waiting.done
         if full is None:
             self._full.discard(write.lane)
@@ -333,7 +334,7 @@ class Journal:
         elif not done.done():
             done.set_exception(full)
 
-    def _refused(self, group: list[_Waiting], failed: BaseException) -> None:
+    def _refused(self, group: list[Waiting], failed: BaseException) -> None:
         """Nothing of this commit is on the disk: tell the appenders, and hold alarms in memory."""
         down = isinstance(failed, JournalDown)
         for waiting in group:

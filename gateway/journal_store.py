@@ -213,6 +213,13 @@ class JournalStore:
             self.state.update(draft.state)
         return answers
 
+    def begin_epoch(self) -> None:
+        """Give the numbering another name; the batches stay, under the numbers that they have."""
+        with self._guarded() as db, _transaction(db):
+            epoch = self._new_epoch()
+            db.execute("UPDATE meta SET value=? WHERE key='epoch'", (epoch,))
+        self.epoch = epoch
+
     def claim(self, command_id: str) -> bool:
         """Write down that this command is about to run; False if that was written before."""
         now = self._clock()

@@ -1,5 +1,6 @@
 """What the journal is made of: its errors, limits, and the pure packing of items into batches."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,7 +66,7 @@ class Grouping(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something to raise an alarm about: `journal_down`, `journal_back`, `journal_full`, `journal_corrupt`."""
+    """Something to raise an alarm about: `journal_` and `down`, `back`, `full`, `corrupt` or `put_back`."""
 
     code: str
     detail: str
@@ -112,6 +113,14 @@ class Write:
     def count(self) -> int:
         """How many items this is."""
         return sum(chunk.count for chunk in self.chunks)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A write that is to be committed, and who waits for that: nobody (None) once it lies in the ring."""
+
+    write: Write
+    done: asyncio.Future[None] | None
 
 
 @dataclass(frozen=True, slots=True)

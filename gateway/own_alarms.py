@@ -22,6 +22,7 @@ LOOK_S = 10.0
 CLOCK, JOURNAL = "clock", "journal_trouble"
 STATE_KEY = "own"
 MAX_TROUBLES = 20
+_TOLD = frozenset({"journal_full", "journal_corrupt", "journal_put_back"})  # the others are states, looked at
 
 _EVENTS: Mapping[str, Event] = {
     code: Event(when=When(point=point, is_=True), label=label, severity=Severity.HIGH, alarm_class="system")
@@ -58,7 +59,7 @@ class OwnAlarms:
 
     def trouble(self, trouble: Trouble) -> None:
         """Take the journal's word; the journal calls this."""
-        if trouble.code in {"journal_full", "journal_corrupt"} and len(self.troubles) < MAX_TROUBLES:
+        if trouble.code in _TOLD and len(self.troubles) < MAX_TROUBLES:
             self.troubles.append(trouble)
         self._said.set()
 

@@ -102,7 +102,7 @@ class Uplink:
         self._plan: SendPlan | None = None
         self._epoch = ""
         self._stored: dict[Lane, int] = {}
-        self._ahead: set[Lane] = set()  # lanes in which the server is ahead of this journal: said once
+        self._behind = ""  # why this journal's numbers cannot be used any more
         self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMANDS_WAITING)
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
@@ -230,6 +230,10 @@ class Uplink:
             if self._journal.epoch != self._epoch:
                 raise BrokerLost("the journal began a new epoch; connecting anew to tell it")
             try:
+                if self._behind:
+                    await self._journal.begin_epoch(self._behind)
+                    self._behind = ""
+                    continue
                 wait = await self._fill(session, group)
             except JournalDown as err:
                 log.warning("uplink: cannot read the journal: %s", err)
@@ -301,15 +305,11 @@ class Uplink:
         newest = self._journal.lane_counts()[stored.lane].next - 1
         if stored.through > newest:
             self.counts.ignored += 1
-            if stored.lane not in self._ahead:
-                self._ahead.add(stored.lane)
-                log.error(
-                    "uplink: the server has stored %s batches through %d, and this journal has numbered %d:"
-                    " it was put back from an older copy; move journal.sqlite away so that a new epoch begins",
-                    stored.lane.value,
-                    stored.through,
-                    newest,
-                )
+            self._behind = (
+                f"the server has {stored.lane.value} batches through {stored.through}, and this journal has"
+                f" numbered {newest}: it was put back from an older copy"
+            )
+            self._wake.set()
             return
         self._stored[stored.lane] = max(stored.through, self._stored.get(stored.lane, 0))
         self._note_rejected(stored)
