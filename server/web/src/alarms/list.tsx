@@ -71,7 +71,7 @@ const ListRow = memo(function ListRow(props: RowProps) {
             {open ? "▾" : "▸"} {t("alarms.alike", { n: row.members.length })}
           </button>
         ) : (
-          alarm.device_name || alarm.device
+          alarm.device_name || alarm.device || alarm.gateway
         )}
       </span>
       <span role="gridcell" className="c-alarm" title={label(alarm)}>
