@@ -13,6 +13,7 @@ from simulators.truth import ReplyRow, TruthWriter
 
 Purpose = Literal["poll", "read-back", "stranger"]
 CUT_TO = 2  # bytes that a truncated reply loses at least
+PROOFS = 3  # a gateway looks so often whether an order was carried out
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Bus:
         self._truth = truth
         self._clock_ms = clock_ms
         self._rng = rng
-        self._written: set[int] = set()
+        self._unproven: dict[int, int] = {}
 
     def receive(self, request: Request, framing: Framing, t0: int, *, stranger: bool = False) -> Outgoing:
         """Let the addressed device answer; a unit that is not here says nothing."""
@@ -53,7 +54,7 @@ class Bus:
             purpose: Purpose = "stranger" if stranger else "poll"
             return Outgoing(None, 0.0, self._row(request, Answer("silent"), "", t0, purpose))
         answer = addressed.answer(request.pdu)
-        purpose = "stranger" if stranger else self._purpose(request.unit, answer)
+        purpose = "stranger" if stranger else self._purpose(request.unit, addressed, answer)
         row = self._row(request, answer, addressed.id, t0, purpose)
         if answer.pdu is None:
             return Outgoing(None, 0.0, row)
@@ -76,13 +77,15 @@ class Bus:
             return bytes(spoiled)
         return frame
 
-    def _purpose(self, unit: int, answer: Answer) -> Purpose:
-        """What follows a write to a unit, up to the first good reply, is the proof of a command."""
+    def _purpose(self, unit: int, device: SimDevice, answer: Answer) -> Purpose:
+        """What follows a write to a unit is the proof of a command, until it is proven or was looked for in vain."""
         if answer.block is not None and answer.block.function > 4:
-            self._written.add(unit)
-        elif unit in self._written:
+            self._unproven[unit] = PROOFS
+        elif unit in self._unproven:
             if answer.fate == "good":
-                self._written.discard(unit)
+                self._unproven[unit] -= 1
+                if self._unproven[unit] == 0 or device.proves(answer.points):
+                    del self._unproven[unit]
             return "read-back"
         return "poll"
 

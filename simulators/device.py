@@ -93,6 +93,15 @@ class SimDevice:
         """The device's id on its site."""
         return self.spec.id
 
+    def proves(self, points: Sequence[str]) -> bool:
+        """Tell whether nobody who read these points has to look again for what an action of the profile does."""
+        wanted = [
+            a.read_back for a in self.profile.actions.values() if a.read_back and a.read_back.point in points
+        ]
+        return not wanted or any(
+            self.values[one.point] == (one.equals if one.is_ is None else one.is_) for one in wanted
+        )
+
     def tick(self, now: float, dt: Decimal, wall: float) -> None:
         """Advance physics to `now` (seconds since the start; `wall` is the time of day) and report what changed."""
         self._now, self._wall = now, wall

@@ -271,6 +271,19 @@ async def test_a_silent_device_and_an_unknown_unit_say_nothing_while_neighbours_
     assert [row.fate for row in Truth.load(tmp_path).replies] == ["silent", "silent", "good"]
 
 
+async def test_an_order_that_changes_nothing_is_looked_for_three_times(tmp_path: Path) -> None:
+    door = "{id: d, profile: gatehouse-demo-door, unit: 1}"
+    site = f"site: s\nlines:\n  - {{id: net, tcp: '127.0.0.1:0', devices: [{door}]}}\n"
+    async with simulated(site, tmp_path) as world:
+        world.devices["d"].hold({"unlocked": False})
+        host, port = endpoint(world, "net")
+        async with AsyncModbusTcpClient(host, port=port, timeout=5) as client:
+            await client.write_coil(0, True, device_id=1)
+            for _ in range(4):
+                await client.read_discrete_inputs(1, count=1, device_id=1)
+    assert [row.purpose for row in Truth.load(tmp_path).replies] == ["poll", *["read-back"] * 3, "poll"]
+
+
 async def test_what_proves_a_command_and_what_a_stranger_read_are_no_samples(tmp_path: Path) -> None:
     async with simulated(SITE, tmp_path) as world:
         host, port = endpoint(world, "net")
