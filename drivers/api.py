@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import msgspec
+
 from drivers.profile import Profile
 from messages.types import Quality, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):  # tens of thousands a second: made in C
     """One decoded point: its value or None with a quality, and the bytes that it was decoded from."""
 
     value: Value

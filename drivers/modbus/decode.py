@@ -31,15 +31,16 @@ def codec(point: Point, at: PointAt) -> PointCodec:
     if at.table in BIT_TABLES:
         return PointCodec(at, _bit_value)
     value = _value_of(at, point.exp)
-    arrange = _arrange(at)
-    missing = frozenset(bytes.fromhex(pattern) for pattern in point.missing)
+    # Written in the profile as manuals do: the number, whatever the word order. Put back as the wire has it
+    # (every order is its own inverse), it is found without touching what is not missing.
+    missing = frozenset(_arrange(at)(bytes.fromhex(pattern)) for pattern in point.missing)
+    good, new = Quality.GOOD, Reading
 
     def decode(raw: bytes) -> Reading:
-        ordered = arrange(raw)
-        if ordered in missing:  # written in the profile as manuals do: the number, whatever the word order
-            return Reading(None, Quality.DEVICE, raw)
-        found = value(ordered)
-        return Reading(found, Quality.GOOD if found is not None else Quality.RANGE, raw)
+        if raw in missing:
+            return new(None, Quality.DEVICE, raw)
+        found = value(raw)
+        return new(found, good, raw) if found is not None else new(None, Quality.RANGE, raw)
 
     return PointCodec(at, decode)
 
@@ -76,13 +77,20 @@ def _arrange(at: PointAt) -> Callable[[bytes], bytes]:
 
 
 def _value_of(at: PointAt, exp: int) -> Callable[[bytes], Value]:
+    """Return what turns the bytes of the wire into the point's value, or None."""
+    number, arrange = _number_of(at, exp), _arrange(at)
+    return number if arrange is bytes else lambda raw: number(arrange(raw))
+
+
+def _number_of(at: PointAt, exp: int) -> Callable[[bytes], Value]:
+    from_bytes = int.from_bytes
     if at.bit is not None:
         single = 1 << at.bit
-        return lambda raw: bool(int.from_bytes(raw, "big") & single)
+        return lambda raw: bool(from_bytes(raw, "big") & single)
     if at.mask is not None:
         mask = int(at.mask, 16)
         shift = (mask & -mask).bit_length() - 1
-        return lambda raw: scaled(Decimal((int.from_bytes(raw, "big") & mask) >> shift), exp)
+        return lambda raw: scaled(Decimal((from_bytes(raw, "big") & mask) >> shift), exp)
     kind = at.kind
     if kind.startswith("float"):
         number = _float32 if kind == "float32" else _float64
@@ -90,7 +98,11 @@ def _value_of(at: PointAt, exp: int) -> Callable[[bytes], Value]:
     if kind.startswith("bcd"):
         return lambda raw: _scaled_or_none(_bcd(raw), exp)
     signed = kind.startswith("int")
-    return lambda raw: scaled(Decimal(int.from_bytes(raw, "big", signed=signed)), exp)
+    if exp == 0:
+        return lambda raw: Decimal(from_bytes(raw, "big", signed=signed))
+    if exp < 0:  # a whole number that moves to the right never has an exponent to write out
+        return lambda raw: Decimal(from_bytes(raw, "big", signed=signed)).scaleb(exp, _EXACT)
+    return lambda raw: scaled(Decimal(from_bytes(raw, "big", signed=signed)), exp)
 
 
 def _scaled_or_none(number: Decimal | None, exp: int) -> Decimal | None:

@@ -1,7 +1,7 @@
 """The Modbus driver: profiles and addresses to requests, replies to values."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,15 @@ from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind,
 from drivers.modbus.check import check_profile
 from drivers.modbus.decode import PointCodec, bit_at, codec
 from drivers.modbus.frames import explain
+from drivers.modbus.plan import Block
 from drivers.modbus.vectors import check_vector
 from drivers.profile import Profile
 from messages.text import printable
 from messages.types import Quality, Value
 
 MAX_UNIT_RTU = 247
+MOST_CUTS = 1000
+Cut = tuple[str, Callable[[bytes], Reading], slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class ModbusDevice(DeviceDriver):
         if faults:
             raise Misconfigured("\n".join(faults))
         self._points = {name: made.at for name, made in self.codecs.items()}
+        self._cuts: dict[tuple[int, tuple[str, ...]], list[Cut]] = {}
 
     @property
     def addresses(self) -> Mapping[str, PointAt]:
@@ -137,16 +141,28 @@ class ModbusDevice(DeviceDriver):
         if isinstance(block, Write):
             return {}
         bits = block.table in BIT_TABLES
-        data = reply[2:]
-        if len(data) != ((block.count + 7) // 8 if bits else 2 * block.count) or reply[0] != block.function:
+        size = (block.count + 7) // 8 if bits else 2 * block.count
+        if len(reply) != 2 + size or reply[0] != block.function:
             return dict.fromkeys(transaction.points, Reading(None, Quality.CRC))
-        readings = {}
-        for name in transaction.points:
-            made = self.codecs[name]
-            offset = made.at.address - block.address
-            raw = bit_at(data, offset) if bits else data[2 * offset : 2 * (offset + made.at.words)]
-            readings[name] = made.decode(raw)
-        return readings
+        if bits:
+            data = reply[2:]
+            places = [(name, self.codecs[name]) for name in transaction.points]
+            return {name: made.decode(bit_at(data, made.at.address - block.address)) for name, made in places}
+        return {name: decode(reply[cut]) for name, decode, cut in self._cuts_of(block, transaction.points)}
+
+    def _cuts_of(self, block: Block, points: tuple[str, ...]) -> Sequence[Cut]:
+        """Return where in a reply each point lies: reckoned once for a block that is read again and again."""
+        cuts = self._cuts.get((block.address, points))
+        if cuts is None:
+            cuts = []
+            for name in points:
+                made = self.codecs[name]
+                first = 2 + 2 * (made.at.address - block.address)
+                cuts.append((name, made.decode, slice(first, first + 2 * made.at.words)))
+            if len(self._cuts) >= MOST_CUTS:
+                self._cuts.clear()
+            self._cuts[block.address, points] = cuts
+        return cuts
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:
         """Return smaller transactions over the same points; empty when it cannot be split further."""

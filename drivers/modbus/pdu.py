@@ -5,6 +5,7 @@ Modbus Application Protocol Specification V1.1b3, clauses 6 and 7.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from drivers.errors import DeviceRefused
@@ -72,6 +73,7 @@ class Expected:
         return len(pdu) == self.length and pdu.startswith(self.head)
 
 
+@lru_cache(maxsize=4096)
 def read_request(function: int, address: int, count: int) -> bytes:
     """Build a read of `count` bits or registers; raise `ValueError` for what cannot be asked."""
     if function not in READS:
@@ -110,6 +112,7 @@ def write_registers_request(address: int, values: tuple[int, ...]) -> bytes:
     return head + len(values).to_bytes(2, "big") + bytes((len(data),)) + data
 
 
+@lru_cache(maxsize=4096)
 def expected_reply(request: bytes) -> Expected:
     """Return what the reply to a request PDU must be; raise `ValueError` for a request that is not ours."""
     function = request[0]
