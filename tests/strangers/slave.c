@@ -21,7 +21,9 @@ int main(int argc, char **argv) {
     /* 8123.45 kWh as int32 with two decimals, most significant word first; 233.5 V as float32; -12.5 degrees in tenths. */
     map->tab_registers[0] = 812345 >> 16;
     map->tab_registers[1] = 812345 & 0xFFFF;
-    modbus_set_float_abcd(233.5f, &map->tab_registers[10]);
+    /* Not by modbus_set_float_abcd: its byte order differs between releases of libmodbus. */
+    map->tab_registers[10] = 0x4369;
+    map->tab_registers[11] = 0x8000;
     map->tab_registers[20] = (uint16_t)-125;
     map->tab_input_bits[3] = 1;
     printf("%d\n", ntohs(at.sin_port));
