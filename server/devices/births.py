@@ -1,6 +1,7 @@
 """From a birth to rows: profiles, gateway, devices, and a history row for everything that changed."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from messages.types import Birth, DeviceInfo, ProfileInfo
+from messages.text import printable
+from messages.types import Birth, DeviceInfo, LineInfo, ProfileInfo
 from server.db.outbox import record_change
 from server.db.tables_delivery import series
 from server.db.tables_devices import (
@@ -20,6 +22,8 @@ from server.db.tables_devices import (
     profile_points,
     profiles,
 )
+
+log = logging.getLogger(__name__)
 
 
 def ensure_gateway(conn: Connection, site: str, gateway: str, now: datetime) -> int:
@@ -50,20 +54,24 @@ def apply_birth(conn: Connection, birth: Birth, now: datetime) -> bool:
         .where(gateways.c.id == gateway_id)
         .values(
             q=q,
-            timezone=birth.timezone,
+            timezone=printable(birth.timezone),
             born_at=birth.at,
             boot=birth.boot,
             epoch=birth.epoch,
             config=birth.config,
             birth_digest=digest,
-            lines=[msgspec.to_builtins(line) for line in birth.lines],
-            versions=dict(birth.versions),
+            lines=[_line(line) for line in birth.lines],
+            versions={printable(name): printable(each) for name, each in birth.versions.items()},
             last_seen_at=now,
         )
     )
     if row.birth_digest != digest:
         _apply_devices(conn, birth, gateway_id, now)
     return True
+
+
+def _line(line: LineInfo) -> dict[str, str]:
+    return {"id": line.id, "endpoint": printable(line.endpoint), "label": printable(line.label)}
 
 
 def _digest(birth: Birth) -> str:
@@ -79,8 +87,11 @@ def _apply_devices(conn: Connection, birth: Birth, gateway_id: int, now: datetim
     }
     cause = f"birth of {birth.gateway}"
     for info in birth.devices:
+        row = known.get(info.id)
+        if row is not None and row["lifecycle"] == "active" and row["gateway_id"] != gateway_id:
+            log.warning("%s/%s now belongs to gateway %s", birth.site, info.id, birth.gateway)
         wanted = _columns(info, gateway_id, ids[info.profile])
-        _apply_device(conn, birth.site, info.id, known.get(info.id), wanted, cause, now)
+        _apply_device(conn, birth.site, info.id, row, wanted, cause, now)
     named = {info.id for info in birth.devices}
     for device, row in known.items():
         if row["gateway_id"] == gateway_id and device not in named and row["lifecycle"] != "removed":
@@ -96,14 +107,14 @@ def _columns(info: DeviceInfo, gateway_id: int, profile_id: int) -> dict[str, An
         "profile_id": profile_id,
         "line": info.line,
         "unit": info.unit,
-        "name": info.name,
-        "building": info.building,
-        "floor": info.floor,
-        "place": info.place,
-        "metering_point": meter.metering_point if meter else None,
+        "name": printable(info.name),
+        "building": printable(info.building),
+        "floor": printable(info.floor),
+        "place": printable(info.place),
+        "metering_point": printable(meter.metering_point) if meter else None,
         "multiplier": meter.multiplier if meter else None,
-        "reader": meter.reader if meter else None,
-        "serial": meter.serial if meter else None,
+        "reader": printable(meter.reader) if meter else None,
+        "serial": printable(meter.serial) if meter else None,
         "lifecycle": "active",
     }
 
@@ -152,13 +163,13 @@ def _profile_id(conn: Connection, name: str, info: ProfileInfo) -> int:
         return int(found)
     key = conn.execute(
         insert(profiles).values(
-            name=name,
+            name=printable(name),
             digest=digest,
-            vendor=info.vendor,
-            model=info.model,
+            vendor=printable(info.vendor),
+            model=printable(info.model),
             device_class=info.device_class,
-            protocol=info.protocol,
-            resource=info.resource,
+            protocol=printable(info.protocol),
+            resource=printable(info.resource),
         )
     ).inserted_primary_key
     assert key is not None
@@ -178,9 +189,9 @@ def _points(info: ProfileInfo) -> list[dict[str, Any]]:
         {
             "point": point,
             "position": position,
-            "label": known.label,
-            "label_zh": known.label_zh,
-            "unit": known.unit,
+            "label": printable(known.label),
+            "label_zh": printable(known.label_zh),
+            "unit": printable(known.unit),
             "kind": known.kind,
             "billing": known.billing,
             "period_ms": _ms(known.period_s),
@@ -194,8 +205,8 @@ def _events(info: ProfileInfo) -> list[dict[str, Any]]:
     return [
         {
             "code": code,
-            "label": known.label,
-            "label_zh": known.label_zh,
+            "label": printable(known.label),
+            "label_zh": printable(known.label_zh),
             "severity": known.severity.value,
             "alarm_class": known.alarm_class,
             "latched": known.latched,
@@ -209,8 +220,8 @@ def _actions(info: ProfileInfo) -> list[dict[str, Any]]:
         {
             "action": action,
             "position": position,
-            "label": known.label,
-            "label_zh": known.label_zh,
+            "label": printable(known.label),
+            "label_zh": printable(known.label_zh),
             "expires_ms": _ms(known.expires_s),
         }
         for position, (action, known) in enumerate(info.actions.items())

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from messages.topics import Address
+from messages.types import LineInfo
 from server.db.engine import read
 from server.db.tables_core import outbox
 from server.db.tables_delivery import quarantine
@@ -136,3 +137,32 @@ def test_a_cleared_retained_birth_means_nothing(engine):
     message = born(birth("m-1"))
     assert writer(engine).store([type(message)(GW.birth, b"", True)], T0) == []
     assert table(engine, quarantine, "id") == []
+
+
+def test_what_a_birth_says_is_cleaned_before_anybody_sees_it(engine):
+    made = birth("m-1")
+    (device,) = made.devices
+    hostile = "Flat\x1b[31m 101\u202e\n" + "x" * 150
+    profile = made.profiles["acme-m1"]
+    point = msgspec.structs.replace(profile.points["energy"], label=hostile)
+    made = msgspec.structs.replace(
+        made,
+        devices=(msgspec.structs.replace(device, name=hostile, place=hostile),),
+        profiles={"acme-m1": msgspec.structs.replace(profile, vendor=hostile, points={"energy": point})},
+        lines=(LineInfo(id="riser", endpoint=hostile),),
+        versions={hostile: hostile},
+    )
+    writer(engine).store([born(made)], T0)
+    with read(engine) as conn:
+        shown = repr(
+            [list(conn.execute(select(table))) for table in (devices, gateways, profiles, profile_points)]
+        )
+    assert "Flat[31m 101" in shown
+    assert not any(text in shown for text in ("\\x1b", "\\u202e", "\\n"))
+
+
+def test_a_device_that_another_gateway_takes_is_said(engine, caplog):
+    store = writer(engine)
+    store.store([born(birth("m-1"))], T0)
+    store.store([born(birth("m-1", address=Address(GW.site, "gw-b")))], T0)
+    assert f"{GW.site}/m-1 now belongs to gateway gw-b" in caplog.text
