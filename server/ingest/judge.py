@@ -17,6 +17,7 @@ from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
 from server.ingest import quarantine
+from server.ingest.claims import Claims
 from server.ingest.lanes import LaneBook, LaneRow
 from server.ingest.quarantine import Refused
 from server.ingest.samples import AHEAD_MS, SampleStore
@@ -81,6 +82,7 @@ class Judge:
     live: Liveness
     alarms: AlarmSink
     results: ResultSink
+    claims: Claims = field(default_factory=Claims)
 
     def apply(self, conn: Connection, message: Incoming, group: Group, now: datetime) -> None:
         """Apply one message; what cannot be understood goes to quarantine, what our own code chokes on raises."""
@@ -119,29 +121,47 @@ class Judge:
             group.rejected.setdefault(row.id, []).extend(self.lanes.rejected(conn, row, envelope.seq))
             return
         group.totals.batches += 1
-        refused = [
+        refused: list[tuple[int | None, str, bytes]] = [
             (one.index, one.reason, raw)
             for one, raw in zip(envelope.rejected, envelope.raw_items, strict=True)
         ]
+        self._items(conn, address, envelope, batch_id, refused, group, now)
+        if refused:
+            self._refuse_items(conn, topic, message, envelope, batch_id, refused, row, group, now)
+
+    def _items(
+        self,
+        conn: Connection,
+        address: Address,
+        envelope: Envelope,
+        batch_id: int,
+        refused: list[tuple[int | None, str, bytes]],
+        group: Group,
+        now: datetime,
+    ) -> None:
+        """Store each item, or add it to `refused`."""
         events: list[EventItem] = []
         received = to_ms(now)
         for index, item in envelope.items:
+            why = ""
             if isinstance(item, Sample):
                 group.totals.samples += 1
-                good = self.samples.add(conn, address, item, index, batch_id, received)
-                if good:
+                why = self.claims.of_sample(conn, address, item)
+                if not why and self.samples.add(conn, address, item, index, batch_id, received):
                     self.live.good_sample(address, item.device, to_ms(item.at), received, item.clock)
             elif isinstance(item, DeviceEvent):
-                events.append(_event(item, envelope, index, batch_id, received))
+                why = self.claims.of_event(conn, address, item)
+                if not why:
+                    events.append(_event(item, envelope, index, batch_id, received))
             elif isinstance(item, Gap):
                 self._gap(conn, address, envelope, item, now)
             else:
                 self.results.apply_result(conn, address.site, address.gateway, item, now)
+            if why:
+                refused.append((index, why, codec.encode_items((item,))[1:-1]))
         if events:
             group.totals.events += len(events)
             self.alarms.apply_events(conn, address.site, address.gateway, events, now)
-        if refused:
-            self._refuse_items(conn, topic, message, envelope, batch_id, refused, row, group, now)
 
     def _refuse_items(
         self,
@@ -196,6 +216,7 @@ class Judge:
             group.totals.births += 1
             group.born = True
             self.samples.reborn()
+            self.claims.reborn()
             log.info("birth of %s/%s: %s devices", birth.site, birth.gateway, len(birth.devices))
 
     def _state(self, conn: Connection, topic: Topic, message: Incoming, now: datetime) -> None:

@@ -123,6 +123,7 @@ class Writer:
             self._lanes.forget()
             self._samples.forget()
             self._live.forget()
+            self._judge.claims.reborn()
             self._loaded = False
             if isinstance(err, OperationalError):
                 raise StoreDown(printable(str(err.orig))) from err
@@ -131,7 +132,8 @@ class Writer:
     def _attempt(self, messages: Sequence[Incoming], now: datetime) -> list[Answer]:
         group = Group()
         with self._transaction() as conn:
-            for message in messages:
+            # Births first: they took another way through the broker than the samples that they explain.
+            for message in sorted(messages, key=_after_births):
                 self._judge.apply(conn, message, group, now)
             self._samples.write(conn)
             for row in self._lanes.save(conn, now):
@@ -158,6 +160,10 @@ class Writer:
         part.ahead_values += counts.ahead
         for name in Totals.__slots__:
             setattr(self.totals, name, getattr(self.totals, name) + getattr(part, name))
+
+
+def _after_births(message: Incoming) -> bool:
+    return not message.topic.endswith("/birth")
 
 
 def _answers(group: Group) -> list[Answer]:
