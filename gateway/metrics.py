@@ -33,6 +33,7 @@ class Metrics:
             ["line", "result"],
             registry=kept,
         )
+        self._late: dict[str, Counter] = {}
         self._children: dict[tuple[str, str], tuple[Counter, Histogram | None]] = {}
         self._round_trip = Histogram(
             "gatehouse_round_trip_seconds",
@@ -77,7 +78,10 @@ class Metrics:
 
     def overran(self, line: str, periods: int) -> None:
         """Count polls that were left out because their time had passed."""
-        self._overruns.labels(line).inc(periods)
+        found = self._late.get(line)
+        if found is None:
+            found = self._late[line] = self._overruns.labels(line)
+        found.inc(periods)
 
     def command(self, outcome: Outcome) -> None:
         """Count how a command ended."""

@@ -73,12 +73,16 @@ class Polled:
         self, at: datetime, readings: Mapping[str, Reading], clock: ClockState
     ) -> Iterator[tuple[Lane, Sample]]:
         """Split readings of one exchange by lane; billing points carry their raw bytes."""
-        money = {name: reading for name, reading in readings.items() if name in self.billing}
-        rest = {name: reading for name, reading in readings.items() if name not in self.billing}
-        if money:
-            raw = {name: reading.raw.hex() for name, reading in money.items() if reading.raw}
-            yield Lane.BILLING, self._sample(at, money, clock, raw)
-        if rest:
+        billing = self.billing
+        if billing.isdisjoint(readings):
+            if readings:
+                yield Lane.TELEMETRY, self._sample(at, readings, clock, {})
+            return
+        money = {name: reading for name, reading in readings.items() if name in billing}
+        raw = {name: reading.raw.hex() for name, reading in money.items() if reading.raw}
+        yield Lane.BILLING, self._sample(at, money, clock, raw)
+        if len(money) < len(readings):
+            rest = {name: reading for name, reading in readings.items() if name not in billing}
             yield Lane.TELEMETRY, self._sample(at, rest, clock, {})
 
     def unknown(

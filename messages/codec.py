@@ -126,7 +126,11 @@ def _plain(value: Value) -> str | bool | None:
 
 def _wire(item: Item) -> Item:
     if isinstance(item, Sample):
-        values: Any = {point: _plain(value) for point, value in item.values.items()}
+        # The common case stands here, not in a call: this runs for each value that a gateway reads.
+        values: Any = {
+            point: format(value, "f") if type(value) is Decimal and value.is_finite() else _plain(value)
+            for point, value in item.values.items()
+        }
         return msgspec.structs.replace(item, values=values)
     if isinstance(item, CommandResult) and item.read_back:
         read_back: Any = {point: _plain(value) for point, value in item.read_back.items()}
