@@ -49,7 +49,11 @@ async def test_an_alarm_goes_from_the_register_to_the_page(tmp_path: Path) -> No
         ("door-1", "tamper", "Door controller opened"),
     )
     took: dict[str, float] = {}
-    async with installation(tmp_path) as site, chromium() as browser, desk(browser, site.estate.info.http) as guard:
+    async with (
+        installation(tmp_path) as site,
+        chromium() as browser,
+        desk(browser, site.estate.info.http) as guard,
+    ):
         page = await signed_in(site, guard)
         for device, point, label in changes:
             seen = asyncio.create_task(appears(page, label, WITHIN_S), name="eye")
@@ -66,7 +70,11 @@ async def test_an_alarm_goes_from_the_register_to_the_page(tmp_path: Path) -> No
 
 
 async def test_a_lost_feed_turns_the_page_red_and_nothing_is_missed(tmp_path: Path) -> None:
-    async with installation(tmp_path) as site, chromium() as browser, desk(browser, site.estate.info.http) as guard:
+    async with (
+        installation(tmp_path) as site,
+        chromium() as browser,
+        desk(browser, site.estate.info.http) as guard,
+    ):
         page = await signed_in(site, guard)
         site.world.devices["door-1"].hold({"tamper": True})
         await appears(page, "Door controller opened", WITHIN_S)

@@ -46,7 +46,8 @@ PATIENCE_MS = 20_000
 # Runs before the page's own scripts, by the debugging protocol: no content security policy holds it up.
 _WATCH = """
 if (location.protocol.startsWith("http")) {
-  for (const [name, value] of Object.entries(%s)) if (localStorage.getItem(name) === null) localStorage.setItem(name, value);
+  for (const [name, value] of Object.entries(%s))
+    if (localStorage.getItem(name) === null) localStorage.setItem(name, value);
   window.policyReports = [];
   document.addEventListener("securitypolicyviolation", (one) =>
     window.policyReports.push(`${one.violatedDirective} ${one.blockedURI} ${one.sample}`));
@@ -157,10 +158,14 @@ def _axe_source() -> str:
 async def axe(page: Page) -> list[str]:
     """What axe-core finds wrong: rule, count and the first places."""
     await page.evaluate(_axe_source())
-    found = await page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    found = await page.evaluate(
+        "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+    )
     return [
         f"{one['id']} ({len(one['nodes'])}): "
-        + " | ".join(node["html"][:160] + " " + (node.get("failureSummary") or "") for node in one["nodes"][:3])
+        + " | ".join(
+            node["html"][:160] + " " + (node.get("failureSummary") or "") for node in one["nodes"][:3]
+        )
         for one in found
     ]
 
@@ -181,7 +186,7 @@ class LiveHouse(House):
     """A house whose clock is the machine's, since browsers have no other."""
 
     @property
-    def now(self) -> datetime:  # type: ignore[override]
+    def now(self) -> datetime:
         """The time of day."""
         return datetime.now(UTC)
 
@@ -266,4 +271,3 @@ def meter_birth(at: datetime, names: Mapping[str, str]) -> Birth:
         for n, (name, label) in enumerate(names.items())
     )
     return house_birth(at=at, devices=(*usual.devices, *meters))
-

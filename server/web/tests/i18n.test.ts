@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { causeText } from "../src/i18n/cause";
 import { en } from "../src/i18n/en";
 import { placeText } from "../src/i18n/place";
 import { ageText, translate } from "../src/i18n/text";
@@ -67,4 +68,23 @@ test("a place is said in the words of the language", () => {
   assert.equal(placeText((key, params) => translate("zh", key, params), where), "B 栋 · 11 层 · riser");
   assert.equal(placeText((key, params) => translate("en", key, params), { ...where, building: "Tower Two", floor: "roof", place: "" }), "Tower Two · roof");
   assert.equal(placeText((key, params) => translate("zh", key, params), { ...where, floor: "-1" }), "B 栋 · 地下 1 层 · riser");
+});
+
+test("causes that the server writes are said in Chinese, others as they came", () => {
+  const said = {
+    "good sample": "收到正常读数",
+    "no good sample for 30 s": "30 秒无正常读数",
+    "its gateway gets no answer": "网关未收到应答",
+    "gateway gw-a: no heartbeat for 45 s": "网关 gw-a：45 秒无心跳",
+    "gateway gw-a: connection lost": "网关 gw-a：连接中断",
+    "gateway gw-a is back": "网关 gw-a 已恢复",
+    "birth of gw-a": "网关 gw-a 上报",
+    "birth of gw-a no longer names it": "网关 gw-a 不再上报此设备",
+    "before this database": "早于本数据库",
+    "something new": "something new",
+  };
+  for (const [why, wanted] of Object.entries(said)) {
+    assert.equal(causeText("zh", why), wanted);
+    assert.equal(causeText("en", why), why);
+  }
 });

@@ -2,6 +2,7 @@ import { type ReactNode, type RefObject, useEffect, useId, useRef } from "react"
 import { call } from "../api/client";
 import type { Alarm, JournalEntry, Role } from "../api/types";
 import { useI18n } from "../i18n";
+import { causeText } from "../i18n/cause";
 import { longTime } from "../i18n/time";
 import { may } from "../shell/roles";
 import { useLoad } from "../ui/hooks";
@@ -28,7 +29,7 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 }
 
 function Facts({ alarm }: { alarm: Alarm }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
   return (
     <dl className="facts">
       <Fact name={t("detail.raised")}>
@@ -55,7 +56,7 @@ function Facts({ alarm }: { alarm: Alarm }) {
       <Fact name={t("detail.code")}>
         <code>{alarm.code}</code>
       </Fact>
-      {alarm.detail && <Fact name={t("detail.text")}>{alarm.detail}</Fact>}
+      {alarm.detail && <Fact name={t("detail.text")}>{causeText(language, alarm.detail)}</Fact>}
       {alarm.evidence && (
         <Fact name={t("detail.evidence")}>
           <code className="wrap">{alarm.evidence}</code>

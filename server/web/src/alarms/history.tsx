@@ -65,7 +65,7 @@ export function AlarmHistory() {
       </div>
       <div className="scroll" tabIndex={0} role="region" aria-label={t("alarms.tab.history")}>
         {state.alarms.length > 0 && (
-          <table className="table">
+          <table className="table table-cards">
             <thead>
               <tr>
                 <th scope="col">
@@ -87,17 +87,17 @@ export function AlarmHistory() {
                     <Mark severity={alarm.severity} style={markStyle(alarm)} />
                     <span className="hidden">{t(`sev.${alarm.severity}`)}</span>
                   </td>
-                  <td>
+                  <td data-label={t("alarms.col.raised")}>
                     <Time at={alarm.raised_at} />
                   </td>
-                  <td>
+                  <td data-label={t("history.closed")}>
                     <Time at={alarm.closed_at} />
                   </td>
-                  <td>{label(alarm)}</td>
-                  <td>{place(alarm, ["building", "floor", "place", "site"])}</td>
-                  <td>{alarm.device_name || alarm.device}</td>
-                  <td>{alarm.acked_by ?? "–"}</td>
-                  <td>{word("state", alarm.state)}</td>
+                  <td data-label={t("alarms.col.alarm")}>{label(alarm)}</td>
+                  <td data-label={t("alarms.col.place")}>{place(alarm, ["building", "floor", "place", "site"])}</td>
+                  <td data-label={t("alarms.col.point")}>{alarm.device_name || alarm.device}</td>
+                  <td data-label={t("alarms.col.who")}>{alarm.acked_by ?? "–"}</td>
+                  <td data-label={t("alarms.col.state")}>{word("state", alarm.state)}</td>
                 </tr>
               ))}
             </tbody>

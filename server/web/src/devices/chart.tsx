@@ -112,6 +112,7 @@ export function PointChart({ path, point }: { path: string; point: Point }) {
   const stepped = point.kind === "state" || all.some((row) => typeof row[1] === "boolean");
   const shown = (value: History["rows"][number][1]) =>
     value === null ? t("value.unknown") : typeof value === "boolean" ? t(value ? "value.true" : "value.false") : `${value} ${point.unit}`;
+  const said = (text: string) => (text === "true" || text === "false" ? t(`value.${text}`) : text);
   const toS = Math.max((loaded?.loadedAt ?? 0) / 1000, data.x[data.x.length - 1] ?? 0);
   const firstS = data.x[0] ?? toS;
   // A point that is younger than a day is shown over its own time, or a minute of values would be one dot.
@@ -133,7 +134,7 @@ export function PointChart({ path, point }: { path: string; point: Point }) {
             stepped={stepped}
             fromS={fromS}
             toS={toS}
-            label={t("device.chartlabel", { name: label(point), from: longTime(new Date(fromS * 1000).toISOString()), to: longTime(new Date(toS * 1000).toISOString()), ...summary })}
+            label={t("device.chartlabel", { name: label(point), from: longTime(new Date(fromS * 1000).toISOString()), to: longTime(new Date(toS * 1000).toISOString()), min: said(summary.min), max: said(summary.max), last: said(summary.last) })}
             readout={(at) => {
               const time = data.x[at];
               const row = time === undefined ? undefined : all.find((one) => one[0] === Math.round(time * 1000));

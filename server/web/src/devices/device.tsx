@@ -2,6 +2,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { call } from "../api/client";
 import type { Device, DeviceDetail, Point, Role } from "../api/types";
 import { useI18n } from "../i18n";
+import { causeText } from "../i18n/cause";
 import { ageText } from "../i18n/text";
 import { may } from "../shell/roles";
 import { rank } from "../store/news";
@@ -123,7 +124,9 @@ function Points({ points, charted, onChart }: PointsProps) {
 }
 
 function States({ detail }: { detail: DeviceDetail }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
+  // Names and places are data: only what the server has words for is translated.
+  const said = (field: string, value: string) => (field === "conn" ? word("conn", value) : field === "lifecycle" ? word("lifecycle", value) : value);
   return (
     <section>
       <h3>{t("device.states")}</h3>
@@ -135,10 +138,16 @@ function States({ detail }: { detail: DeviceDetail }) {
             <li key={`${state.at}${state.field}${state.new}`}>
               <Time at={state.at} className="journal-time" />
               <span>
-                {state.field === "lifecycle" ? `${t("device.lifecycle")}: ` : ""}
-                {state.old === null || state.old === "" ? "" : `${word(state.field, state.old)} → `}
-                <b>{state.new === null ? "–" : word(state.field, state.new)}</b>
-                {state.cause && <span className="second"> {state.cause}</span>}
+                {state.field === "conn" ? "" : word("field", state.field)}
+                {/* The server's own numbers of gateways and profiles say nothing to anybody. */}
+                {!state.field.endsWith("_id") && (
+                  <>
+                    {state.field === "conn" ? "" : t("device.colon")}
+                    {state.old === null || state.old === "" ? "" : `${said(state.field, state.old)} → `}
+                    <b>{state.new === null || state.new === "" ? "–" : said(state.field, state.new)}</b>
+                  </>
+                )}
+                {state.cause && <span className="second"> {causeText(language, state.cause)}</span>}
               </span>
             </li>
           ))}

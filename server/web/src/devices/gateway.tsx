@@ -1,6 +1,7 @@
 import { call, query } from "../api/client";
 import type { Gateway, LaneReceipt, Receipt } from "../api/types";
 import { useI18n } from "../i18n";
+import { causeText } from "../i18n/cause";
 import { gateways } from "../store/stores";
 import { useLoad, useNow, useStore } from "../ui/hooks";
 import { Failure, Time, Words } from "../ui/parts";
@@ -20,7 +21,7 @@ export function bytesText(bytes: number | null): string {
 }
 
 function GatewayFacts({ gateway }: { gateway: Gateway }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
   const versions = Object.entries(gateway.versions);
   return (
     <dl className="facts">
@@ -37,7 +38,7 @@ function GatewayFacts({ gateway }: { gateway: Gateway }) {
       {gateway.why && (
         <>
           <dt>{t("gw.why")}</dt>
-          <dd>{gateway.why}</dd>
+          <dd>{causeText(language, gateway.why)}</dd>
         </>
       )}
       <dt>{t("gw.lastseen")}</dt>
@@ -106,7 +107,7 @@ function Lanes({ gateway }: { gateway: Gateway }) {
 }
 
 function ReceiptRow({ lane }: { lane: LaneReceipt }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
   const range = ([a, b]: [number, number]) => (a === b ? String(a) : `${a}–${b}`);
   const more = lane.more_missing || lane.missing.length > 8 ? " …" : "";
   return (
@@ -114,14 +115,20 @@ function ReceiptRow({ lane }: { lane: LaneReceipt }) {
       <th scope="row">
         {word("gw.lane", lane.lane)} <span className="second">{lane.epoch.slice(0, 8)}</span>
       </th>
-      <td className="num">{lane.stored_through}</td>
-      <td className="num">{lane.highest_seen}</td>
-      <td className={lane.missing_count > 0 ? "trouble" : "second"}>
+      <td className="num" data-label={t("gw.through")}>
+        {lane.stored_through}
+      </td>
+      <td className="num" data-label={t("gw.highest")}>
+        {lane.highest_seen}
+      </td>
+      <td className={lane.missing_count > 0 ? "trouble" : "second"} data-label={t("gw.missing")}>
         {lane.missing_count === 0 ? t("gw.complete") : `${lane.missing_count}: ${lane.missing.slice(0, 8).map(range).join(", ")}${more}`}
       </td>
-      <td className={`num ${lane.quarantined > 0 ? "trouble" : ""}`}>{lane.quarantined}</td>
-      <td>
-        {lane.gaps.length === 0 ? "0" : lane.gaps.slice(0, 5).map((gap) => t("gw.gap", { a: gap.first, b: gap.last, why: gap.reason })).join("; ")}
+      <td className={`num ${lane.quarantined > 0 ? "trouble" : ""}`} data-label={t("gw.quarantined")}>
+        {lane.quarantined}
+      </td>
+      <td data-label={t("gw.gaps")}>
+        {lane.gaps.length === 0 ? "0" : lane.gaps.slice(0, 5).map((gap) => t("gw.gap", { a: gap.first, b: gap.last, why: causeText(language, gap.reason) })).join("; ")}
         {lane.gaps.length > 5 ? " …" : ""}
       </td>
     </tr>
@@ -141,8 +148,8 @@ function Delivery({ site, id }: { site: string; id: string }) {
       {state.phase === "failed" && <Failure title={t("gw.deliveryfailed")} error={state.error} onRetry={again} />}
       {state.data && lanes.length === 0 && <p className="second">{t("gw.deliverynone")}</p>}
       {lanes.length > 0 && (
-        <div className="scroll-x" tabIndex={0} role="region" aria-label={t("gw.delivery")}>
-          <table className="table">
+        <div className="scroll-x">
+          <table className="table table-cards">
             <thead>
               <tr>
                 <th scope="col">{t("gw.lane")}</th>

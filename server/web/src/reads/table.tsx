@@ -57,9 +57,9 @@ function Cards({ rows, keyOf, onBasis }: Props) {
     <ul className="read-cards scroll">
       {rows.map((row) => (
         <li key={keyOf(row)}>
-          <h3>
+          <h2>
             {row.meter} <span className="second">{label({ label: row.label, label_zh: row.label_zh ?? "" })}</span>
-          </h3>
+          </h2>
           <p className="second">{[row.site, row.building, row.device, row.reader].filter(Boolean).join(" · ")}</p>
           <dl className="facts">
             <dt>{t("reads.col.start")}</dt>

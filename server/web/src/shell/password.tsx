@@ -48,7 +48,7 @@ export function PasswordPage() {
         <button type="button" onClick={() => void signOut()}>
           {t("shell.signout")}
         </button>
-        <button type="button" onClick={toggle}>
+        <button type="button" lang={t("shell.language") === "English" ? "en" : "zh-CN"} onClick={toggle}>
           {t("shell.language")}
         </button>
       </div>

@@ -72,7 +72,7 @@ export function SignInPage() {
         <button type="button" onClick={toggleTheme}>
           {t("shell.theme")}
         </button>
-        <button type="button" onClick={toggle}>
+        <button type="button" lang={t("shell.language") === "English" ? "en" : "zh-CN"} onClick={toggle}>
           {t("shell.language")}
         </button>
       </div>
