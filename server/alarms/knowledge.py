@@ -22,6 +22,12 @@ _SYSTEM: dict[str, EventInfo] = {
         severity=Severity.HIGH,
         alarm_class="comms",
     ),
+    "quarantine_full": EventInfo(
+        label="Quarantine of this gateway is full",
+        label_zh="网关隔离区已满",
+        severity=Severity.HIGH,
+        alarm_class="system",
+    ),
     "clock": EventInfo(
         label="Gateway clock is wrong",
         label_zh="网关时钟异常",

@@ -16,10 +16,9 @@ from messages.types import DeviceEvent, Gap, Id, Lane, Rejected, Sample, Seq
 from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
-from server.ingest import quarantine
 from server.ingest.claims import Claims
 from server.ingest.lanes import LaneBook, LaneRow
-from server.ingest.quarantine import Refused
+from server.ingest.quarantine import Kept, Quarantine, Refused
 from server.ingest.samples import AHEAD_MS, SampleStore
 from server.ingest.sinks import AlarmSink, EventItem, ResultSink
 
@@ -75,7 +74,7 @@ _heads = msgspec.json.Decoder(_Head)
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Applies messages to lanes, samples, devices, alarms and quarantine; holds no state of its own."""
+    """Applies messages to lanes, samples, devices, alarms and quarantine; after a roll-back call `forget`."""
 
     lanes: LaneBook
     samples: SampleStore
@@ -83,6 +82,12 @@ class Judge:
     alarms: AlarmSink
     results: ResultSink
     claims: Claims = field(default_factory=Claims)
+    quarantine: Quarantine = field(default_factory=Quarantine)
+
+    def forget(self) -> None:
+        """The transaction was rolled back."""
+        self.claims.reborn()
+        self.quarantine.forget()
 
     def apply(self, conn: Connection, message: Incoming, group: Group, now: datetime) -> None:
         """Apply one message; what cannot be understood goes to quarantine, what our own code chokes on raises."""
@@ -268,11 +273,27 @@ class Judge:
         self._refuse(conn, one, group, now)
         group.rejected.setdefault(row.id, []).append(Rejected(seq=head.seq, reason=printable(reason)))
 
-    @staticmethod
-    def _refuse(conn: Connection, refused: Refused, group: Group, now: datetime) -> None:
-        if quarantine.put(conn, refused, now):
-            group.totals.quarantined += 1
+    def _refuse(self, conn: Connection, refused: Refused, group: Group, now: datetime) -> None:
+        kept = self.quarantine.put(conn, refused, now)
+        if kept is Kept.BEFORE:
+            return
+        group.totals.quarantined += 1
+        if kept is Kept.YES:
             log.warning("quarantine: %s: %s", printable(refused.topic), printable(refused.reason))
+        elif self.quarantine.to_be_said(refused.address, now):
+            log.error(
+                "quarantine is full, not kept: %s: %s", printable(refused.topic), printable(refused.reason)
+            )
+            if refused.address is not None:
+                self._tell_full(conn, refused.address, refused.reason, now)
+
+    def _tell_full(self, conn: Connection, address: Address, reason: str, now: datetime) -> None:
+        # Something that happened, not a state that would have to end: it waits for somebody to take note.
+        site, gateway = address
+        self.alarms.raise_system(
+            conn, "quarantine_full", site=site, gateway=gateway, device=None, at=now, detail=printable(reason)
+        )
+        self.alarms.clear_system(conn, "quarantine_full", site=site, gateway=gateway, device=None, at=now)
 
 
 def _head(topic: Topic | None, message: Incoming) -> _Head | None:

@@ -82,7 +82,7 @@ class Writer:
                 )
                 return [answer for message in group for answer in self.store([message], now)]
             log.exception("a message on %s could not be stored", printable(group[0].topic))
-            return self._set_aside(group[0], f"could not be stored: {type(err).__name__}: {err}", now)
+            return self._set_aside(group[0], f"could not be stored: {_said(err)}", now)
 
     def tick(self, now: datetime) -> None:
         """About once a second: timers, newest values, last-seen times."""
@@ -123,7 +123,7 @@ class Writer:
             self._lanes.forget()
             self._samples.forget()
             self._live.forget()
-            self._judge.claims.reborn()
+            self._judge.forget()
             self._loaded = False
             if isinstance(err, OperationalError):
                 raise StoreDown(printable(str(err.orig))) from err
@@ -160,6 +160,12 @@ class Writer:
         part.ahead_values += counts.ahead
         for name in Totals.__slots__:
             setattr(self.totals, name, getattr(self.totals, name) + getattr(part, name))
+
+
+def _said(err: Exception) -> str:
+    # A statement with its parameters is for our log: the reason goes to the page and back to the gateway.
+    cause = getattr(err, "orig", None) or err
+    return f"{type(cause).__name__}: {printable(str(cause))}"
 
 
 def _after_births(message: Incoming) -> bool:
