@@ -88,7 +88,7 @@ def load(source: str | Path, file: str = "") -> tuple[Any, Marks]:
         what = ", ".join(part for part in (err.context, err.problem) if part)
         raise YamlError([Problem(mark.line + 1 if mark else 1, "", printable(what), name)]) from None
     except yaml.YAMLError as err:
-        raise YamlError([Problem(1, "", printable(str(err)), name)]) from None
+        raise YamlError([_unreadable(text, err, name)]) from None
 
 
 def convert(data: Any, marks: Marks, kind: type[T], file: str = "") -> T:
@@ -131,6 +131,15 @@ def _read(path: Path, name: str) -> str:
     except UnicodeDecodeError as err:
         line = raw.count(b"\n", 0, err.start) + 1
         raise YamlError([Problem(line, "", "is not UTF-8: save the file as UTF-8", name)]) from None
+
+
+def _unreadable(text: str, err: yaml.YAMLError, name: str) -> Problem:
+    """Name the place of a character that no YAML may hold: the parser counts it from the start of the file."""
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if found is None:
+        return Problem(1, "", printable(str(err)), name)
+    line = text.count("\n", 0, found.start()) + 1
+    return Problem(line, "", f"the character U+{ord(found[0]):04X} cannot stand in YAML: take it out", name)
 
 
 class _Builder:
