@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.journal import Grouping, Journal, JournalDown, JournalFull, Limits
@@ -159,6 +159,7 @@ async def ruin_and_open(folder: Path, where: float, junk: bytes) -> None:
 
 
 @given(where=st.floats(0, 1), junk=st.binary(min_size=1, max_size=600))
+@example(where=0.03125, junk=b"\x80")  # in the text of the schema
 @settings(max_examples=25)
 def test_whatever_stands_in_the_file_the_gateway_starts(where: float, junk: bytes) -> None:
     with TemporaryDirectory() as folder:
