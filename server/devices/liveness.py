@@ -4,6 +4,7 @@ Timers run on the server's monotonic clock, so neither a gateway's clock nor a s
 Everything here runs on the writer's thread, inside its transaction.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,11 +13,13 @@ import msgspec
 from sqlalchemy import Connection, select, update
 from sqlalchemy.sql.functions import min as sql_min
 
+from messages.codec import unusable
 from messages.text import printable
 from messages.topics import Address
 from messages.types import ClockState, GatewayState
 from server.db.outbox import record_change
 from server.db.tables_devices import devices, gateways, profile_points
+from server.db.types import to_ms
 from server.devices.births import ensure_gateway, note_state
 from server.ingest.sinks import AlarmSink
 
@@ -24,9 +27,13 @@ HEARTBEAT_S = 10.0
 MISSED = 3
 LEAST_SILENCE_S = 30.0
 PERIODS = 3
+BEATS_JUDGED = (
+    3  # heartbeats by which a gateway's clock is judged: the quickest of them was the least delayed
+)
+CLOCK_OFF_MS = 120_000
 BACKLOG_MS = 60_000  # a good sample this much older than the time-out tells of then, not of now
 
-GATEWAY_SILENT, DEVICE_SILENT = "gateway_silent", "device_silent"
+GATEWAY_SILENT, DEVICE_SILENT, CLOCK = "gateway_silent", "device_silent", "clock"
 
 
 @dataclass(slots=True)
@@ -38,6 +45,14 @@ class _Gateway:
     deadline: float  # monotonic; the next heartbeat must come before it
     settled: bool = False  # something was heard of it since this process started
     picture: object = None  # of the last heartbeat: what people see of it
+    behind_ms: deque[int] = field(default_factory=lambda: deque(maxlen=BEATS_JUDGED))
+    """How far its clock was behind ours when it sent each of the last heartbeats, the way here included."""
+    clock_off: bool | None = None  # what was last said of it, None before anything was
+
+    @property
+    def late_ms(self) -> int:
+        """How far its clock is behind for certain."""
+        return max(0, min(self.behind_ms, default=0))
 
 
 @dataclass(slots=True)
@@ -75,6 +90,8 @@ class Liveness:
             known = before.get(address)
             deadline = known.deadline if known else now + MISSED * HEARTBEAT_S
             gateway = _Gateway(row.id, address, row.online, row.boot, deadline, bool(known and known.settled))
+            if known is not None:
+                gateway.behind_ms = known.behind_ms
             self._gateways[address] = self._by_id[row.id] = gateway
         period = select(sql_min(profile_points.c.period_ms)).where(
             profile_points.c.profile_id == devices.c.profile_id, profile_points.c.period_ms > 0
@@ -106,6 +123,10 @@ class Liveness:
         known = self._devices.get((address.site, device))
         if known is None:
             return
+        gateway = self._gateways.get(address)
+        at_ms += (
+            gateway.late_ms if gateway else 0
+        )  # a clock that is slow does not make a backlog of what is live
         if at_ms > known.last_seen_ms:
             known.last_seen_ms = min(at_ms, received_ms)
             known.dirty = True
@@ -151,8 +172,39 @@ class Liveness:
             return
         if state.online:
             gateway.deadline = self._monotonic() + MISSED * HEARTBEAT_S
+            self._judge_clock(conn, gateway, state, now)
             self._said_silent(gateway, frozenset(state.silent))
         self._turn(conn, gateway, state.online, printable(state.why) or "last will", now)
+
+    def _judge_clock(self, conn: Connection, gateway: _Gateway, state: GatewayState, now: datetime) -> None:
+        if state.at is None or unusable(state.at):
+            return
+        gateway.behind_ms.append(to_ms(now) - to_ms(state.at))
+        seen = gateway.behind_ms
+        if len(seen) < BEATS_JUDGED:
+            return
+        # One that waited in a broker seems late; only what all of them say is the clock's own.
+        off = min(seen) > CLOCK_OFF_MS or max(seen) < -CLOCK_OFF_MS
+        if off is gateway.clock_off or state.clock is ClockState.UNSET:  # it says so itself then
+            return
+        gateway.clock_off = off
+        site, name = gateway.address
+        if off:
+            seconds = min(seen, key=abs) // 1000
+            detail = f"{abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} the server's"
+            self._alarms.raise_system(
+                conn, CLOCK, site=site, gateway=name, device=None, at=now, detail=detail
+            )
+        else:
+            self._alarms.clear_system(conn, CLOCK, site=site, gateway=name, device=None, at=now)
+
+    def begin_anew(self) -> None:
+        """This server stood still and has heard nobody: everybody gets a whole time-out, as after a start."""
+        mono = self._monotonic()
+        for gateway in self._gateways.values():
+            gateway.deadline = max(gateway.deadline, mono + MISSED * HEARTBEAT_S)
+        for device in self._devices.values():
+            device.deadline = max(device.deadline, mono + device.timeout)
 
     def tick(self, conn: Connection, now: datetime) -> None:
         """Look at the timers: gateways first, then devices."""
@@ -190,6 +242,7 @@ class Liveness:
         """The transaction was rolled back: what was judged in it is to be judged again after `load`."""
         for gateway in self._gateways.values():
             gateway.settled = False
+            gateway.clock_off = None
 
     def meet(self, conn: Connection, address: Address, now: datetime) -> None:
         """Something came from this gateway: have a row for it, also before its birth."""

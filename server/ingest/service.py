@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 GROUP_MESSAGES = 200
 GROUP_BYTES = 512 * 1024
 TICK_S = 1.0
+STOOD_STILL_S = 5.0
 RETRY_S = 1.0
 ANSWERS_AT_ONCE = 16
 _ALARM_END = f"/up/{Lane.ALARM.value}"
@@ -36,10 +38,19 @@ _ALARM_END = f"/up/{Lane.ALARM.value}"
 class Ingest:
     """Runs the writer's thread; `serve` is what `messages.broker.stay_connected` calls for each session."""
 
-    def __init__(self, writer: Writer, *, clock: Callable[[], datetime], random: Random) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        clock: Callable[[], datetime],
+        random: Random,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._writer = writer
         self._clock = clock
         self._random = random
+        self._monotonic = monotonic
+        self._ticked = monotonic()  # when the last tick was committed
         # One thread: SQLite has one writer, and the writer's memory needs no lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._session: Session | None = None
@@ -106,7 +117,12 @@ class Ingest:
         return self._writer.store(group, self._clock())
 
     def _tick(self) -> None:
-        self._writer.tick(self._clock())
+        # A full disk, a frozen machine, a debugger: what arrived meanwhile still waits to be read.
+        stood_still = self._monotonic() - self._ticked > STOOD_STILL_S
+        self._writer.tick(self._clock(), stood_still=stood_still)
+        self._ticked = self._monotonic()
+        if stood_still:
+            log.warning("this server stood still for a while: time-outs begin anew")
 
     async def _insist(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

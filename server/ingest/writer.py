@@ -84,9 +84,14 @@ class Writer:
             log.exception("a message on %s could not be stored", printable(group[0].topic))
             return self._set_aside(group[0], f"could not be stored: {_said(err)}", now)
 
-    def tick(self, now: datetime) -> None:
-        """About once a second: timers, newest values, last-seen times."""
+    def tick(self, now: datetime, *, stood_still: bool = False) -> None:
+        """About once a second: timers, newest values, last-seen times.
+
+        `stood_still` says that this process has listened to nobody for a while: nobody's silence is theirs then.
+        """
         with self._transaction() as conn:
+            if stood_still:
+                self._live.begin_anew()
             self._live.tick(conn, now)
             self._live.write_seen(conn)
             self._samples.write_latest(conn)

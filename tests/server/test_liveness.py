@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
 from sqlalchemy import select
@@ -13,6 +14,7 @@ from server.db.engine import read
 from server.db.tables_core import outbox
 from server.db.tables_devices import device_states, devices, gateways
 from server.ingest.judge import Incoming
+from server.ingest.service import Ingest
 from tests.support.ingest import GW, T0, Monotonic, Sinks, birth, born, database, up, writer
 
 
@@ -32,8 +34,11 @@ class Site:
     def now(self):
         return T0 + timedelta(seconds=self.mono.now - 1000)
 
-    def beat(self, *, online=True, boot="b1", retained=False, silent=(), why=""):
-        state = GatewayState(online=online, boot=boot, silent=silent, why=why)
+    def beat(
+        self, *, online=True, boot="b1", retained=False, silent=(), why="", ago=None, clock=ClockState.SYNCED
+    ):
+        at = None if ago is None else self.now - timedelta(seconds=ago)
+        state = GatewayState(online=online, boot=boot, silent=silent, why=why, at=at, clock=clock)
         self.store.store([Incoming(GW.state, encode(state), retained)], self.now)
 
     def sample(self, device, *, ago=0.0, bad=False, clock=ClockState.SYNCED):
@@ -228,3 +233,68 @@ def test_heartbeats_are_told_on_only_when_the_picture_changes(site):
     site.beat(silent=("m-2",))
     site.beat(silent=("m-2",))
     assert changes() == before + 1
+
+
+def test_a_slow_clock_makes_no_silence_of_what_is_live(site):
+    """A network without a time server: the clock is off, is said to be off, and nobody is called out for it."""
+    site.said()
+    for _ in range(70):
+        site.mono.now += 1
+        if int(site.mono.now) % 10 == 0:
+            site.beat(ago=900, clock=ClockState.HOLDOVER)
+        for device in ("m-1", "m-2"):
+            site.sample(device, ago=900, clock=ClockState.HOLDOVER)
+        site.store.tick(site.now)
+    assert site.conn() == {"m-1": "online", "m-2": "online"}
+    assert [one for one in site.said() if one[0] == "raise"] == [("raise", "clock", None)]
+    for _ in range(3):
+        site.beat(ago=0)
+    assert site.said() == [("clear", "clock", None)]
+
+
+def test_a_fast_clock_is_said_too(site):
+    site.said()
+    for _ in range(3):
+        site.beat(ago=-180)
+    assert site.said() == [("raise", "clock", None)]
+
+
+def test_heartbeats_that_waited_in_a_broker_say_nothing_of_the_clock(site):
+    site.said()
+    for ago in (900, 890, 0, 880, 870):
+        site.beat(ago=ago)
+    assert not [one for one in site.said() if one[0] == "raise"]
+
+
+def test_a_backlog_is_a_backlog_whatever_one_late_heartbeat_says(site):
+    for ago in (900, 0, 900):
+        site.beat(ago=ago)
+    site.sample("m-1", ago=900)
+    site.store.tick(site.now)
+    assert site.conn()["m-1"] == "unknown"
+
+
+def test_a_server_that_stood_still_blames_nobody(site):
+    site.pass_time(5, samples=["m-1", "m-2"])
+    site.said()
+    site.mono.now += 600
+    site.store.tick(site.now, stood_still=True)
+    assert site.online()[0] is True
+    assert site.said() == []
+    site.pass_time(29, beats=False)
+    assert site.said() == []
+    site.pass_time(3, beats=False)
+    assert site.said() == [("raise", "gateway_silent", None)], "but whoever stays silent is called out"
+
+
+async def test_the_first_tick_after_a_frozen_machine_blames_nobody(site):
+    site.pass_time(5, samples=["m-1"])
+    site.said()
+    ingest = Ingest(site.store, clock=lambda: site.now, random=Random(1), monotonic=site.mono)
+    site.mono.now += 600
+    await ingest.close()  # which ticks once more
+    assert site.said() == []
+    ingest = Ingest(site.store, clock=lambda: site.now, random=Random(1), monotonic=site.mono)
+    site.pass_time(40, beats=False)
+    assert ("raise", "gateway_silent", None) in site.said()
+    await ingest.close()
