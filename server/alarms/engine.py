@@ -46,7 +46,7 @@ class AlarmEngine:
         for item in events:
             key = f"{site}|{item.event.device}|{item.event.code}"
             last = conn.execute(_LAST, {"wanted": key}).mappings().first()
-            if last is not None and not _newer(item, last):
+            if last is not None and not _newer(known, item, last):
                 self._behind(conn, key, item, known, now)
                 continue
             self._live(conn, key, item, known, now)
@@ -179,12 +179,15 @@ def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GR
     return len(found)
 
 
-def _newer(item: EventItem, last: RowMapping) -> bool:
+def _newer(known: Knowledge, item: EventItem, last: RowMapping) -> bool:
     """Tell whether an event comes after the last applied one, as its gateway counts."""
     if item.epoch == last["epoch"]:
         return (item.seq, item.index) > (last["seq"], last["idx"])
-    # Another journal: only the clock can tell, and one that was never set cannot be held against an alarm.
-    return item.event.clock is ClockState.UNSET or item.event.seen_at >= last["seen_at"]
+    event = item.event
+    # Another journal: a clock that was set can tell. Any other cannot be held against an alarm that stands now.
+    if event.clock is ClockState.UNSET or event.seen_at >= last["seen_at"]:
+        return True
+    return event.clock is ClockState.HOLDOVER and known.later_journal(item.epoch, last["epoch"])
 
 
 def _remember(conn: Connection, key: str, item: EventItem) -> None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy.sql.functions import min as sql_min
 
 from messages.types import EventInfo, Severity
+from server.db.tables_delivery import lanes
 from server.db.tables_devices import devices, profile_events, profiles
 
 UNKNOWN = "unknown"
@@ -98,6 +100,13 @@ class Knowledge:
             "floor": row["floor"] if row is not None else "",
             "place": row["place"] if row is not None else "",
         }
+
+    def later_journal(self, epoch: str, other: str) -> bool:
+        """Tell whether `epoch` is a journal that this gateway began after `other`, as it came to us."""
+        mine = (lanes.c.site == self._site) & (lanes.c.gateway == self.gateway)
+        born = select(sql_min(lanes.c.id)).where(mine, lanes.c.epoch == bindparam("epoch"))
+        one, two = (self._conn.execute(born, {"epoch": each}).scalar() for each in (epoch, other))
+        return one is not None and two is not None and one > two
 
     def event(self, device: str, code: str) -> EventInfo:
         """Return what the profile says of a code; one that it does not know is `unknown` and high, never dropped."""

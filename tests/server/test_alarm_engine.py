@@ -192,6 +192,27 @@ def test_another_journal_is_ordered_by_its_clock_unless_that_was_never_set(house
     assert rows(house)[0]["state"] == "cleared"
 
 
+def test_a_fire_after_a_new_journal_and_with_a_slow_clock_is_a_fire_now(house):
+    """A new box in the old one's place, without a time server: what it says stands now, whatever year it thinks."""
+
+    def fire(edge: Edge, years: int, clock: ClockState) -> DeviceEvent:
+        seen = T0 - timedelta(days=365 * years)
+        return DeviceEvent(device="fire-1", code="zone3", edge=edge, seen_at=seen, clock=clock)
+
+    old = [fire(Edge.RAISED, 0, ClockState.SYNCED), fire(Edge.CLEARED, 0, ClockState.SYNCED)]
+    house.store(up(1, *old, lane=Lane.ALARM, address=ADDRESS))
+    slow = fire(Edge.RAISED, 2, ClockState.HOLDOVER)
+    house.store(up(1, slow, lane=Lane.ALARM, epoch="e2", address=ADDRESS))
+    assert [(row["state"], row["count"]) for row in rows(house)] == [("new", 2)]
+    house.store(
+        up(2, fire(Edge.CLEARED, 2, ClockState.HOLDOVER), lane=Lane.ALARM, epoch="e2", address=ADDRESS)
+    )
+    assert rows(house)[0]["state"] == "cleared"
+    # What the old journal still had to say comes after it and is older: its journal was begun before.
+    house.store(up(2, fire(Edge.RAISED, 3, ClockState.HOLDOVER), lane=Lane.ALARM, address=ADDRESS))
+    assert rows(house)[0]["state"] == "cleared"
+
+
 edges = st.lists(st.sampled_from(list(Edge)), min_size=1, max_size=8)
 
 
