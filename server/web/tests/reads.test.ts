@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { ReadRow } from "../src/api/types";
 import { spaced, sum } from "../src/reads/decimal";
 import { reasonText } from "../src/reads/reason";
-import { coverage, totals } from "../src/reads/total";
+import { coverage, totals, monthsUpTo } from "../src/reads/total";
 import { random } from "./make";
 
 test("sums are exact where floats are not", () => {
@@ -62,4 +62,10 @@ test("the server's reasons are said in Chinese, what is not known as it was sent
   assert.equal(say("the period has not begun"), "周期尚未开始");
   assert.equal(say("something new"), "something new");
   assert.equal(reasonText("en", "the period has not ended"), "the period has not ended");
+});
+
+test("the months to choose from go back over the year's end, and hold the chosen one", () => {
+  assert.deepEqual(monthsUpTo("2026-02", 4, "2026-01"), ["2026-02", "2026-01", "2025-12", "2025-11"]);
+  assert.deepEqual(monthsUpTo("2026-02", 2, "2019-07"), ["2026-02", "2026-01", "2019-07"]);
+  assert.deepEqual(monthsUpTo("2026-02", 2, "2026-05"), ["2026-05", "2026-02", "2026-01"]);
 });

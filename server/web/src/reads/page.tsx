@@ -11,12 +11,13 @@ import { SoundControl } from "../ui/sound";
 import { BasisDrawer } from "./basis";
 import { spaced } from "./decimal";
 import { ReadsTable } from "./table";
-import { coverage, monthOf, needsLook, totals } from "./total";
+import { coverage, monthOf, monthsUpTo, needsLook, totals } from "./total";
 
 interface Answer {
   rows: ReadRow[];
 }
 
+const MONTHS = 36;
 const PARAMETERS = ["month", "from", "to", "site", "building", "meter", "reader"] as const;
 
 function instantOf(local: string | null): string | null {
@@ -54,6 +55,7 @@ function Filters() {
   } as const;
   const interim = search.get("by") === "instants";
   const trouble = search.get("trouble") === "1";
+  const month = asked(search).month ?? "";
   return (
     <div className="filters" role="search" aria-label={t("alarms.filters")}>
       <div className="toggle" role="group" aria-label={t("reads.mode")}>
@@ -74,7 +76,12 @@ function Filters() {
           </label>
         </>
       ) : (
-        <input type="month" aria-label={t("reads.month")} value={asked(search).month ?? ""} onChange={(event) => change({ month: event.target.value }, true)} />
+        // The browser's own month field would speak the browser's language.
+        <select aria-label={t("reads.month")} value={month} className="chosen" onChange={(event) => change({ month: event.target.value }, true)}>
+          {monthsUpTo(monthOf(new Date()), MONTHS, month).map((one) => (
+            <option key={one}>{one}</option>
+          ))}
+        </select>
       )}
       {(["site", "building", "meter", "reader"] as const).map((name) => {
         const value = search.get(name) ?? "";

@@ -36,6 +36,13 @@ export function coverage(rows: readonly ReadRow[]): Coverage {
 
 export const needsLook = (row: ReadRow): boolean => row.state === "held" || row.state === "missing" || row.quality === "missing";
 
+/** The latest months, newest first: `latest` and those before it; `chosen` is among them wherever it lies. */
+export function monthsUpTo(latest: string, count: number, chosen: string): string[] {
+  const [year = 0, month = 1] = latest.split("-").map(Number);
+  const months = Array.from({ length: count }, (_, back) => monthOf(new Date(year, month - 1 - back, 1)));
+  return months.includes(chosen) ? months : [...months, chosen].sort().reverse();
+}
+
 /** The present month in this browser's time, as the feed names it. */
 export function monthOf(date: Date): string {
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
