@@ -67,6 +67,9 @@ def sign_in(request: Request, body: Credentials, services: Has, gate: AtGate) ->
             f"too many failed sign-ins: wait {seconds} s",
             headers={"Retry-After": str(seconds)},
         )
+    # Counted before it is known to be one: else a hundred guesses at the same moment would all be let in.
+    for limit, key in zip(limits, keys, strict=True):
+        limit.failed(key, now)
     with read(services.engine) as conn:
         user = accounts.find_user(conn, body.username)
     known = user is not None and not user["disabled"]
@@ -74,14 +77,13 @@ def sign_in(request: Request, body: Credentials, services: Has, gate: AtGate) ->
         user["password_hash"] if user is not None and known else None, body.password
     )
     if user is None or not fits:
-        for limit, key in zip(limits, keys, strict=True):
-            limit.failed(key, now)
         with write(services.engine) as conn:
             accounts.note(
                 conn, at=now, actor=body.username, address=address, action="sign-in-failed", object_="session"
             )
         raise ApiError(401, "wrong_credentials", "this user name and password do not fit")
     gate.limit.succeeded(keys[0])
+    gate.address_limit.forgive(address)
     with write(services.engine) as conn:
         secret = accounts.open_session(conn, user["id"], address, now)
         accounts.note(conn, at=now, actor=user["name"], address=address, action="sign-in", object_="session")

@@ -38,6 +38,8 @@ class LoginLimit:
                 return timedelta(0)
             doublings = min(record.failures - self._free, 20)
             pause: timedelta = min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+            # A clock that was set back must not keep anybody out until it is again what it was.
+            record.last_at = min(record.last_at, now)
             return max(timedelta(0), record.last_at + pause - now)
 
     def failed(self, key: Hashable, now: datetime) -> None:
@@ -51,6 +53,13 @@ class LoginLimit:
             self._records[key] = record
             while len(self._records) > MOST_KEYS:
                 self._records.popitem(last=False)
+
+    def forgive(self, key: Hashable) -> None:
+        """Take back one failure: it was none."""
+        with self._lock:
+            record = self._records.get(key)
+            if record is not None:
+                record.failures = max(0, record.failures - 1)
 
     def succeeded(self, key: Hashable) -> None:
         """Forget the failures of a key."""

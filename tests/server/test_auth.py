@@ -1,6 +1,7 @@
 """Nobody comes in without a name, and nobody does what their role does not say."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -121,6 +122,39 @@ def test_the_wait_grows_and_has_an_end(pauses):
     assert limit.wait("k", now + timedelta(hours=2)) == timedelta(0)
     limit.succeeded("k")
     assert limit.wait("k", now) == timedelta(0)
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out():
+    limit = LoginLimit()
+    for _ in range(FREE_TRIES + 20):
+        limit.failed("k", T0 + timedelta(days=3650))
+    assert limit.wait("k", T0) == LONGEST_WAIT
+    assert limit.wait("k", T0 + LONGEST_WAIT) == timedelta(0)
+
+
+async def test_guesses_at_the_same_moment_are_counted_each(house):
+    house.user("wang", Role.GUARD)
+    async with house.client() as client:
+        answers = await asyncio.gather(*(sign_in(client, password=f"wrong {n}") for n in range(30)))
+    codes = Counter(answer.status_code for answer in answers)
+    assert codes[401] <= FREE_TRIES + 3, "all but a few find that others have used the tries up"
+    assert codes[401] + codes[429] == 30
+
+
+async def test_a_desk_that_signs_in_all_day_is_not_taken_for_a_guesser(house):
+    house.user("wang", Role.GUARD)
+    async with house.client() as client:
+        for _ in range(5 * FREE_TRIES):
+            assert (await sign_in(client)).status_code == 200
+
+
+async def test_a_session_ends_though_the_clock_was_set_back(house):
+    house.pass_time(days=365)
+    async with house.person(Role.VIEWER) as client:
+        house.pass_time(days=-365)
+        assert (await client.get(SESSION)).status_code == 200
+        house.pass_time(hours=12, minutes=1)
+        assert (await client.get(SESSION)).status_code == 401
 
 
 def test_a_crowd_of_names_does_not_fill_the_memory():
