@@ -165,7 +165,9 @@ class AlarmEngine:
 def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GRACE) -> int:
     """Call out what still stands `grace` after the gateway that hid it came back; return how many."""
     parent = alarms.alias("parent")
-    back = (~parent.c.state.in_([State.NEW, State.ACKED])) & (parent.c.cleared_at <= now - grace)
+    # Cleared in the future: the clock was set back since, and nobody knows how long it has been.
+    due = (parent.c.cleared_at <= now - grace) | (parent.c.cleared_at > now)
+    back = (~parent.c.state.in_([State.NEW, State.ACKED])) & due
     query = (
         select(alarms)
         .join(parent, alarms.c.suppressed_by == parent.c.id)

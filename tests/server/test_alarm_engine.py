@@ -270,6 +270,12 @@ def test_one_gateway_gone_is_one_alarm_not_sixty_five(house):
         silence(house, "device_silent", device, on=False)
     with write(house.engine) as conn:
         assert release_suppressed(conn, house.now + timedelta(seconds=119)) == 0
+    with house.engine.connect() as conn, conn.begin() as undone:
+        assert release_suppressed(conn, house.now - timedelta(days=1)) == 2, (
+            "the clock was set back meanwhile"
+        )
+        undone.rollback()
+    with write(house.engine) as conn:
         assert release_suppressed(conn, house.now + timedelta(seconds=120)) == 2
         assert release_suppressed(conn, house.now + timedelta(seconds=121)) == 0
     standing = {row["device"]: row["suppressed_by"] for row in rows(house) if row["closed_at"] is None}
