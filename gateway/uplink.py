@@ -156,7 +156,9 @@ class Uplink:
             self._serve,
             lambda: connect(
                 self._broker,
-                client_id=f"gatehouse-{self._address.site}-{self._address.gateway}",
+                # A broker ends the older of two sessions of one name: with `boot` nobody can guess it and cut
+                # another gateway off, and a gateway that comes back still takes the place of its own dead session.
+                client_id=f"gatehouse-{self._address.gateway}-{self._boot}",
                 will=self._retained_state(will),
                 keepalive=self._settings.keepalive_s,
             ),
