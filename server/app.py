@@ -37,6 +37,7 @@ from server.stream import Hub
 log = logging.getLogger(__name__)
 
 HTTP_STOP_S = 2
+TAKEN_WITHIN_S = 20.0
 FIRST_SESSION_S = 5.0
 LOCK_TRIES = 10
 LOCK_WAIT_S = 0.05
@@ -261,6 +262,9 @@ def _listen(settings: Settings) -> socket.socket:
         raise SettingsError(
             f"http: cannot listen on {http.host}:{http.port}: {err.strerror or err}"
         ) from None
+    # Accepted connections inherit it. A peer that takes nothing of an answer for so long is given up, even while
+    # its kernel still says that it lives: a stream that nobody reads would be held for ever.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(TAKEN_WITHIN_S * 1000))
     listener.setblocking(False)
     return listener
 

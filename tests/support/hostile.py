@@ -45,10 +45,10 @@ async def on_the_broker(address: BrokerAddress, client_id: str) -> AsyncIterator
         yield session
 
 
-async def stored(session: Session, lane: Lane, through: int) -> list[Stored]:
+async def stored(session: Session, lane: Lane, through: int, *, timeout: float = 20.0) -> list[Stored]:
     """The answers on one lane, up to the one that reaches `through`; the session listens to nothing else."""
     found: list[Stored] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(timeout):
         async for message in session.messages():
             message.ack()
             answer = decode_stored(message.payload)
