@@ -21,7 +21,7 @@ from drivers import registry
 from drivers.lines import open_line
 from gateway import metrics as metering
 from gateway.around import Surroundings, nap
-from gateway.births import birth, too_large
+from gateway.births import birth, raised, too_large
 from gateway.clock import ClockWatch, wall_clock
 from gateway.commands import Commands, Target
 from gateway.config import LineConfig, Site
@@ -116,6 +116,7 @@ class Gateway:
             clock=self.given.clock_state(),
             lanes={lane.value: state for lane, state in self.journal.lanes().items()},
             silent=tuple(silent[:MAX_SILENT_NAMED]),
+            raised=raised(device for poller in self.pollers for device in poller.devices),
             free_disk=self._free_disk(),
         )
 

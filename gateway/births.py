@@ -1,16 +1,28 @@
 """What a gateway tells the server about itself: its retained birth and its heartbeat."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 
 from drivers.profile import Profile
 from gateway.config import Device, LineConfig, Site
+from gateway.polled import Polled
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
-from messages.types import ActionInfo, Birth, DeviceInfo, EventInfo, LineInfo, PointInfo, ProfileInfo
+from messages.types import (
+    ActionInfo,
+    Birth,
+    DeviceInfo,
+    EventInfo,
+    LineInfo,
+    PointInfo,
+    ProfileInfo,
+    Severity,
+)
 
 DISTRIBUTION = "gatehouse-iot"
+MAX_RAISED_NAMED = 200  # a heartbeat is small; with more alarms than this somebody looks at them already
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def versions() -> Mapping[str, str]:
@@ -114,6 +126,20 @@ def too_large(site: Site) -> str:
         f"the description of {len(site.devices)} devices takes {size} bytes, and a server takes {MAX_BIRTH_BYTES}: "
         "split the lines over two gateways"
     )
+
+
+def raised(devices: Iterable[Polled]) -> dict[str, tuple[str, ...]]:
+    """Name the events that stand, at most `MAX_RAISED_NAMED`, the most urgent first."""
+    standing = [
+        (_RANK[event.severity], device.id, code)
+        for device in devices
+        for code, event in device.edges.events.items()
+        if code in device.edges.raised
+    ]
+    found: dict[str, tuple[str, ...]] = {}
+    for _, device_id, code in sorted(standing)[:MAX_RAISED_NAMED]:
+        found[device_id] = (*found.get(device_id, ()), code)
+    return found
 
 
 def _device_info(line: LineConfig, device: Device, profile: str) -> DeviceInfo:

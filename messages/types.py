@@ -298,7 +298,11 @@ class LaneState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Retained heartbeat, and as the last will with `online` false; `boot` ties a will to the life it ends."""
+    """Retained heartbeat, and as the last will with `online` false; `boot` ties a will to the life it ends.
+
+    `raised` names the events that stand at each device now, the most urgent ones where there are too many: a
+    server that lost their beginning, with its database for instance, learns of them here.
+    """
 
     online: bool
     boot: Id
@@ -308,6 +312,7 @@ class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     clock: ClockState = ClockState.SYNCED
     lanes: Mapping[str, LaneState] = {}
     silent: tuple[str, ...] = ()
+    raised: Mapping[Id, tuple[Id, ...]] = {}
     free_disk: int | None = None
     why: Label = ""
     v: int = VERSION

@@ -1,9 +1,12 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.births import birth, too_large
+from gateway.app import MAX_SILENT_NAMED
+from gateway.births import MAX_RAISED_NAMED, birth, raised, too_large
 from gateway.config import load_site
-from messages.codec import decode_birth, encode
-from tests.support.gateway import START
+from messages.codec import decode_birth, decode_state, encode
+from messages.types import GatewayState, Lane, LaneState
+from tests.support.gateway import START, device_of, profile_of
 
 SITE = """\
 site: mews
@@ -76,3 +79,28 @@ def test_a_site_that_no_server_would_take_is_told_so(tmp_path: Path):
     ]
     path.write_text(SITE.split("lines:", maxsplit=1)[0] + "lines:\n" + "".join(lines), encoding="utf-8")
     assert "split the lines over two gateways" in too_large(load_site(path))
+
+
+def test_a_heartbeat_names_the_events_that_stand_and_fits_into_its_message():
+    profile = profile_of({"smoke": "fire", "heat": "fire", "volts": "slow"}, events=("smoke", "heat"))
+    both, one, none = (
+        device_of(name, profile, state=state)
+        for name, state in (("p-1", b'["smoke","heat"]'), ("p-2", b'["heat","gone"]'), ("p-3", None))
+    )
+    assert raised([both, one, none]) == {"p-1": ("heat", "smoke"), "p-2": ("heat",)}
+
+    longest = [device_of("d" * 58 + f"{n:06}", profile, state=b'["heat"]') for n in range(1000)]
+    named = raised(longest)
+    assert len(named) == MAX_RAISED_NAMED
+    lane = LaneState(first=2**62, next=2**62, bytes=2**62, oldest_at=datetime(2026, 1, 1, tzinfo=UTC))
+    state = GatewayState(
+        online=True,
+        boot="b" * 64,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        epoch="e" * 64,
+        config="sha256:" + "0" * 64,
+        lanes={each.value: lane for each in Lane},
+        silent=tuple(device.id for device in longest[:MAX_SILENT_NAMED]),
+        raised=named,
+    )
+    assert decode_state(encode(state)) == state
