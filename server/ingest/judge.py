@@ -12,7 +12,8 @@ from messages import codec, topics
 from messages.codec import Envelope, MessageError
 from messages.text import printable
 from messages.topics import Address, Topic, TopicError
-from messages.types import DeviceEvent, Gap, Id, Lane, Rejected, Sample, Seq
+from messages.types import DeviceEvent, Gap, GatewayState, Id, Lane, Rejected, Sample, Seq
+from server.alarms.standing import LostAlarms
 from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
@@ -83,6 +84,7 @@ class Judge:
     results: ResultSink
     claims: Claims = field(default_factory=Claims)
     quarantine: Quarantine = field(default_factory=Quarantine)
+    lost: LostAlarms = field(default_factory=LostAlarms)
 
     def forget(self) -> None:
         """The transaction was rolled back."""
@@ -240,6 +242,19 @@ class Judge:
                     log.warning(
                         "%s/%s: %s starts at %s, older numbers are gone", *topic.address, name, kept.first
                     )
+        if state.online and not message.retained:
+            row = self.lanes.lane(conn, topic.address, epoch, Lane.ALARM, now)
+            self._lost_alarms(conn, topic.address, state, row.cursor.through, now)
+
+    def _lost_alarms(
+        self, conn: Connection, address: Address, state: GatewayState, through: int, now: datetime
+    ) -> None:
+        found = self.lost.in_heartbeat(conn, address, state, through, now)
+        lost = [item for item in found if not self.claims.of_event(conn, address, item.event)]
+        for item in lost:
+            log.error("%s/%s: %s %s: %s", *address, item.event.device, item.event.code, item.event.detail)
+        if lost:
+            self.alarms.apply_events(conn, address.site, address.gateway, lost, now)
 
     def set_aside(
         self, conn: Connection, message: Incoming, reason: str, group: Group, now: datetime
