@@ -1,7 +1,7 @@
 """The raw limit for ingest: the same messages from the same broker, decoded and inserted with nothing of ours around.
 
-`python -m bench.raw_ingest PORT DATABASE VALUES` subscribes, prints `ready`, commits ≤ 200 messages or ≤ 100 ms at once,
-acknowledges after the commit, and prints the seconds from the first message to the last commit, and CPU seconds.
+`python -m bench.raw_ingest PORT DATABASE VALUES` subscribes, prints `ready`, commits ≤ 200 messages or ≤ 100 ms at
+once, acknowledges after the commit, and prints the seconds from the first message to the last commit, and CPU seconds.
 """
 
 import queue
