@@ -30,6 +30,7 @@ from server.db.outbox import database_epoch
 from server.embedded import Account, EmbeddedServer
 from server.ingest.service import Ingest
 from server.ingest.writer import Writer
+from server.patience import Patience, enough_files
 from server.services import Services, WebSettings
 from server.settings import ExternalBroker, Settings, SettingsError, broker_address
 from server.stream import Hub
@@ -156,6 +157,7 @@ def build(
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Run the server until `stop` is set or SIGTERM or SIGINT arrives; then stop within seconds, losing nothing."""
     stop = stop or asyncio.Event()
+    enough_files()
     with hold(settings.data), _signals(stop), contextlib.closing(_listen(settings)) as listener:
         settings.run_file.unlink(missing_ok=True)  # of a server that was killed
         parts = await asyncio.to_thread(build, settings)
@@ -203,6 +205,7 @@ async def _serve(
     http = _Http(
         uvicorn.Config(
             create_app(parts.services),
+            http=Patience,
             log_config=None,
             access_log=False,
             server_header=False,

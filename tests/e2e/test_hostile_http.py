@@ -121,6 +121,11 @@ async def test_hostile_requests_are_answered_and_nobody_else_notices(tmp_path: P
         base = site.estate.info.http
         before = hostile.memory_mb(site.estate.server.pid)
         signed_in = {"cookie": cookies_of(site)}
+        url = urlsplit(base)
+        half = [await asyncio.open_connection(url.hostname, url.port) for _ in range(300)]
+        for n, (_, writer) in enumerate(half):
+            stack.callback(writer.close)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n"[: n % 27])
         for request, wanted in RAW:
             status, answer = await raw(base, request)
             assert status in wanted, (request[:100], answer[:300])
@@ -160,6 +165,10 @@ async def test_hostile_requests_are_answered_and_nobody_else_notices(tmp_path: P
         assert {answer.status_code for answer in tries} == {401, 429}
         assert "retry-after" in tries[-1].headers
         assert (await site.api.get("session"))["user"] == "demo"  # who is in stays in
+        async with asyncio.timeout(30):
+            for reader, _ in half:  # requests that never end are given up
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
         assert hostile.memory_mb(site.estate.server.pid) < before + 120
         log = (tmp_path / "logs" / "server.log").read_text()
         assert "Traceback" not in log
