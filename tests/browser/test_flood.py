@@ -1,5 +1,6 @@
 """Five thousand open alarms, used by keyboard."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,45 @@ async def test_a_new_alarm_in_the_flood_is_announced_and_moves_no_row_under_the_
         await picture(page, "alarms-held")
         await page.keyboard.press("h")
         await expect(page.get_by_role("row").filter(has_text="Fire panel")).to_be_visible()
+
+
+async def test_a_press_that_was_on_its_way_when_the_list_moved_hits_nothing(tmp_path: Path) -> None:
+    house = live_house(tmp_path)
+    for device in ("door-1", "m-1", "lift-1"):
+        house.event(device, "forced")
+    async with house.serving() as base, chromium() as browser, desk(browser, base) as guard:
+        await guard.sign_in("lee")
+        page = await guard.open()
+        rows = page.locator(".grid-body [role=row]")
+        await expect(rows).to_have_count(3)
+        box = await rows.nth(2).bounding_box()
+        assert box is not None
+        x, y = box["x"] + 200, box["y"] + box["height"] / 2
+        # The press comes two frames after the fire strip has pushed the list down.
+        pressed = page.evaluate(
+            """([x, y]) => new Promise((done) => {
+              const press = () => {
+                const target = document.elementFromPoint(x, y);
+                target.dispatchEvent(new MouseEvent("click", {bubbles: true, cancelable: true, detail: 1}));
+                requestAnimationFrame(() => done(target.closest("[role=row]")?.innerText ?? ""));
+              };
+              const watch = new MutationObserver(() => {
+                if (!document.querySelector(".fire")) return;
+                watch.disconnect();
+                requestAnimationFrame(() => requestAnimationFrame(press));
+              });
+              watch.observe(document.body, {subtree: true, childList: true});
+            })""",
+            [x, y],
+        )
+        pressing = asyncio.ensure_future(pressed)
+        house.event("fire-1", "zone3")
+        async with asyncio.timeout(10):
+            hit = await pressing
+        assert hit, "the press fell beside the list, which proves nothing"
+        assert await page.locator(".row-selected").count() == 0
+
+        # A press of somebody who sees where the rows are now is taken, once the list has stood still.
+        async with asyncio.timeout(10):
+            while await page.locator(".row-selected").count() == 0:
+                await rows.nth(1).click()

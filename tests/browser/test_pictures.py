@@ -108,6 +108,8 @@ async def test_the_worst_minute_of_the_demo(tmp_path: Path, language: str, theme
         page = await guard.open()
         await expect(page.locator(".fire.fire-open")).to_be_visible()
         await expect(page.locator(".grid-body [role=row]")).to_have_count(len(TROUBLES))
+        [above] = await page.locator(".fire time").all_inner_texts()
+        assert await page.locator(".grid-body [role=row] time").first.inner_text() == above
         await page.get_by_role("grid").focus()
         await page.keyboard.press("j")
         await expect(page.locator(".journal li").first).to_be_visible()

@@ -4,6 +4,8 @@ import { Mark, markStyle, Time } from "../ui/parts";
 import type { Row } from "./select";
 
 const OVERSCAN = 8;
+/** A hand that was on its way when a strip or banner moved the list would press another row. */
+const SHIFT_GUARD_MS = 500;
 
 interface RowProps {
   row: Row;
@@ -139,12 +141,16 @@ export function AlarmList(props: ListProps) {
   const { rows, selected, marks, opened, sending, canAck, rowHeight, onPick, onOpen, onAck, onScrolled, onPage, toTop } = props;
   const { t } = useI18n();
   const scroller = useRef<HTMLDivElement>(null);
+  const shiftedAt = useRef(Number.NEGATIVE_INFINITY);
   const [view, setView] = useState({ top: 0, height: 800 });
 
   useLayoutEffect(() => {
     const element = scroller.current;
     if (!element) return;
+    let height = 0;
     const observer = new ResizeObserver(() => {
+      if (height > 0 && element.clientHeight !== height) shiftedAt.current = performance.now();
+      height = element.clientHeight;
       setView((old) => ({ ...old, height: element.clientHeight }));
       onPage(Math.max(1, Math.floor(element.clientHeight / rowHeight) - 2));
     });
@@ -183,6 +189,10 @@ export function AlarmList(props: ListProps) {
       aria-rowcount={rows.length + 1}
       aria-multiselectable="true"
       aria-activedescendant={active}
+      onClickCapture={(event) => {
+        // `detail` is 0 for a press by keyboard or screen reader: those name their row and cannot miss it.
+        if (event.detail > 0 && performance.now() - shiftedAt.current < SHIFT_GUARD_MS) event.stopPropagation();
+      }}
       onScroll={(event) => {
         const { scrollTop, clientHeight } = event.currentTarget;
         setView({ top: scrollTop, height: clientHeight });

@@ -26,7 +26,7 @@ import { type BulkPlan, bulkPlan, counts, FLOOD_LIMIT, grouped, nextOpen, recent
 function useRowHeight(narrow: boolean): number {
   const coarse = useMedia("(pointer: coarse)");
   const root = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
-  return Math.round(((narrow ? 60 : coarse ? 44 : 34) * root) / 16);
+  return Math.round(((narrow ? 60 : coarse ? 44 : 38) * root) / 16);
 }
 
 /** The chosen alarm, also in the address, though not on every key: browsers limit how often it may change. */
