@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
-
 from bench.processes import child, script
 
 POLL_MS = 100
@@ -94,37 +92,45 @@ def write_site(folder: Path, mqtt: str, port: int) -> Path:
     return site
 
 
+class Stream:
+    """The server-sent events that a page reads, line by line."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._event = b""
+
+    async def next(self) -> list[dict[str, str]]:
+        """Return the alarms of the next frame of alarms; none for `live`: from now on all is told at once."""
+        while line := await self._reader.readline():
+            if line.startswith(b"event: "):
+                self._event = line[7:].strip()
+            elif line.startswith(b"data: ") and self._event in {b"live", b"alarms"}:
+                told = json.loads(line[6:])
+                return told if self._event == b"alarms" else []
+        raise AssertionError("the stream ended")
+
+    async def until(self, condition: str) -> float:
+        """Return when the bell's alarm is first told in this condition."""
+        while True:
+            for alarm in await self.next():
+                if alarm["code"] == "bell" and alarm["condition"] == condition:
+                    return time.monotonic()
+
+
 @asynccontextmanager
-async def frames(base: str, token: str) -> AsyncIterator[AsyncIterator[tuple[float, dict[str, str]]]]:
-    """Read the stream as a page does; yield each change of the bell's alarm with its moment."""
-
-    async def changes(answer: httpx.Response) -> AsyncIterator[tuple[float, dict[str, str]]]:
-        event = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("event: "):
-                event = line[7:]
-            elif line.startswith("data: ") and event == "live":
-                yield time.monotonic(), {}
-            elif line.startswith("data: ") and event == "alarms":
-                for alarm in json.loads(line[6:]):
-                    if alarm["code"] == "bell":
-                        yield time.monotonic(), alarm
-
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        httpx.AsyncClient(base_url=base, headers=headers, timeout=30, trust_env=False) as http,
-        http.stream("GET", "/api/v1/stream?topics=alarms") as answer,
-    ):
-        assert answer.status_code == 200, answer.status_code
-        yield changes(answer)
-
-
-async def until_told(changes: AsyncIterator[tuple[float, dict[str, str]]], state: str) -> float:
-    """Return when the stream first tells the bell's alarm in this condition."""
-    while True:
-        seen, alarm = await anext(changes)
-        if alarm.get("condition") == state:
-            return seen
+async def stream(base: str, token: str) -> AsyncIterator[Stream]:
+    """Read the stream over a plain connection: each frame is one chunk, and its lines are what we look at."""
+    host, port = base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=2**22)
+    try:
+        ask = f"GET /api/v1/stream?topics=alarms HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        writer.write(ask.encode())
+        status = await reader.readline()
+        assert b" 200 " in status, status
+        yield Stream(reader)
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def until_row(database: Path, state: str) -> float:
@@ -159,8 +165,8 @@ async def trials(folder: Path, count: int) -> AsyncIterator[dict[str, float]]:
         run = await until_up(folder, server)
         site = write_site(folder, run["mqtt"], device.sockets[0].getsockname()[1])
         with child(script("gatehouse-gateway"), "run", str(site)):
-            async with asyncio.timeout(120), frames(run["http"], token) as changes:
-                await anext(changes)  # live: what happens now is told at once
+            async with asyncio.timeout(120), stream(run["http"], token) as page:
+                await page.next()  # live
                 await bell.met.wait()
                 for number in range(count):
                     value = 1 - number % 2
@@ -169,7 +175,7 @@ async def trials(folder: Path, count: int) -> AsyncIterator[dict[str, float]]:
                     row = asyncio.create_task(until_row(data / "gatehouse.db", state))
                     await asyncio.sleep(0.02)
                     began, bell.value = time.monotonic(), value
-                    seen = await until_told(changes, state)
+                    seen = await page.until(state)
                     stored = await row
                     yield {
                         "change_to_page": (seen - began) * 1e3,
