@@ -18,6 +18,7 @@ from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
 from server.ingest.claims import Claims
+from server.ingest.forks import is_another
 from server.ingest.lanes import LaneBook, LaneRow
 from server.ingest.quarantine import Kept, Quarantine, Refused
 from server.ingest.samples import AHEAD_MS, SampleStore
@@ -57,6 +58,9 @@ class Group:
 
     rejected: dict[int, list[Rejected]] = field(default_factory=dict)  # by lane row id
     lanes: dict[int, LaneRow] = field(default_factory=dict)  # to be answered
+    forked: set[int] = field(
+        default_factory=set
+    )  # of these, those whose numbers were used for something else
     born: bool = False
     totals: Totals = field(default_factory=Totals)
 
@@ -125,6 +129,11 @@ class Judge:
         batch_id = self.lanes.add_batch(conn, row, envelope.seq, now, len(envelope.items))
         if batch_id is None:
             group.totals.repeated_batches += 1
+            self.samples.write(conn)  # the one that it repeats may be in this very group
+            if is_another(conn, address, row.id, envelope):
+                group.forked.add(row.id)
+                log.error("%s/%s: %s %s is another batch now", *address, envelope.lane.value, envelope.seq)
+                return
             group.rejected.setdefault(row.id, []).extend(self.lanes.rejected(conn, row, envelope.seq))
             return
         group.totals.batches += 1

@@ -16,6 +16,7 @@ from server.db.engine import read, write
 from server.db.tables_delivery import lanes
 from server.db.tables_devices import gateways
 from server.devices.liveness import Liveness
+from server.ingest.forks import TAKEN
 from server.ingest.judge import Group, Incoming, Judge, Totals
 from server.ingest.lanes import LaneBook
 from server.ingest.retention import drop_old_samples
@@ -181,6 +182,7 @@ def _answers(group: Group) -> list[Answer]:
     found = []
     for row in group.lanes.values():
         refused = tuple(group.rejected.get(row.id, ())[:MAX_REJECTED])
-        stored = Stored(epoch=row.epoch, lane=row.lane, through=row.cursor.through, rejected=refused)
+        through = TAKEN if row.id in group.forked else row.cursor.through
+        stored = Stored(epoch=row.epoch, lane=row.lane, through=through, rejected=refused)
         found.append(Answer(row.address, stored))
     return found
