@@ -259,8 +259,11 @@ def _user(account: Account) -> str:
 
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    fresh = path.with_suffix(".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+    fresh = path.with_name(path.name + ".new")
+    # Made by us and nobody else: what lies there already may be a link, or somebody's to read.
+    fresh.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
     fresh.replace(path)
 
