@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -274,12 +275,15 @@ class Judge:
         except TopicError:
             topic = None
         head = _head(topic, message)
-        if topic is None or head is None:
+        row = None
+        if topic is not None and head is not None:
+            with suppress(MessageError):  # it may be that very lane that there is no room for
+                row = self.lanes.lane(conn, topic.address, head.epoch, head.lane, now)
+        if topic is None or head is None or row is None:
             address = topic.address if topic else None
             one = Refused(topic=message.topic, payload=message.payload, reason=reason, address=address)
             self._refuse(conn, one, group, now)
             return
-        row = self.lanes.lane(conn, topic.address, head.epoch, head.lane, now)
         group.lanes[row.id] = row
         batch_id = self.lanes.add_batch(conn, row, head.seq, now, 0)
         if batch_id is None:

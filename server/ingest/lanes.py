@@ -3,16 +3,19 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, distinct, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.sql.functions import count
 from sqlalchemy.sql.functions import max as sql_max
 
+from messages.codec import MessageError
 from messages.topics import Address
 from messages.types import Gap, Lane, LaneState, Rejected
 from server.db.tables_delivery import batches, gaps, lanes, quarantine
 from server.db.types import to_ms
 from server.ingest.cursor import Cursor
 
+MAX_EPOCHS = 300  # of one gateway: each new one is a journal lost, and rows that stay here
 BEFORE_DATABASE = "before this database"
 
 _INSERT_BATCH = "INSERT INTO batches (id, lane_id, seq, at, items, quarantined) VALUES (?, ?, ?, ?, ?, 0)"
@@ -46,7 +49,7 @@ class LaneBook:
         self._next_id = 0
 
     def lane(self, conn: Connection, address: Address, epoch: str, lane: Lane, now: datetime) -> LaneRow:
-        """Return the lane, made if it is new."""
+        """Return the lane, made if it is new; raise `MessageError` where a gateway has had too many journals."""
         key = (address, epoch, lane)
         row = self._rows.get(key)
         if row is None:
@@ -171,6 +174,7 @@ class LaneBook:
             )
         ).first()
         if found is None:
+            _check_room(conn, address, epoch)
             key = conn.execute(
                 insert(lanes).values(
                     site=site,
@@ -189,6 +193,13 @@ class LaneBook:
         stored = conn.execute(select(sql_max(batches.c.seq)).where(batches.c.lane_id == found.id)).scalar()
         cursor = load_cursor(conn, found.id, found.through, max(found.highest, stored or 0))
         return LaneRow(found.id, address, epoch, lane, cursor)
+
+
+def _check_room(conn: Connection, address: Address, epoch: str) -> None:
+    mine = (lanes.c.site == address.site) & (lanes.c.gateway == address.gateway) & (lanes.c.epoch != epoch)
+    others = conn.execute(select(count(distinct(lanes.c.epoch))).where(mine)).scalar_one()
+    if others >= MAX_EPOCHS:
+        raise MessageError(f"epoch: this gateway has begun {others} journals: look at its disk")
 
 
 def load_cursor(conn: Connection, lane_id: int, through: int, highest: int) -> Cursor:

@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from messages.types import Lane
+from messages.codec import encode
+from messages.types import GatewayState, Lane, LaneState
 from server.db.engine import read
+from server.db.tables_delivery import lanes
 from server.db.tables_delivery import quarantine as table
 from server.ingest import quarantine
+from server.ingest.judge import Incoming
 from tests.support.ingest import GW, T0, Sinks, birth, born, database, reading, rows, up, writer
 
 
@@ -79,6 +82,22 @@ def test_one_gateways_share_is_not_anothers(site, monkeypatch):
     other = GW._replace(gateway="gw-b")
     site.store.store([up(1, reading("m-9", T0, **{"no such": "1"}), address=other)], T0)
     assert site.held()[0] == 3
+
+
+def test_a_gateway_that_loses_a_journal_a_minute_leaves_no_rows_for_ever(site, monkeypatch):
+    monkeypatch.setattr("server.ingest.lanes.MAX_EPOCHS", 3)
+    answers = [
+        site.store.store([up(1, reading("m-1", T0, energy="1"), epoch=f"e{n}")], T0) for n in range(1, 6)
+    ]
+    assert [len(one) for one in answers] == [1, 1, 1, 0, 0]
+    state = GatewayState(online=True, boot="b", epoch="e9", lanes={"alarm": LaneState(first=1, next=1)})
+    site.store.store([Incoming(GW.state, encode(state))], T0)
+    with read(site.engine) as conn:
+        assert conn.execute(select(func.count()).select_from(lanes)).scalar() == 3
+        reasons = {reason for (reason,) in conn.execute(select(table.c.reason))}
+    assert reasons == {"epoch: this gateway has begun 3 journals: look at its disk"}
+    (again,) = site.store.store([up(2, reading("m-1", T0, energy="2"), epoch="e1")], T0)
+    assert again.stored.through == 2, "the journals that are known go on"
 
 
 def test_the_reason_of_our_own_failure_tells_no_statement(site):
