@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 Row = dict[str, float]
@@ -32,7 +33,7 @@ def figures(group: str, rows: Sequence[Row], named: Iterable[tuple[str, str, str
 
 def table(found: Iterable[Figure]) -> Table:
     """Lay figures out for a person: ratios stand out, for they are what may be compared between machines."""
-    shown = Table()
+    shown = Table(box=SIMPLE)
     shown.add_column("figure", no_wrap=True)
     shown.add_column("unit", no_wrap=True)
     for head in ("min", "median", "max"):
@@ -55,4 +56,6 @@ def _rounded(value: float) -> float:
 
 
 def _shown(value: float) -> str:
+    if abs(value) >= 10_000:
+        return f"{value / 1000:.0f} k"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"

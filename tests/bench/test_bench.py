@@ -28,7 +28,7 @@ def test_a_figure_tells_its_least_middle_and_greatest_run():
     out = io.StringIO()
     Console(file=out, width=80, color_system=None).print(table(found))
     assert "ours / raw" in out.getvalue()
-    assert "100,000" in out.getvalue()
+    assert "100 k" in out.getvalue()
 
 
 @pytest.mark.e2e
