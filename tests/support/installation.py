@@ -4,7 +4,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,8 +96,10 @@ class Installation:
 
     def _broker_pid(self) -> int | None:
         for child in psutil.Process(self.estate.server.pid).children():
-            if child.name() == "nats-server" and child.status() != psutil.STATUS_ZOMBIE:
-                return child.pid
+            # It may end between two looks at it.
+            with suppress(psutil.NoSuchProcess):
+                if child.name() == "nats-server" and child.status() != psutil.STATUS_ZOMBIE:
+                    return child.pid
         return None
 
     async def served(self, more: int, timeout: float = 60.0) -> None:
