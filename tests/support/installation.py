@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import psutil
 
 from simulators.api_client import Api
@@ -114,17 +115,32 @@ class Installation:
     async def finish(self) -> Outcome:
         """Silence the devices, stop the gateways, wait for the last `Stored`, and reconcile."""
         self.world.mute()
+        # While they still run: a gateway that lost its broker a moment ago needs seconds to find it again.
+        numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
+        await self._delivered(numbered, timeout=60)
         for _ in range(3):
             await self.estate.stop_gateways()
             numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
-            if await self._delivered(numbered):
+            if await self._delivered(numbered, timeout=10):
                 return self._reconcile(numbered)
             # What a stopping gateway could not hand over in its few seconds, it hands over when it runs again.
             await self.estate.start_gateways()
-            await self.estate.gateways_up(self.api)
+            await self._listening()
         raise AssertionError("the server never held everything")
 
-    async def _delivered(self, numbered: Mapping[str, Mapping[str, int]]) -> bool:
+    async def _listening(self) -> None:
+        async def look() -> bool | None:
+            try:
+                return all(
+                    [await self.estate.metric(name, "process_start_time_seconds") >= 0 for name in names]
+                )
+            except (OSError, httpx.HTTPError, ValueError):
+                return None
+
+        names = list(self.estate.gateways)
+        await until("gateways that run", look, timeout=30, alive=list(self.estate.gateways.values()))
+
+    async def _delivered(self, numbered: Mapping[str, Mapping[str, int]], *, timeout: float) -> bool:
         async def look() -> bool | None:
             for gateway, lanes in numbered.items():
                 receipt = await self.api.get(f"gateways/{gateway}/delivery")
@@ -136,7 +152,7 @@ class Installation:
             return True
 
         try:
-            return await until("complete receipts", look, timeout=10, alive=[self.estate.server])
+            return await until("complete receipts", look, timeout=timeout, alive=[self.estate.server])
         except ProcessFailed:
             return False
 
