@@ -82,6 +82,7 @@ class Commands:
     clock_state: Callable[[], ClockState]
     counted: Callable[[Outcome], None] = lambda _outcome: None
     _open: dict[str, OpenCommand] = field(default_factory=dict)
+    _claiming: set[str] = field(default_factory=set)
     _closing: bool = False
     _left: list[OpenCommand] = field(default_factory=list)
     _waiting: "asyncio.Queue[tuple[Command, CommandPlan] | None]" = field(
@@ -159,12 +160,15 @@ class Commands:
         First into the list of those without a result, then into the list of ids that are spent: a crash between
         the two leaves a command that is answered after the restart and never runs.
         """
-        if command.id in self._open:
+        if command.id in self._open or command.id in self._claiming:
             log.info("command %s came again: it is being dealt with", command.id)
             return False
-        self._open[command.id] = command
+        self._claiming.add(command.id)
         try:
+            # Asked before it is listed as open: another command's answer writes that list down meanwhile, and an
+            # id that is spent would stand in it after a crash and be answered a second time.
             if not await self.book.was_run(command.id):
+                self._open[command.id] = command
                 await self.book.append(Lane.ALARM, (), state=self._open_state())
                 if await self.book.claim_command(command.id):
                     return True
@@ -172,6 +176,8 @@ class Commands:
         except (JournalDown, JournalFull) as err:
             # Not written down it must not run, and no answer can be kept either: the server lets it expire.
             log.warning("command %s does not run: it cannot be written down (%s)", command.id, err)
+        finally:
+            self._claiming.discard(command.id)
         self._open.pop(command.id, None)
         return False
 

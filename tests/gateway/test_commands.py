@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.api import CommandPlan
@@ -223,6 +223,7 @@ story = st.lists(st.tuples(st.sampled_from(["give", "crash", "go on"]), st.integ
 
 
 @given(story)
+@example([("give", 0), ("give", 1), ("give", 0), ("crash", 0)])
 @settings(max_examples=30, deadline=None)
 def test_no_order_runs_twice_or_is_answered_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
