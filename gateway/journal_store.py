@@ -148,7 +148,8 @@ class JournalStore:
                     raise JournalCorrupt(printable(str(found)))
             self.epoch, self.lanes = read_numbers(db)
             self.state = {str(key): bytes(value) for key, value in db.execute("SELECT key, value FROM state")}
-        except UnicodeDecodeError as err:  # SQLite quotes the damaged schema, and Python cannot read the quote
+        except UnicodeDecodeError as err:
+            # SQLite quotes the damaged schema, and Python cannot read the quote.
             raise JournalCorrupt("text in it is no UTF-8") from err
         except sqlite3.DatabaseError as err:
             if _is_damage(err):
