@@ -144,7 +144,9 @@ def _pairs(
 ) -> Iterator[tuple[Served | None, StoredRow | None]]:
     left = list(served)
     for row in rows:
-        while left and row.at > left[0].t1 + left[0].slack:
+        # Where polls follow each other faster than stamps may be off, the nearest reply is the one: a lost row
+        # must not make the next one take its place, and so on to the end.
+        while left and (row.at > left[0].t1 + left[0].slack or _nearer_to_the_next(left, row.at)):
             yield left.pop(0), None
         if left and row.at >= left[0].t0 - left[0].slack:
             yield left.pop(0), row
@@ -152,6 +154,14 @@ def _pairs(
             yield None, row
     for one in left:
         yield one, None
+
+
+def _nearer_to_the_next(left: Sequence[Served], at: int) -> bool:
+    return len(left) > 1 and _away(left[1], at) < _away(left[0], at)
+
+
+def _away(one: Served, at: int) -> int:
+    return max(one.t0 - at, at - one.t1, 0)
 
 
 def _same(one: Served, row: StoredRow) -> bool:

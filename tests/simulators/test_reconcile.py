@@ -115,6 +115,25 @@ def test_a_busy_machines_stamps_do_not_matter_where_requests_are_far_apart() -> 
         assert ((result.missing, result.doubled, result.wrong) == (0, 0, 0)) is fits
 
 
+@given(st.integers(0, 19), st.lists(st.integers(-90, 90), min_size=20, max_size=20))
+def test_one_lost_row_among_quick_polls_is_one_missing_and_nothing_wrong(
+    lost: int, jitter: list[int]
+) -> None:
+    values = range(1, 21)
+    changes = [
+        ChangeRow(n=n, t=n * 300, device="d", point="p", value=str(n), registers=f"{n:04x}") for n in values
+    ]
+    common = {"line": "l", "unit": 1, "device": "d", "function": 3, "fate": "good", "points": ("p",)}
+    replies = [ReplyRow(t0=n * 300 + 10, t1=n * 300 + 30, n=n, **common) for n in values]  # type: ignore[arg-type]
+    rows = [
+        StoredRow("d", "p", n * 300 + 20 + off, 0, Decimal(n), Quality.GOOD, f"{n:04x}")
+        for n, off in zip(values, jitter, strict=True)
+        if n - 1 != lost
+    ]
+    result = match(Truth(changes, replies, []), rows)
+    assert (result.missing, result.doubled, result.wrong) == (1, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "modulus", "expected"),
     [
