@@ -135,7 +135,10 @@ class TruthWriter:
             self._tell(fact)
 
     def _write(self, name: str, row: msgspec.Struct) -> None:
-        self._files[name].write(self._encoder.encode(row) + b"\n")
+        file = self._files[name]
+        # Interrupted again and again, a run closes its truth while an answer is still on its way out.
+        if not file.closed:
+            file.write(self._encoder.encode(row) + b"\n")
 
 
 @dataclass(slots=True)

@@ -82,3 +82,11 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / CHANGES).open("ab") as file:
         file.write(b'{"n":2,"t":10')
     assert Truth.load(tmp_path).value_at("d", "p", 0, 2000) == {True}
+
+
+def test_an_answer_that_leaves_after_the_end_is_not_kept_and_harms_nothing(tmp_path: Path) -> None:
+    with TruthWriter(tmp_path, lambda: 1) as truth:
+        truth.change("d", "p", True, "0001")
+    truth.change("d", "p", False, "0000")
+    assert [value for _, point, value in Truth.load(tmp_path).served() if point == "p"] == []
+    assert Truth.load(tmp_path).value_after("d", "p", 2**60) is True
