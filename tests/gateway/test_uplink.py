@@ -1,32 +1,22 @@
-"""The uplink against a real broker: everything that was appended reaches the server, whatever is killed."""
+"""The uplink against a real broker: what is sent, answered, repeated and ordered."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 
-import pytest
-
-from gateway.journal import Grouping, Journal, Trouble
-from gateway.uplink import Sending, Uplink, UplinkSettings
 from messages.broker import Publication, connect
-from messages.codec import decode_batch, encode
-from messages.topics import Address
-from messages.types import Birth, Command, GatewayState, Lane, Rejected, Stored
+from messages.codec import encode
+from messages.types import Command, GatewayState, Lane, Rejected, Stored
 from tests.support import broker as broker_support
-from tests.support.broker import Broker
-from tests.support.journal import event, everything, number_of, numbers, sample, settled
-from tests.support.toyserver import ToyServer
+from tests.support import uplink as uplink_support
+from tests.support.journal import event, everything, numbers, sample, settled
+from tests.support.uplink import ADDRESS, BOOT, Make
 
-broker = broker_support.broker  # the fixture
-ADDRESS = Address("site-1", "gw-1")
+broker, make = broker_support.broker, uplink_support.make  # the fixtures
+
+
 ROOT = Path(__file__).parents[2]
-QUICK = Grouping(group_s=0.01, retry_s=0.05)
-BOOT = "boot1"
 CHILD = """
 import asyncio
 from datetime import UTC, datetime
@@ -47,88 +37,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@dataclass
-class Rig:
-    """A journal, an uplink and a toy server around a broker."""
-
-    journal: Journal
-    broker: Broker
-    server: ToyServer
-    settings: UplinkSettings
-    commands: list[Command] = field(default_factory=list)
-    rejected: list[tuple[Lane, Rejected]] = field(default_factory=list)
-    commanded: asyncio.Event = field(default_factory=asyncio.Event)
-    uplink: Uplink = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.uplink = self.new_uplink()
-
-    def new_uplink(self) -> Uplink:
-        return Uplink(
-            self.journal,
-            ADDRESS,
-            self.broker.address(),
-            boot=BOOT,
-            birth=self.birth,
-            state=lambda: GatewayState(online=True, boot=BOOT, epoch=self.journal.epoch),
-            on_command=self.command,
-            on_rejected=lambda lane, rejected: self.rejected.append((lane, rejected)),
-            settings=self.settings,
-            random=Random(1),
-        )
-
-    def birth(self) -> Birth:
-        return Birth(
-            site=ADDRESS.site,
-            gateway=ADDRESS.gateway,
-            at=datetime(2026, 5, 1, tzinfo=UTC),
-            boot=BOOT,
-            epoch=self.journal.epoch,
-            config="sha256:" + "0" * 64,
-        )
-
-    async def command(self, command: Command) -> None:
-        self.commands.append(command)
-        self.commanded.set()
-
-    def delivered(self, lane: Lane) -> list[int]:
-        """The numbers of all items that the server has of this epoch, in the order of the batches."""
-        return [
-            number_of(item)
-            for seq in self.server.seqs(lane, self.journal.epoch)
-            for item in decode_batch(self.server.payloads[self.journal.epoch, lane, seq]).items
-        ]
-
-    @asynccontextmanager
-    async def running(self, *what: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        """Run the uplink (or what is given) beside the test."""
-        tasks: list[asyncio.Task[None]] = []
-        async with asyncio.TaskGroup() as group:
-            for each in what or (self.uplink.run,):
-                tasks.append(group.create_task(each()))  # type: ignore[arg-type]
-            yield
-            for task in tasks:
-                task.cancel()
-
-
-Make = Callable[..., Awaitable[Rig]]
-
-
-@pytest.fixture
-async def make(broker: Broker, tmp_path: Path) -> AsyncIterator[Make]:
-    journals: list[Journal] = []
-
-    async def rig(**sending: float) -> Rig:
-        journal = await Journal.open(tmp_path / f"journal-{len(journals)}.sqlite", grouping=QUICK)
-        journals.append(journal)
-        settings = UplinkSettings(sending=Sending(**sending), heartbeat_s=60, birth_again_s=0.3)  # type: ignore[arg-type]
-        return Rig(journal, broker, ToyServer(broker.address()), settings)
-
-    yield rig
-    for journal in journals:
-        await journal.close()
 
 
 async def test_birth_and_state_are_retained_and_every_lane_arrives(make: Make) -> None:
@@ -279,135 +187,3 @@ async def test_beat_publishes_the_state_now(make: Make) -> None:
             before = len(rig.server.states)
             rig.uplink.beat()
             await rig.server.until(lambda before=before: len(rig.server.states) > before)  # type: ignore[misc]
-
-
-async def published(rig: Rig, count: int) -> None:
-    async with asyncio.timeout(10):
-        while rig.uplink.counts.published < count:
-            await asyncio.sleep(0)
-    assert rig.uplink.counts.published == count
-
-
-async def test_a_frozen_broker_holds_six_of_eight_and_alarms_take_the_rest(make: Make) -> None:
-    rig = await make(window=8)
-    async with rig.running(rig.uplink.run, rig.server.run):
-        await rig.server.until(lambda: bool(rig.server.states))
-        rig.broker.freeze()
-        try:
-            for number in range(20):
-                await rig.journal.append(Lane.BILLING, [sample(number)])
-            await published(rig, 6)
-            for number in range(5):
-                await rig.journal.append(Lane.ALARM, [event(number)])
-            await published(rig, 8)
-            for number in range(5, 10):
-                await rig.journal.append(Lane.ALARM, [event(number)])
-            assert rig.uplink.counts.published == 8
-        finally:
-            rig.broker.thaw()
-        assert await rig.uplink.flush(20)
-
-
-@pytest.mark.slow
-async def test_an_alarm_overtakes_a_long_backlog(make: Make, tmp_path: Path) -> None:
-    rig = await make(backlog_per_s=100)
-    one_each = Grouping(group_s=0.01, items=1)
-    async with await Journal.open(tmp_path / "long.sqlite", grouping=one_each) as journal:
-        await journal.append(Lane.TELEMETRY, [sample(number) for number in range(10_000)])
-        assert journal.lane_counts()[Lane.TELEMETRY].waiting == 10_000
-        rig.journal, server = journal, rig.server
-        rig.uplink = rig.new_uplink()
-        async with rig.running(rig.uplink.run, server.run):
-            await server.until(lambda: len(server.payloads) > 100)
-            await journal.append(Lane.ALARM, [event(1)])
-            await journal.append(Lane.TELEMETRY, [sample(20_000)])
-            await server.until(lambda: (journal.epoch, Lane.ALARM, 1) in server.payloads)
-            await server.until(lambda: (journal.epoch, Lane.TELEMETRY, 10_001) in server.payloads)
-            assert len(server.payloads) < 500
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-async def test_a_broker_killed_under_load_loses_nothing(make: Make) -> None:
-    rig = await make(resend_s=0.5, resend_max_s=1)
-    appended, server = dict.fromkeys(Lane, 0), rig.server
-    random = Random(5)
-
-    async def load() -> None:
-        while True:
-            lane = random.choice(list(Lane))
-            item = event(appended[lane]) if lane is Lane.ALARM else sample(appended[lane])
-            await rig.journal.append(lane, [item])
-            appended[lane] += 1
-            await asyncio.sleep(0.002)  # a load, not a flood: the pace of the test
-
-    async with rig.running(rig.uplink.run, server.run, load):
-        for _ in range(4):
-            wanted = len(server.payloads) + random.randrange(20, 80)
-            await server.until(lambda wanted=wanted: len(server.payloads) >= wanted)  # type: ignore[misc]
-            rig.broker.kill()
-            more = sum(appended.values()) + 20
-            await settled(rig.journal, lambda more=more: sum(appended.values()) >= more)  # type: ignore[misc]
-            rig.broker.start()
-    async with rig.running(rig.uplink.run, server.run):
-        assert await rig.uplink.flush(40)
-    for lane in Lane:
-        found = rig.delivered(lane)
-        assert found == list(range(len(found)))
-        assert len(found) in {appended[lane], appended[lane] + 1}  # the last append may have been cut off
-    assert server.changed_bytes == []
-    assert rig.uplink.counts.connected >= 3  # a kill may come before it is back from the last one
-
-
-async def test_a_new_epoch_is_told_with_a_new_birth(make: Make) -> None:
-    rig = await make()
-    async with rig.running(rig.uplink.run, rig.server.run):
-        await rig.journal.append(Lane.ALARM, [event(1)])
-        assert await rig.uplink.flush(20)
-        old, store = rig.journal.epoch, rig.journal._store
-        store._damage = "made up"
-        rig.journal._thread.submit(store._close_db).result()
-        await rig.journal.append(Lane.ALARM, [event(2)])
-        assert rig.journal.epoch != old
-        await rig.server.until(lambda: rig.server.seqs(Lane.ALARM, rig.journal.epoch) == [1])
-        assert await rig.uplink.flush(20)
-    assert rig.server.births[-1].epoch == rig.journal.epoch
-    assert rig.delivered(Lane.ALARM) == [2]
-
-
-async def test_a_journal_put_back_from_an_older_copy_swallows_nothing(make: Make, tmp_path: Path) -> None:
-    rig = await make(resend_s=0.2, resend_max_s=0.4)
-    async with rig.running(rig.uplink.run, rig.server.run):
-        for number in range(5):
-            await rig.journal.append(Lane.ALARM, [event(number)])
-        assert await rig.uplink.flush(20)
-        old, troubles = rig.journal.epoch, list[Trouble]()
-    copy = tmp_path / "copy.sqlite"
-    async with await Journal.open(copy, grouping=QUICK) as older:
-        # A copy that was taken after the first two: the server has three more than it knows of.
-        older._thread.submit(rename_epoch, older, old).result()
-        for number in range(2):
-            await older.append(Lane.ALARM, [event(number)])
-    async with await Journal.open(copy, grouping=QUICK, on_trouble=troubles.append) as older:
-        assert older.epoch == old
-        await older.append(Lane.ALARM, [event(77)])
-        rig.journal, server = older, rig.server
-        rig.uplink = rig.new_uplink()
-        async with rig.running(rig.uplink.run, server.run):
-            await settled(older, lambda: older.epoch != old)
-            assert await rig.uplink.flush(20)
-            await older.append(Lane.ALARM, [event(78)])
-            assert await rig.uplink.flush(20)
-        assert rig.delivered(Lane.ALARM) == [0, 1, 77, 78]
-        assert [trouble.code for trouble in troubles] == ["journal_put_back"]
-        assert "put back from an older copy" in troubles[0].detail
-    async with await Journal.open(copy) as again:
-        assert again.epoch not in {"", old}, "the new name is on the disk"
-
-
-def rename_epoch(journal: Journal, epoch: str) -> None:
-    """Give a journal the name of another's numbering, as a copy has it."""
-    store = journal._store
-    assert store._db is not None
-    store._db.execute("UPDATE meta SET value=? WHERE key='epoch'", (epoch,))
-    store.epoch = epoch

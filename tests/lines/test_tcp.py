@@ -1,21 +1,18 @@
 """A line over real TCP sockets, against a peer that does what the test says."""
 
 import asyncio
-import contextlib
-import logging
-import socket
 from datetime import UTC, datetime
 
 import pytest
 
 from drivers.api import Exchange
-from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, LineDown
-from drivers.lines import Frame, TcpSettings
+from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
+from drivers.lines import Frame
 from tests.support.wire import (
     Babble,
-    Hangup,
     Send,
     TcpPeer,
+    answering,
     asked_address,
     in_turn,
     line_to,
@@ -26,10 +23,6 @@ from tests.support.wire import (
     rtu_read,
     rtu_reply,
 )
-
-
-def answering(request):
-    return [Send(mbap_reply(request, 7, 8))]
 
 
 async def test_an_exchange_yields_the_payload_and_the_middle_of_its_time():
@@ -105,20 +98,6 @@ async def test_what_a_server_says_of_a_silent_device_is_an_answer():
         assert line.stats.timeouts == 0
 
 
-async def test_a_stream_that_is_no_mbap_is_connected_anew():
-    script = in_turn([Send(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
-    async with TcpPeer(script) as peer, line_to(peer.settings()) as line:
-        peer.script = answering
-        await line.exchange(mbap_read(0, 2), timeout=1)
-        peer.script = script
-        with pytest.raises(FrameDamaged):
-            await line.exchange(mbap_read(0, 2), timeout=1)
-        peer.script = answering
-        assert registers((await line.exchange(mbap_read(0, 2), timeout=1)).payload) == (7, 8)
-        assert peer.connections == 2
-        assert line.stats.damaged == 1
-
-
 async def test_half_a_frame_cannot_shift_the_next():
     def half(request):
         return [Send(mbap_reply(request, 7, 8)[:-3])]
@@ -131,74 +110,6 @@ async def test_half_a_frame_cannot_shift_the_next():
         peer.script = answering
         reply = await line.exchange(mbap_read(0, 2, transaction=3), timeout=1)
         assert registers(reply.payload) == (7, 8)
-
-
-async def test_a_peer_that_closes_in_the_middle_is_a_line_down_and_is_reopened_at_once_after_use():
-    async with TcpPeer(answering) as peer, line_to(peer.settings()) as line:
-        await line.exchange(mbap_read(0, 2), timeout=1)
-        peer.script = in_turn([Send(b"\0\x01\0\0"), Hangup(after=0.01)])
-        with pytest.raises(LineDown, match="closed the connection"):
-            await line.exchange(mbap_read(0), timeout=5)
-        assert not line.up
-        assert "closed the connection" in line.why_down
-        peer.script = answering
-        await line.exchange(mbap_read(0, 2), timeout=1)
-        assert line.stats.reopened == line.stats.downs == 1
-
-
-async def test_an_answer_before_the_hang_up_counts_and_is_no_loss(caplog):
-    caplog.set_level(logging.INFO)
-
-    def answer_and_close(request):
-        return [Send(mbap_reply(request, 7)), Hangup()]
-
-    async with TcpPeer(answer_and_close) as peer, line_to(peer.settings()) as line:
-        for _ in range(3):
-            assert registers((await line.exchange(mbap_read(0), timeout=1)).payload) == (7,)
-            while line.up:
-                await asyncio.sleep(0)
-        assert peer.connections == 3
-        assert line.stats.reopened == 2
-        assert caplog.records == []
-
-
-async def test_no_listener_is_tried_once_per_back_off_and_says_when_again(caplog):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    async with line_to(TcpSettings("127.0.0.1", port)) as line:
-        with pytest.raises(LineDown, match="cannot connect"):
-            await line.exchange(mbap_read(0), timeout=1)
-        for _ in range(100):
-            with pytest.raises(LineDown, match="tried again in"):
-                await line.exchange(mbap_read(0), timeout=1)
-        assert [record.levelname for record in caplog.records] == ["WARNING"]
-        assert line.stats.requests == 0
-
-
-async def test_a_listener_that_comes_back_is_found_after_the_back_off():
-    async with TcpPeer(answering) as peer, line_to(peer.settings()) as line:
-        await line.exchange(mbap_read(0, 2), timeout=1)
-        await peer.stop()
-        with pytest.raises(LineDown):
-            await line.exchange(mbap_read(0, 2), timeout=1)
-        with pytest.raises(LineDown):
-            await line.exchange(mbap_read(0, 2), timeout=1)
-        await peer.listen()
-        async with asyncio.timeout(5):
-            while not line.up:
-                try:
-                    await line.exchange(mbap_read(0, 2), timeout=1)
-                except LineDown:
-                    await asyncio.sleep(0.02)
-
-
-async def test_a_peer_that_accepts_and_closes_is_not_hammered():
-    async with TcpPeer(lambda _: [Hangup()]) as peer, line_to(peer.settings()) as line:
-        for _ in range(50):
-            with pytest.raises(LineDown):
-                await line.exchange(mbap_read(0), timeout=1)
-        assert peer.connections == 1
 
 
 async def test_a_babbling_peer_ends_at_the_deadline():
@@ -263,30 +174,6 @@ async def test_a_cancelled_exchange_leaves_the_line_usable_and_its_answer_unused
         assert line.stats.late_replies == 1
 
 
-async def test_closing_ends_an_exchange_under_way_and_leaves_nothing():
-    async with TcpPeer(lambda _: ()) as peer:
-        line = line_to(peer.settings())
-        asking = asyncio.create_task(line.exchange(mbap_read(0), timeout=60), name="asking")
-        await peer.asked.wait()
-        await line.aclose()
-        with pytest.raises(LineDown, match="closed"):
-            await asking
-        with pytest.raises(LineDown, match="closed"):
-            await line.exchange(mbap_read(0), timeout=1)
-        await line.aclose()
-
-
-async def test_a_peer_that_reads_no_more_is_given_up():
-    async with TcpPeer(answering) as peer, line_to(peer.settings()) as line:
-        await line.exchange(mbap_read(0, 2), timeout=1)
-        peer.deaf()
-        big = Exchange(bytes(30_000_000), mbap_read(0).reader, 11, matched=True)
-        with pytest.raises(DeviceSilent):
-            await line.exchange(big, timeout=0.05)
-        assert not line.up
-        assert "takes no more bytes" in line.why_down
-
-
 async def test_a_request_without_reply_returns_when_devices_have_had_their_time():
     async with TcpPeer(lambda _: ()) as peer, line_to(peer.settings()) as line:
         broadcast = Exchange(rtu(b"\0\x06\0\x01\0\x01"), None)
@@ -312,12 +199,6 @@ async def test_a_tap_sees_every_byte_both_ways_until_it_is_taken_off():
         assert seen[0].at <= seen[1].at
 
 
-async def test_a_name_that_does_not_resolve_is_a_line_down():
-    async with line_to(TcpSettings("no-such-host.invalid", 502)) as line:
-        with pytest.raises(LineDown, match="cannot connect"):
-            await line.exchange(mbap_read(0), timeout=1)
-
-
 async def test_quiet_is_kept_before_a_request_where_a_device_asks_for_it():
     async with TcpPeer(answering) as peer, line_to(peer.settings()) as line:
         first = await line.exchange(mbap_read(0, 2), timeout=1)
@@ -335,68 +216,6 @@ async def test_a_bug_in_a_reader_reaches_the_caller():
         with pytest.raises(ZeroDivisionError):
             await line.exchange(Exchange(mbap_read(0).request, Broken(), 11, matched=True), timeout=1)
         await line.exchange(mbap_read(0, 2), timeout=1)
-
-
-async def test_a_host_that_never_answers_is_given_up_in_time():
-    """A listener whose backlog is full lets a connection hang, as a host that is switched off does."""
-    with socket.socket() as full, contextlib.ExitStack() as stack:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        for _ in range(3):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-        settings = TcpSettings("127.0.0.1", full.getsockname()[1], connect_timeout=0.2)
-        async with line_to(settings) as line:
-            with pytest.raises(LineDown, match=r"no connection in 0.2 s: is the device powered"):
-                await line.exchange(mbap_read(0), timeout=1)
-            asking = asyncio.create_task(line.exchange(mbap_read(0), timeout=1), name="asking")
-            with pytest.raises(LineDown):
-                await asking
-
-
-async def test_exchanges_cancelled_at_any_step_leave_no_socket():
-    """Given up after n steps of the event loop, for every n that the way to an answer has."""
-    async with TcpPeer(answering) as peer:
-        for steps in range(25):
-            async with line_to(peer.settings()) as line:
-                asking = asyncio.create_task(line.exchange(mbap_read(0, 2), timeout=1), name="asking")
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-                reply = await line.exchange(mbap_read(0, 2, transaction=2), timeout=1)
-                assert registers(reply.payload) == (7, 8)
-
-
-async def test_a_connection_on_which_nothing_is_heard_is_made_anew():
-    """The far end accepts and hangs; a second connection to it is answered."""
-
-    def script(request):
-        return answering(request) if peer.connections > 1 else []
-
-    async with TcpPeer(script) as peer, line_to(peer.settings(reopen_after=0.1)) as line:
-        silences = 0
-        async with asyncio.timeout(5):
-            while line.stats.replies == 0:
-                try:
-                    await line.exchange(mbap_read(0, 2), timeout=0.02)
-                except DeviceSilent:
-                    silences += 1
-        assert silences >= 3
-        assert peer.connections > 1
-
-
-async def test_one_dead_unit_among_living_ones_does_not_reopen_the_line():
-    def only_two(request):
-        return [Send(mbap_reply(request, 7))] if request[6] == 2 else []
-
-    async with TcpPeer(only_two) as peer, line_to(peer.settings(reopen_after=0.01)) as line:
-        for _ in range(10):
-            with pytest.raises(DeviceSilent):
-                await line.exchange(mbap_read(0, unit=1), timeout=0.01)
-            await line.exchange(mbap_read(0, unit=2), timeout=1)
-        assert peer.connections == 1
 
 
 async def test_damage_on_a_new_connection_says_what_it_is_and_not_that_the_line_is_lost(caplog):

@@ -4,6 +4,7 @@ Hours of polling run in milliseconds. `Bench.run(seconds)` lets the poller work 
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -250,3 +251,13 @@ class Bench:
         self.time.end, self.time.on_end = until, self.poller.stop
         self.poller._stopping = False
         await self.poller.run()
+
+
+def gaps(times: list[float]) -> list[float]:
+    """How long each waited for the next."""
+    return [later - sooner for sooner, later in itertools.pairwise(times)]
+
+
+METER = profile_of({"energy": "billing", "power": "routine"}, billing=["energy"])
+DOOR = profile_of({"open": "alarm"}, device_class="access", events=["open"])
+FIRE = profile_of({"zone": "fire"}, device_class="fire", events=["zone"])

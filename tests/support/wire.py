@@ -267,3 +267,8 @@ def mbap_read(address: int, count: int = 1, *, transaction: int = 1, unit: int =
 def registers(payload: bytes) -> tuple[int, ...]:
     """The registers in a reply's PDU."""
     return struct.unpack(f">{payload[1] // 2}H", payload[2:])
+
+
+def answering(request: bytes) -> list[Send]:
+    """The script of a sound device: 7 and 8."""
+    return [Send(mbap_reply(request, 7, 8))]
