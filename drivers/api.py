@@ -48,6 +48,34 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """What a transaction costs on a line, in seconds: a character, the silence between frames, and the time
+    that a device takes to begin its answer."""
+
+    byte_time: float = 0.0
+    silence: float = 0.0
+    turnaround: float = 0.005
+
+    def seconds(self, request_bytes: int, reply_bytes: int) -> float:
+        """Return how long the line is taken when all goes well."""
+        return (request_bytes + reply_bytes) * self.byte_time + 2 * self.silence + self.turnaround
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the refusals of a device model have taught: where no block may reach across, and which points it lacks.
+
+    `cuts` are places in the driver's own words; they outlive the process as text.
+    """
+
+    cuts: frozenset[str] = frozenset()
+    bad: frozenset[str] = frozenset()
+
+
+_USUAL, _NOTHING = Timing(), Known()
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """What is asked for at once: `points` are the ids it yields; `block` is the driver's own address of it."""
 
@@ -55,6 +83,9 @@ class Transaction:
     block: Any
     label: str = ""
     """For logs and traces: the protocol's words, for example `03 @1200+8`."""
+    request_bytes: int = 0
+    reply_bytes: int = 0
+    """How long both frames are if all is well: what the transaction costs is reckoned from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +102,18 @@ class CommandPlan:
 class DeviceDriver(Protocol):
     """One device as its driver sees it: made by `Driver.device`, holds checked addresses, keeps no I/O."""
 
-    def plan(self, points: Iterable[str]) -> Sequence[Transaction]:
-        """Put points into transactions; every point in exactly one, none split.
+    def plan(
+        self,
+        points: Iterable[str],
+        *,
+        timing: Timing = _USUAL,
+        known: Known = _NOTHING,
+        longest: float | None = None,
+    ) -> Sequence[Transaction]:
+        """Put points into the transactions that cost the line the least; every point in exactly one, none split.
 
-        A transaction also yields any further point of the profile that lies wholly inside its block.
+        No transaction lasts longer than `longest` seconds, as far as points can be parted. A transaction also
+        yields any further point of the profile that lies wholly inside its block.
         """
 
     def exchange(self, transaction: Transaction) -> Exchange:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.api import CommandPlan, DeviceDriver, Exchange, Reading, Transaction
+from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
 from drivers.errors import Misconfigured
 from drivers.modbus import mbap, pdu, plan, rtu
 from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind, bind_action, bind_point
@@ -20,6 +20,7 @@ from messages.types import Quality, Value
 
 MAX_UNIT_RTU = 247
 MOST_CUTS = 1000
+_TIMING, _NOTHING = Timing(), Known()
 Cut = tuple[str, Callable[[bytes], Reading], slice]
 
 
@@ -101,7 +102,14 @@ class ModbusDevice(DeviceDriver):
         """The checked address of each point."""
         return self._points
 
-    def plan(self, points: Iterable[str]) -> Sequence[Transaction]:
+    def plan(
+        self,
+        points: Iterable[str],
+        *,
+        timing: Timing = _TIMING,  # noqa: ARG002
+        known: Known = _NOTHING,  # noqa: ARG002
+        longest: float | None = None,  # noqa: ARG002
+    ) -> Sequence[Transaction]:
         """Put points into transactions; every point in exactly one, none split."""
         wanted = list(points)
         for name in wanted:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from drivers.api import CommandPlan, DeviceDriver, Exchange, Reading, Transaction
+from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
 from drivers.errors import DeviceSilent, Misconfigured
 from drivers.lines import Reply, Stats
 from drivers.profile import DEFAULT_PERIODS, Action, Event, Point, Profile, When
@@ -90,7 +90,14 @@ class ToyDriver(DeviceDriver):
     def __init__(self, device: str, profile: Profile, block: int) -> None:
         self.device, self.profile, self.block = device, profile, block
 
-    def plan(self, points: Iterable[str]) -> Sequence[Transaction]:
+    def plan(
+        self,
+        points: Iterable[str],
+        *,
+        timing: Timing | None = None,
+        known: Known | None = None,
+        longest: float | None = None,
+    ) -> Sequence[Transaction]:
         names = list(points)
         return [self._of(names[at : at + self.block]) for at in range(0, len(names), self.block)]
 
