@@ -44,6 +44,18 @@ def wire(request, tmp_path):
     return make
 
 
+PATIENCE = 10  # for an answer that comes at once, on a machine that has other things to do
+
+
+async def answered(line, slave, wanted, *, timeout):
+    """Ask until so many were answered; how many it takes is the machine's business."""
+    answers = []
+    while sum(answer is not None for answer in answers) < wanted:
+        answers.append(await ask(line, slave, len(answers), timeout=timeout))
+        assert len(answers) < 20 * wanted
+    return answers
+
+
 async def ask(line, slave, address, *, timeout, unit=1, count=2):
     """Ask for a register; None if there was no answer, else assert that it answers this very request."""
     try:
@@ -59,11 +71,9 @@ async def test_a_slave_that_answers_after_the_time_out_yields_no_wrong_value(wir
     timeout = 0.03
     slave = Slow(timeout * lateness)
     async with wire(slave) as peer, line_to(peer.settings()) as line:
-        answers = [await ask(line, slave, address, timeout=timeout) for address in range(24)]
+        # Once heard late, the slave is given the time that it needs.
+        answers = await answered(line, slave, 20, timeout=timeout)
     assert answers[0] is None
-    # Once heard late, the slave is given the time that it needs.
-    # (23 of 24, where the machine has nothing else to do.)
-    assert sum(answer is not None for answer in answers) >= 18
     assert line.stats.late_replies >= 1
 
 
@@ -71,8 +81,7 @@ async def test_answers_now_in_time_and_now_late_yield_no_wrong_value(wire):
     timeout = 0.04
     slave = Slow(0.0, 0.07, 0.01, 0.06, 0.05, 0.0, 0.0)
     async with wire(slave) as peer, line_to(peer.settings()) as line:
-        answers = [await ask(line, slave, address, timeout=timeout) for address in range(24)]
-    assert sum(answer is not None for answer in answers) > 12
+        await answered(line, slave, 16, timeout=timeout)
 
 
 async def test_an_answer_later_than_twice_the_time_out_is_caught_by_the_least_guard(wire):
@@ -80,7 +89,7 @@ async def test_an_answer_later_than_twice_the_time_out_is_caught_by_the_least_gu
     slave = Slow(0.2, 0.0)
     async with wire(slave) as peer, line_to(peer.settings()) as line:
         assert await ask(line, slave, 1, timeout=timeout) is None
-        assert await ask(line, slave, 2, timeout=timeout) == 2
+        assert await ask(line, slave, 2, timeout=PATIENCE) == 2
         assert line.stats.late_replies == 1
 
 
@@ -88,22 +97,20 @@ async def test_a_set_guard_is_kept(wire):
     slave = Slow(0.3, 0.0)
     async with wire(slave) as peer, line_to(peer.settings(late_guard=0.4)) as line:
         assert await ask(line, slave, 1, timeout=0.02) is None
-        assert await ask(line, slave, 2, timeout=0.02) == 2
+        assert await ask(line, slave, 2, timeout=PATIENCE) == 2
 
 
 async def test_a_dead_unit_does_not_hold_up_its_neighbours(wire):
     def only_two(request):
         return [Send(rtu_reply(request, 5))] if request[0] == 2 else ()
 
-    async with wire(only_two) as peer, line_to(peer.settings()) as line:
+    async with wire(only_two) as peer, line_to(peer.settings(late_guard=600)) as line:
         with pytest.raises(DeviceSilent):
             await line.exchange(rtu_read(1, unit=1), timeout=0.05)
-        loop = asyncio.get_running_loop()
-        assert line.clear_at(rtu_read(1, unit=1)) > loop.time() + 0.3
+        assert line.clear_at(rtu_read(1, unit=1)) > asyncio.get_running_loop().time() + 500
         assert line.clear_at(rtu_read(1, unit=2)) == 0
-        began = loop.time()
-        await line.exchange(rtu_read(1, unit=2), timeout=1)
-        assert loop.time() - began < 0.2
+        async with asyncio.timeout(60):  # a tenth of what unit 1 must wait
+            await line.exchange(rtu_read(1, unit=2), timeout=PATIENCE)
 
 
 async def test_a_late_answer_during_anothers_exchange_is_passed_over_and_remembered(wire):
@@ -140,8 +147,8 @@ async def test_a_late_refusal_is_not_taken_for_the_next_requests(wire):
 
 async def test_a_doubled_reply_is_not_taken_for_the_next(wire):
     def doubled(request):
-        reply = rtu_reply(request, asked_address(request))
-        return [Send(reply), Send(reply)]
+        # In one write: of two, the kernel may hand on the second at any later time.
+        return [Send(2 * rtu_reply(request, asked_address(request)))]
 
     async with wire(doubled) as peer, line_to(peer.settings()) as line:
         for address in range(30):
@@ -187,12 +194,12 @@ async def test_a_damaged_frame_does_not_leave_its_tail_to_the_next(wire):
     def torn(request):
         if asked_address(request) == 1:
             whole = rtu_reply(request, 666)
-            return [Send(whole[:3]), Send(whole[3:], after=0.05)]
+            return [Send(whole[:3]), Send(whole[3:], after=0.3)]
         return [Send(rtu_reply(request, 2))]
 
     async with wire(torn) as peer, line_to(peer.settings()) as line:
         with pytest.raises(FrameDamaged, match="01 03 02"):
-            await line.exchange(rtu_read(1), timeout=0.03)
+            await line.exchange(rtu_read(1), timeout=0.2)
         assert registers((await line.exchange(rtu_read(2), timeout=1)).payload) == (2,)
 
 
@@ -207,8 +214,8 @@ async def test_an_answer_that_comes_over_the_next_connection_is_not_taken():
     async with TcpPeer(script) as peer, line_to(peer.settings()) as line:
         assert registers((await line.exchange(rtu_read(0), timeout=1)).payload) == (2,)
         with pytest.raises(LineDown):
-            await line.exchange(rtu_read(1), timeout=0.2)
-        asking = asyncio.create_task(line.exchange(rtu_read(2), timeout=0.2), name="asking")
+            await line.exchange(rtu_read(1), timeout=PATIENCE)
+        asking = asyncio.create_task(line.exchange(rtu_read(2), timeout=PATIENCE), name="asking")
         while peer.connections < 2:
             await asyncio.sleep(0)
         peer.say(rtu_reply(rtu_read(1).request, 666))

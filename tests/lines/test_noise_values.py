@@ -64,7 +64,9 @@ class NoisySlave:
                 return []
             case "double":
                 copy = reply if self.rng.random() < 0.5 else self._flipped(reply)
-                return [Send(copy), Send(reply)]
+                return [
+                    Send(copy + reply)
+                ]  # of two writes, the kernel may hand on the second at any later time
             case "late":
                 return [Send(reply, after=late)]
             case "noise":

@@ -69,13 +69,13 @@ def test_character_time_and_silence_follow_the_settings():
 
 
 async def test_wire_time_is_added_to_the_time_out(tmp_path):
-    """At 300 baud the frames alone take 0.5 s; a device that answers within 50 ms of its request is not silent."""
+    """At 150 baud the frames alone take 1 s; a device that answers as they allow is not silent after 0.7 s."""
 
     def as_slow_as_the_wire(request):
-        return [Send(rtu_reply(request, 5), after=15 * 10 / 300)]
+        return [Send(rtu_reply(request, 5), after=15 * 10 / 150)]
 
-    async with PtyPeer(as_slow_as_the_wire, tmp_path) as peer, line_to(peer.settings(baud=300)) as line:
-        assert registers((await line.exchange(rtu_read(5), timeout=0.05)).payload) == (5,)
+    async with PtyPeer(as_slow_as_the_wire, tmp_path) as peer, line_to(peer.settings(baud=150)) as line:
+        assert registers((await line.exchange(rtu_read(5), timeout=0.7)).payload) == (5,)
 
 
 async def test_an_echo_is_dropped_and_learned(tmp_path):
@@ -88,7 +88,7 @@ async def test_an_echo_is_dropped_and_learned(tmp_path):
         peer.script = lambda _request: ()
         write_exchange = type(write)(write.request, write.reader, len(write.request))
         with pytest.raises(DeviceSilent, match="only the echo"):
-            await line.exchange(write_exchange, timeout=0.05)
+            await line.exchange(write_exchange, timeout=0.5)
 
 
 async def test_an_answer_equal_to_its_request_is_not_an_echo(tmp_path):
