@@ -1,6 +1,7 @@
 """Topic names (MQTT 3.1.1), built and parsed here only.
 
-`gatehouse/1/<site>/<gateway>/` + `up/<lane>` · `stored/<lane>` · `birth` · `state` · `command/<id>` · `config`.
+`gatehouse/1/<site>/<gateway>/` + `up/<lane>` · `stored/<lane>` · `birth` · `state` · `command/<id>` · `config`
+· `tool/<id>` · `tool/<id>/said`.
 """
 
 import re
@@ -10,7 +11,16 @@ from messages.types import Lane
 
 ROOT = "gatehouse/1"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_KINDS = {"up": True, "stored": True, "command": True, "birth": False, "state": False, "config": False}
+_KINDS = {
+    "up": True,
+    "stored": True,
+    "command": True,
+    "birth": False,
+    "state": False,
+    "config": False,
+    "tool": True,
+    "said": True,
+}
 
 
 class TopicError(ValueError):
@@ -40,6 +50,14 @@ class Address(NamedTuple):
         """Where the server publishes one command; never retained."""
         return f"{self.base}/command/{checked(command_id)}"
 
+    def tool(self, job_id: str) -> str:
+        """Where the server asks for a tool, or speaks of the job of this id; never retained."""
+        return f"{self.base}/tool/{checked(job_id)}"
+
+    def said(self, job_id: str) -> str:
+        """Where the gateway publishes what comes of it."""
+        return f"{self.base}/tool/{checked(job_id)}/said"
+
     @property
     def birth(self) -> str:
         """Retained description of the gateway."""
@@ -65,9 +83,17 @@ class Address(NamedTuple):
         """Subscription to all commands for this gateway."""
         return f"{self.base}/command/+"
 
+    @property
+    def tool_filter(self) -> str:
+        """Subscription to all that is asked of this gateway's tools."""
+        return f"{self.base}/tool/+"
+
 
 class Topic(NamedTuple):
-    """A parsed topic; `leaf` is the lane or the command id, empty where there is none."""
+    """A parsed topic; `leaf` is the lane, the command's or the job's id, empty where there is none.
+
+    `tool/<id>/said` is of the kind `said`.
+    """
 
     address: Address
     kind: str
@@ -77,6 +103,7 @@ class Topic(NamedTuple):
 UP_FILTER = f"{ROOT}/+/+/up/+"
 BIRTH_FILTER = f"{ROOT}/+/+/birth"
 STATE_FILTER = f"{ROOT}/+/+/state"
+SAID_FILTER = f"{ROOT}/+/+/tool/+/said"
 
 
 def is_id(name: str) -> bool:
@@ -94,6 +121,10 @@ def checked(name: str) -> str:
 def parse(topic: str) -> Topic:
     """Take a topic apart; raise `TopicError` naming what is wrong with it."""
     levels = topic[:400].split("/")
+    if len(levels) == 7 and levels[4] == "tool" and levels[6] == "said":
+        levels = [*levels[:4], "said", levels[5]]
+    elif levels[4:5] == ["said"]:
+        levels = []
     if levels[:2] != ROOT.split("/") or not 5 <= len(levels) <= 6:
         raise TopicError(f"{topic[:200]!r} is not {ROOT}/<site>/<gateway>/<kind>[/<leaf>]")
     address = Address(checked(levels[2]), checked(levels[3]))

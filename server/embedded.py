@@ -248,8 +248,9 @@ class EmbeddedServer:
 def _user(account: Account) -> str:
     # MQTT's `/` is NATS's `.`; ids hold neither.
     base = account.address.base.replace("/", ".")
-    publish = [f"{base}.up.*", f"{base}.birth", f"{base}.state"]
-    subscribe = [f"{base}.stored.*", f"{base}.command.*", f"{base}.config", "$MQTT.sub.>"]
+    publish = [f"{base}.up.*", f"{base}.birth", f"{base}.state", f"{base}.tool.*.said"]
+    told = [f"{base}.stored.*", f"{base}.command.*", f"{base}.config", f"{base}.tool.*"]
+    subscribe = [*told, "$MQTT.sub.>"]
     return (
         f"  {{ user: {json.dumps(account.username)}, password: {json.dumps(account.password_hash)}, "
         f'allowed_connection_types: ["MQTT"], permissions: {{ publish: {json.dumps(publish)}, '

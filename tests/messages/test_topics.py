@@ -16,6 +16,8 @@ def test_round_trip(site: str, gateway: str, lane: Lane, command: str) -> None:
     assert parse(address.up(lane)) == (address, "up", lane)
     assert parse(address.stored(lane)) == (address, "stored", lane)
     assert parse(address.command(command)) == (address, "command", command)
+    assert parse(address.tool(command)) == (address, "tool", command)
+    assert parse(address.said(command)) == (address, "said", command)
     for kind in ("birth", "state", "config"):
         assert parse(getattr(address, kind)) == (address, kind, "")
 
@@ -45,6 +47,11 @@ def test_names_that_cannot_be_a_level(bad: str) -> None:
         "gatehouse/1/s/g/birth/x",
         "gatehouse/2/s/g/birth",
         "gatehouse/1/s/g/up/alarm/x",
+        "gatehouse/1/s/g/tool",
+        "gatehouse/1/s/g/said/x",
+        "gatehouse/1/s/g/said/x/said",
+        "gatehouse/1/s/g/tool/x/heard",
+        "gatehouse/1/s/g/tool/+/said",
         "gatehouse/1/s//birth",
         "x" * 100_000,
     ],
