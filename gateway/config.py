@@ -8,8 +8,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,7 +20,8 @@ from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
-from gateway.site_file import DeviceFile, LineFile, MeterFile, SiteFile
+from gateway.meters import multiplier_of, wrong_ratings
+from gateway.site_file import DeviceFile, LineFile, SiteFile
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
 from messages.text import printable
 from messages.types import MAX_DEVICES, MeterInfo
@@ -80,42 +79,6 @@ def load_site(path: Path) -> Site:
     """Read and check a site file; raise `YamlError` with all problems, in the order of lines."""
     file, marks = load_as(path, SiteFile)
     return _Checker(path, file, marks).site()
-
-
-def multiplier_of(meter: MeterFile) -> Decimal:
-    """Return the multiplier (倍率) from `multiplier`, or from `ct` × `pt`; raise `ValueError`.
-
-    A ratio that is no exact decimal is refused: what multiplies money is never rounded here.
-    """
-    if meter.multiplier is not None and (meter.ct or meter.pt):
-        raise ValueError("give either multiplier or ct and pt, not both")
-    if meter.multiplier is not None:
-        result = meter.multiplier
-    else:
-        ratio = _ratio(meter.ct) * _ratio(meter.pt)
-        result = _exact(ratio)
-    if not result > 0:
-        raise ValueError(f"a multiplier of {result} cannot be: it is above zero")
-    return result
-
-
-def _ratio(text: str | None) -> Fraction:
-    if text is None:
-        return Fraction(1)
-    primary, secondary = text.split("/")
-    if Fraction(secondary) == 0:
-        raise ValueError(f"{text}: the secondary side cannot be 0")
-    return Fraction(primary) / Fraction(secondary)
-
-
-def _exact(ratio: Fraction) -> Decimal:
-    for places in range(13):
-        scaled = ratio * 10**places
-        if scaled.denominator == 1:
-            return Decimal(f"{scaled.numerator}e-{places}") if places else Decimal(scaled.numerator)
-    raise ValueError(
-        f"the ratio {ratio} is no exact decimal: write the multiplier on the meter's certificate"
-    )
 
 
 @dataclass(slots=True)
@@ -354,11 +317,14 @@ class _Checker:
                 "leave multiplier, ct and pt out"
             )
             self.wrong(path, text)
+        for point, wrong in wrong_ratings(meter, profile):
+            self.wrong((*path, "rated_per_h", point), wrong)
         return MeterInfo(
             metering_point=meter.metering_point,
             multiplier=multiplier,
             reader=meter.reader,
             serial=meter.serial,
+            rated_per_h=meter.rated_per_h,
         )
 
     def _timeout(self, path: Path_, text: str) -> float:

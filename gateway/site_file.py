@@ -61,6 +61,7 @@ class MeterFile(Strict, frozen=True, kw_only=True):
     pt: Ratio | None = None
     reader: Label = ""
     serial: Label = ""
+    rated_per_h: dict[str, Decimal] = {}
 
 
 class DeviceFile(Strict, frozen=True, kw_only=True):

@@ -213,8 +213,18 @@ def decode_birth(payload: bytes) -> Birth:
         if device.profile not in birth.profiles:
             raise MessageError(f"device {device.id}: its profile is not in the birth")
         if device.meter is not None:
-            _check_factor(device.meter.multiplier, f"device {device.id}: multiplier")
+            _check_meter(device.meter, f"device {device.id}")
     return birth
+
+
+def _check_meter(meter: types.MeterInfo, where: str) -> None:
+    _check_factor(meter.multiplier, f"{where}: multiplier")
+    if len(meter.rated_per_h) > MAX_POINTS:
+        raise MessageError(f"{where}: rated_per_h: more than {MAX_POINTS} points")
+    for name, rated in meter.rated_per_h.items():
+        if not topics.is_id(name):
+            raise MessageError(f"{where}: rated_per_h: {printable(name, 60)!r} cannot be the name of a point")
+        _check_factor(rated, f"{where}: rated_per_h: {name}")
 
 
 def _check_profile(profile: types.ProfileInfo, where: str) -> None:

@@ -247,6 +247,8 @@ class MeterInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     multiplier: Decimal = Decimal(1)
     reader: Label = ""
     serial: Label = ""
+    rated_per_h: Mapping[str, Decimal] = {}
+    """Per billing point, the most that it counts in an hour at its rating, in the point's unit, multiplier included."""
 
 
 class DeviceInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

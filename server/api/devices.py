@@ -49,7 +49,13 @@ EXAMPLE: dict[str, Any] = {
     "silent_since": None,
     "open_alarms": 0,
     "worst": None,
-    "meter": {"metering_point": "MP-A-101", "multiplier": "30", "reader": "张三", "serial": "SN123"},
+    "meter": {
+        "metering_point": "MP-A-101",
+        "multiplier": "30",
+        "reader": "张三",
+        "serial": "SN123",
+        "rated_per_h": {"energy": "13.2"},
+    },
     "actions": [],
 }
 POINT_EXAMPLE = {
@@ -82,6 +88,7 @@ class Meter(BaseModel):
     multiplier: str
     reader: str
     serial: str
+    rated_per_h: dict[str, str]
 
 
 class Action(BaseModel):

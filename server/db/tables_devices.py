@@ -104,6 +104,7 @@ devices = Table(
     Column("multiplier", Exact),
     Column("reader", Text),
     Column("serial", Text),
+    Column("rated_per_h", Json),  # {point: decimal}: what a billing point counts in an hour at most
     Column(
         "lifecycle", Text, nullable=False
     ),  # active | removed (its gateway's latest birth does not name it)

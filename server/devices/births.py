@@ -115,6 +115,9 @@ def _columns(info: DeviceInfo, gateway_id: int, profile_id: int) -> dict[str, An
         "multiplier": meter.multiplier if meter else None,
         "reader": printable(meter.reader) if meter else None,
         "serial": printable(meter.serial) if meter else None,
+        "rated_per_h": {point: format(most, "f") for point, most in meter.rated_per_h.items()} or None
+        if meter
+        else None,
         "lifecycle": "active",
     }
 
@@ -153,6 +156,8 @@ def note_state(
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
     return "" if value is None else str(value)
 
 

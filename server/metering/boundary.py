@@ -8,7 +8,7 @@ periods that meet at an instant share one value: consumption telescopes, nothing
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Context, Decimal, Inexact
+from decimal import ROUND_UP, Context, Decimal, Inexact
 from enum import StrEnum
 from fractions import Fraction
 from math import floor
@@ -20,6 +20,7 @@ READ_WINDOW = timedelta(hours=6)
 MARGIN = Decimal("1.2")  # on a rated maximum: load may exceed the rating for a while
 NOT_BEGUN, NOT_ENDED = "the period has not begun", "the period has not ended"
 _EXACT = Context(prec=120, traps=[Inexact])
+_BOUND = Context(prec=60, rounding=ROUND_UP)  # for what is only a bound: never lower than the exact one
 
 
 class Method(StrEnum):
@@ -87,8 +88,12 @@ def boundary(
     modulus: Decimal | None = None,
     near: timedelta = NEAR,
     window: timedelta = READ_WINDOW,
+    rated: Decimal | None = None,
 ) -> Boundary:
-    """Return the value at `at`: the nearest reading within `near`, else a straight line inside `window`."""
+    """Return the value at `at`: the nearest reading within `near`, else a straight line inside `window`.
+
+    `rated` is what the register counts in an hour at most, None where nobody said.
+    """
     before, after = _around(readings, at)
     settled = before is not None and after is not None
     close = [r for r in (before, after) if r is not None and abs(r.at - at) <= near]
@@ -100,7 +105,7 @@ def boundary(
         return missing(at, _why_one_sided(before, after, at))
     if after.at - before.at > window:
         return missing(at, f"the readings around it are {after.at - before.at} apart, more than {window}")
-    return _interpolated(before, after, at, modulus)
+    return _interpolated(before, after, at, modulus, rated)
 
 
 def missing(at: datetime, why: str) -> Boundary:
@@ -131,10 +136,13 @@ def _why_one_sided(before: Reading | None, after: Reading | None, at: datetime) 
     return f"the last usable reading came {at - before.at} earlier, and none after it"
 
 
-def _interpolated(before: Reading, after: Reading, at: datetime, modulus: Decimal | None) -> Boundary:
+def _interpolated(
+    before: Reading, after: Reading, at: datetime, modulus: Decimal | None, rated: Decimal | None
+) -> Boundary:
     assert before.value is not None
     assert after.value is not None
-    kind, used = delta(before.value, after.value, modulus=modulus)
+    most = ceiling(rated, after.at - before.at, before.value, after.value)
+    kind, used = delta(before.value, after.value, modulus=modulus, most=most)
     if used is None or kind not in {Delta.OK, Delta.ROLLOVER}:
         return missing(at, f"{kind}: the register went from {before.value} to {after.value} around it")
     value = _on_the_line(before.value, used, _share(before.at, at, after.at), after.value)
@@ -182,8 +190,24 @@ def delta(
 
 def most_plausible(rated_per_h: Decimal, span: timedelta) -> Decimal:
     """Return the largest amount that a meter of this rating can have counted in `span`."""
-    hours = Decimal(span // timedelta(milliseconds=1)) / Decimal(3_600_000)
-    return rated_per_h * hours * MARGIN
+    per_ms = _BOUND.divide(_BOUND.multiply(rated_per_h, MARGIN), Decimal(3_600_000))
+    return _BOUND.multiply(per_ms, Decimal(span // timedelta(milliseconds=1)))
+
+
+def ceiling(rated: Decimal | None, span: timedelta, *shown: Decimal) -> Decimal | None:
+    """Return the most that a register of this rating can differ by after `span`, None without a rating.
+
+    That is one step of its last digit more than it can have counted: what it showed first was cut down.
+    """
+    if rated is None:
+        return None
+    step = Decimal(1).scaleb(-max(decimals(value) for value in shown))
+    return _BOUND.add(most_plausible(rated, span), step)
+
+
+def on_the_register(rated_per_h: Decimal | None, multiplier: Decimal) -> Decimal | None:
+    """Return what the register itself counts in an hour, where the rating is told as what is billed."""
+    return None if rated_per_h is None else _BOUND.divide(rated_per_h, multiplier)
 
 
 def steps(

@@ -13,7 +13,15 @@ from sqlalchemy import Connection, Engine, RowMapping, select
 from server.db.engine import read
 from server.db.tables_delivery import series
 from server.db.tables_devices import devices, gateways, profile_points
-from server.metering.boundary import NOT_BEGUN, NOT_ENDED, Boundary, Reading, boundary, missing
+from server.metering.boundary import (
+    NOT_BEGUN,
+    NOT_ENDED,
+    Boundary,
+    Reading,
+    boundary,
+    missing,
+    on_the_register,
+)
 from server.metering.period import ReadState, Used, month_of, month_span, used
 from server.metering.readings import around, between
 from server.views.wire import iso, plain
@@ -121,13 +129,17 @@ def _row(
     else:
         month = wanted.month or month_of(now, zone)
         since, until = month_span(month, zone)
-    start = _boundary(conn, register, since, now, NOT_BEGUN)
-    end = _boundary(conn, register, until, now, NOT_ENDED)
     multiplier = register["multiplier"] if register["multiplier"] is not None else Decimal(1)
+    told = (register["rated_per_h"] or {}).get(register["point"])
+    rated = on_the_register(Decimal(told) if told is not None else None, multiplier)
+    start = _boundary(conn, register, since, rated, now, NOT_BEGUN)
+    end = _boundary(conn, register, until, rated, now, NOT_ENDED)
     way: list[Reading] = []
     if start.value is not None and end.value is not None:
         way = between(conn, register["series_id"], since, until)
-    found: Used = used(start, end, multiplier=multiplier, modulus=register["modulus"], now=now, way=way)
+    found: Used = used(
+        start, end, multiplier=multiplier, modulus=register["modulus"], now=now, way=way, rated=rated
+    )
     row = {
         "site": register["site"],
         "building": register["building"],
@@ -152,13 +164,15 @@ def _row(
     return row, found.amount
 
 
-def _boundary(conn: Connection, register: RowMapping, at: datetime, now: datetime, not_yet: str) -> Boundary:
+def _boundary(
+    conn: Connection, register: RowMapping, at: datetime, rated: Decimal | None, now: datetime, not_yet: str
+) -> Boundary:
     if at > now:
         return missing(at, not_yet)  # nobody can have read it
     readings: list[Reading] = []
     if register["series_id"] is not None:
         readings = around(conn, register["series_id"], at)
-    return boundary(readings, at, modulus=register["modulus"])
+    return boundary(readings, at, modulus=register["modulus"], rated=rated)
 
 
 def _boundary_view(edge: Boundary) -> dict[str, Any]:

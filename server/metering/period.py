@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from server.metering.boundary import NOT_BEGUN, NOT_ENDED, Boundary, Delta, Method, Reading, delta, times
+from server.metering.boundary import (
+    NOT_BEGUN,
+    NOT_ENDED,
+    Boundary,
+    Delta,
+    Method,
+    Reading,
+    ceiling,
+    delta,
+    times,
+)
 
 
 class ReadQuality(StrEnum):
@@ -46,11 +56,13 @@ def used(
     modulus: Decimal | None,
     now: datetime,
     way: Sequence[Reading] = (),
+    rated: Decimal | None = None,
 ) -> Used:
     """Return the consumption between two boundaries: register difference times multiplier, exact.
 
     `way` are a few readings in between: a register that turned back among them is held for a person, also
-    where its last value happens to lie above its first.
+    where its last value happens to lie above its first. `rated` is what the register counts in an hour at
+    most: where it counted more, a person looks too.
     """
     if start.value is None or end.value is None:
         return _without_value(start, end, now)
@@ -58,11 +70,13 @@ def used(
         if edge.conflict:
             why = f"{name}: the meter gave two different values for one instant"
             return Used(None, _quality(start, end), ReadState.HELD, why)
-    kind, difference = delta(start.value, end.value, modulus=modulus)
+    limits = Limits(modulus, rated)
+    first, last = _began(start), _ended(end)
+    kind, difference = limits.judge(first, last)
     if difference is None:
         why = f"{kind}: the register went from {start.value:f} to {end.value:f}"
         return Used(None, _quality(start, end), ReadState.HELD, why)
-    doubt = doubt_about(start.value, [r for r in way if r.usable], end.value, difference, modulus)
+    doubt = doubt_about([first, *(stop for r in way if (stop := _stop(r))), last], difference, limits)
     if doubt:
         return Used(None, _quality(start, end), ReadState.HELD, doubt)
     amount = times(difference, multiplier)
@@ -76,28 +90,64 @@ def used(
     return Used(amount, _quality(start, end), ReadState.READY, why)
 
 
-def doubt_about(
-    start: Decimal, way: Sequence[Reading], end: Decimal, difference: Decimal, modulus: Decimal | None
-) -> str:
-    """Return why the difference of the ends does not tell what was counted between them, empty if it does.
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What the register showed, and when."""
 
-    One low reading that the next one makes good again is a dip (domain: a meter that answered 0 once). Two in a
-    row, or a low end, are another meter.
+    at: datetime
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is known of a register: where it wraps, and what it counts in an hour at most."""
+
+    modulus: Decimal | None = None
+    rated: Decimal | None = None
+
+    def judge(self, one: Stop, next_: Stop) -> tuple[Delta, Decimal | None]:
+        """Judge what the register counted from one reading to the next."""
+        most = ceiling(self.rated, max(next_.at - one.at, timedelta()), one.value, next_.value)
+        return delta(one.value, next_.value, modulus=self.modulus, most=most)
+
+
+def _stop(reading: Reading) -> Stop | None:
+    return Stop(reading.at, reading.value) if reading.usable and reading.value is not None else None
+
+
+def _began(edge: Boundary) -> Stop:
+    """Return a boundary as a reading; it may have been taken earlier than the instant that it stands for."""
+    assert edge.value is not None
+    near = edge.method is Method.NEAREST
+    return Stop(min(edge.at, *(r.at for r in edge.basis)) if near else edge.at, edge.value)
+
+
+def _ended(edge: Boundary) -> Stop:
+    assert edge.value is not None
+    near = edge.method is Method.NEAREST
+    return Stop(max(edge.at, *(r.at for r in edge.basis)) if near else edge.at, edge.value)
+
+
+def doubt_about(stops: Sequence[Stop], difference: Decimal, limits: Limits) -> str:
+    """Return why the difference of the first and the last stop does not tell what was counted, empty if it does.
+
+    One low reading that the next one makes good again is a dip (domain: a meter that answered 0 once), one high
+    reading a spike. Two in a row, or such an end, are another meter or a jump.
     """
-    good, total = start, Decimal(0)
-    low: list[Decimal] = []
-    for value in (*(r.value for r in way), end):
-        assert value is not None
-        used_here = delta(good, value, modulus=modulus)[1]
+    good, total = stops[0], Decimal(0)
+    odd: list[tuple[Delta, Decimal]] = []
+    for stop in stops[1:]:
+        kind, used_here = limits.judge(good, stop)
         if used_here is None:
-            low.append(value)
-            if len(low) > 1:
+            odd.append((kind, stop.value))
+            if len(odd) > 1:
                 break
             continue
-        low.clear()
-        good, total = value, total + used_here
-    if low:
-        return f"{Delta.EXCHANGE_SUSPECTED}: in between the register went from {good:f} to {low[0]:f}"
+        odd.clear()
+        good, total = stop, total + used_here
+    if odd:
+        kind = Delta.SPIKE if odd[0][0] is Delta.SPIKE else Delta.EXCHANGE_SUSPECTED
+        return f"{kind}: in between the register went from {good.value:f} to {odd[0][1]:f}"
     if total != difference:
         return f"in between the register counted {total:f}, and its ends differ by {difference:f}"
     return ""

@@ -117,6 +117,7 @@ def _device_view(
             "multiplier": plain(row["multiplier"]),
             "reader": row["reader"] or "",
             "serial": row["serial"] or "",
+            "rated_per_h": row["rated_per_h"] or {},
         }
     return {
         "q": row["q"],

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from drivers.lines import SerialSettings, TcpSettings
 from drivers.strict_yaml import YamlError, convert
 from drivers.strict_yaml import load as load_text
-from gateway.config import Site, load_site, multiplier_of
+from gateway.config import Site, load_site
+from gateway.meters import multiplier_of
 from gateway.site_file import MeterFile, SiteFile
 
 WHOLE = """\
@@ -37,7 +38,7 @@ lines:
         place: riser
         timeout: 500ms
         poll: {billing: 15s, slow: 1h}
-        meter: {metering_point: MP-A-101, ct: 150/5, reader: "张三", serial: "SN123"}
+        meter: {metering_point: MP-A-101, ct: 150/5, reader: "张三", rated_per_h: {active_energy_import: "100"}}
   - id: riser-b
     serial: /dev/ttyUSB7
     baud: 19200
@@ -78,6 +79,7 @@ def test_the_whole_file(tmp_path: Path):
     assert water.periods["slow"] == 300
     assert meter.meter is not None
     assert (meter.meter.multiplier, meter.meter.reader) == (Decimal(30), "张三")
+    assert meter.meter.rated_per_h == {"active_energy_import": Decimal(100)}
 
 
 def changed(old: str, new: str) -> str:
@@ -111,6 +113,13 @@ def changed(old: str, new: str) -> str:
         (changed("ct: 150/5", "ct: 150/0"), 25, ["cannot be 0"]),
         (changed("ct: 150/5", "ct: 150/5, multiplier: 30"), 25, ["not both"]),
         (changed("ct: 150/5", "multiplier: 0"), 25, ["above zero"]),
+        (
+            changed('active_energy_import: "100"', "energy: 9"),
+            25,
+            ["no billing point", "active_energy_import"],
+        ),
+        (changed('"100"', "0"), 25, ["cannot be", "13.2"]),
+        (changed('"100"', "much"), 25, ["rated_per_h"]),
         (changed("acrel-adl400-secondary", "gatehouse-demo-air"), 25, ["no billing point"]),
         (changed("acrel-adl400-secondary", "acrel-adl400-primary"), 25, ["multiply twice"]),
         (

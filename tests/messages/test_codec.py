@@ -23,6 +23,7 @@ from messages.types import (
     Item,
     Lane,
     LaneState,
+    MeterInfo,
     Outcome,
     ProfileInfo,
     Quality,
@@ -207,6 +208,27 @@ def test_a_birth_that_names_an_absent_profile_is_refused() -> None:
         codec.decode_birth(codec.encode(birth))
 
 
+RATED = MeterInfo(metering_point="MP-1", multiplier=Decimal(30), rated_per_h={"energy": Decimal("13.2")})
+
+
+@pytest.mark.parametrize(
+    ("rated", "says"),
+    [
+        ({"energy": "0"}, "above 0"),
+        ({"energy": "-1"}, "above 0"),
+        ({"energy": "1E+999999999"}, "40 digits"),
+        ({"energy": "NaN"}, "above 0"),
+        ({"a/b": "1"}, "name of a point"),
+        ({f"p{n}": "1" for n in range(1025)}, "1024 points"),
+    ],
+)
+def test_a_rating_that_cannot_be_is_refused(rated: dict[str, str], says: str) -> None:
+    told = json.loads(codec.encode(golden_messages()["birth-rated"]))  # type: ignore[arg-type]
+    told["devices"][0]["meter"]["rated_per_h"] = rated
+    with pytest.raises(codec.MessageError, match=f"device m-101: rated_per_h.*{says}"):
+        codec.decode_birth(json.dumps(told).encode())
+
+
 def golden_messages() -> dict[str, object]:
     """Every message of version 1; a change that alters one of these bytes is a new version."""
     at = datetime(2026, 11, 22, 1, 2, 3, 456000, tzinfo=UTC)
@@ -253,6 +275,16 @@ def golden_messages() -> dict[str, object]:
             profiles={"p": ProfileInfo(vendor="V", model="M", device_class="meter", protocol="modbus")},
             devices=(DeviceInfo(id="m-101", profile="p", line="riser-a", unit=1),),
         ),
+        "birth-rated": Birth(
+            site="garden-mews",
+            gateway="gw-a",
+            at=at,
+            boot="b1",
+            epoch="E7f3",
+            config="sha256:" + "a" * 64,
+            profiles={"p": ProfileInfo(vendor="V", model="M", device_class="meter", protocol="modbus")},
+            devices=(DeviceInfo(id="m-101", profile="p", line="riser-a", unit=1, meter=RATED),),
+        ),
     }
 
 
@@ -266,6 +298,7 @@ def test_golden_messages_of_version_1(name: str) -> None:
         "state": codec.decode_state,
         "command": codec.decode_command,
         "birth": codec.decode_birth,
+        "birth-rated": codec.decode_birth,
     }[name]
     assert decode(payload) == message
     assert codec.encode(message) == payload  # type: ignore[arg-type]

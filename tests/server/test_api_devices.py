@@ -40,6 +40,7 @@ async def test_the_tree(house):
         "multiplier": "30",
         "reader": "张三",
         "serial": "SN1",
+        "rated_per_h": {},
     }
     assert devices["lift-1"]["meter"] is None
     assert (devices["fire-1"]["open_alarms"], devices["fire-1"]["worst"]) == (2, "critical")

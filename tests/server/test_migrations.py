@@ -4,13 +4,14 @@ import threading
 from decimal import Decimal
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from server.db.engine import read, sqlite_engine, write
-from server.db.migrate import SchemaError, upgrade
+from server.db.migrate import SchemaError, config, upgrade
 from server.db.outbox import database_epoch, newest_seq, record_change
 from server.db.schema import load_all
 from server.db.tables_core import outbox
@@ -56,6 +57,19 @@ def test_twice_changes_nothing_and_keeps_the_epoch(engine):
     with read(engine) as conn:
         assert database_epoch(conn) == first
         assert len(first) == 16
+
+
+def test_a_database_of_the_first_schema_is_carried_over(engine):
+    with write(engine) as conn:
+        command.upgrade(config(conn), "0001")
+        conn.execute(text("INSERT INTO meta (name, value) VALUES ('epoch', 'kept')"))
+        before = dict(conn.execute(text("SELECT name, sql FROM sqlite_master")).all())
+    assert "rated_per_h" not in before["devices"]
+    upgrade(engine)
+    with read(engine) as conn:
+        assert database_epoch(conn) == "kept"
+        context = MigrationContext.configure(conn, opts={"compare_type": True, "render_as_batch": True})
+        assert compare_metadata(context, load_all()) == []
 
 
 def test_two_processes_at_once(tmp_path):
