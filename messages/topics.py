@@ -1,7 +1,7 @@
 """Topic names (MQTT 3.1.1), built and parsed here only.
 
 `gatehouse/1/<site>/<gateway>/` + `up/<lane>` · `stored/<lane>` · `birth` · `state` · `command/<id>` · `config`
-· `tool/<id>` · `tool/<id>/said`.
+· `config/said` · `tool/<id>` · `tool/<id>/said`.
 """
 
 import re
@@ -70,8 +70,13 @@ class Address(NamedTuple):
 
     @property
     def config(self) -> str:
-        """Retained configuration from the server."""
+        """Retained offer of a configuration from the server."""
         return f"{self.base}/config"
+
+    @property
+    def config_said(self) -> str:
+        """Retained word of the gateway on its configuration."""
+        return f"{self.base}/config/said"
 
     @property
     def stored_filter(self) -> str:
@@ -92,7 +97,7 @@ class Address(NamedTuple):
 class Topic(NamedTuple):
     """A parsed topic; `leaf` is the lane, the command's or the job's id, empty where there is none.
 
-    `tool/<id>/said` is of the kind `said`.
+    `tool/<id>/said` is of the kind `said`, `config/said` of the kind `config_said`.
     """
 
     address: Address
@@ -103,6 +108,7 @@ class Topic(NamedTuple):
 UP_FILTER = f"{ROOT}/+/+/up/+"
 BIRTH_FILTER = f"{ROOT}/+/+/birth"
 STATE_FILTER = f"{ROOT}/+/+/state"
+CONFIG_SAID_FILTER = f"{ROOT}/+/+/config/said"
 SAID_FILTER = f"{ROOT}/+/+/tool/+/said"
 
 
@@ -128,6 +134,8 @@ def parse(topic: str) -> Topic:
     if levels[:2] != ROOT.split("/") or not 5 <= len(levels) <= 6:
         raise TopicError(f"{topic[:200]!r} is not {ROOT}/<site>/<gateway>/<kind>[/<leaf>]")
     address = Address(checked(levels[2]), checked(levels[3]))
+    if levels[4:] == ["config", "said"]:
+        return Topic(address, "config_said")
     kind, leaf = levels[4], levels[5] if len(levels) == 6 else ""
     if kind not in _KINDS or _KINDS[kind] != bool(leaf):
         raise TopicError(f"{topic[:200]!r} has no kind that this version knows")

@@ -248,7 +248,7 @@ class EmbeddedServer:
 def _user(account: Account) -> str:
     # MQTT's `/` is NATS's `.`; ids hold neither.
     base = account.address.base.replace("/", ".")
-    publish = [f"{base}.up.*", f"{base}.birth", f"{base}.state", f"{base}.tool.*.said"]
+    publish = [f"{base}.up.*", f"{base}.birth", f"{base}.state", f"{base}.tool.*.said", f"{base}.config.said"]
     told = [f"{base}.stored.*", f"{base}.command.*", f"{base}.config", f"{base}.tool.*"]
     subscribe = [*told, "$MQTT.sub.>"]
     return (

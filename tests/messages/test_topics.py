@@ -18,7 +18,7 @@ def test_round_trip(site: str, gateway: str, lane: Lane, command: str) -> None:
     assert parse(address.command(command)) == (address, "command", command)
     assert parse(address.tool(command)) == (address, "tool", command)
     assert parse(address.said(command)) == (address, "said", command)
-    for kind in ("birth", "state", "config"):
+    for kind in ("birth", "state", "config", "config_said"):
         assert parse(getattr(address, kind)) == (address, kind, "")
 
 
@@ -45,6 +45,8 @@ def test_names_that_cannot_be_a_level(bad: str) -> None:
         "gatehouse/1/s/g/up",
         "gatehouse/1/s/g/up/express",
         "gatehouse/1/s/g/birth/x",
+        "gatehouse/1/s/g/config/heard",
+        "gatehouse/1/s/g/config_said",
         "gatehouse/2/s/g/birth",
         "gatehouse/1/s/g/up/alarm/x",
         "gatehouse/1/s/g/tool",
