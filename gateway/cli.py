@@ -5,13 +5,11 @@ import binascii
 import json
 import logging
 import re
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from drivers import check_file, profiles_store, registry
@@ -24,12 +22,24 @@ from gateway.app import GatewayTrouble, run_until_signal
 from gateway.births import too_large
 from gateway.config import Site, load_site
 from gateway.journal import JournalDown, inspect
+from gateway.screen import (
+    FAILED,
+    PROBLEMS,
+    JsonOption,
+    SiteArgument,
+    fail,
+    load,
+    out,
+    plain,
+    problems,
+    say,
+    table,
+)
 from gateway.trial import Row, read_device
 from messages.text import printable
 
 log = logging.getLogger(__name__)
 
-PROBLEMS, FAILED = 2, 1
 MAX_FRAME_BYTES = 4096
 
 app = typer.Typer(
@@ -37,12 +47,6 @@ app = typer.Typer(
 )
 profiles_app = typer.Typer(invoke_without_command=True, help="The device models that can be polled.")
 app.add_typer(profiles_app, name="profiles")
-PIPE_WIDTH = 160  # a table that goes into a file is not folded to a screen that is not there
-out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, highlight=False)
-
-SiteArgument = Annotated[Path, typer.Argument(metavar="site.yaml", help="The site file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 
 
 @app.command()
@@ -54,13 +58,13 @@ def run(
     log_level: Annotated[logs.Level, typer.Option(help="The least that is logged.")] = logs.Level.INFO,
 ) -> None:
     """Poll the site's devices and deliver what they say, until SIGTERM or Ctrl-C."""
-    loaded = _load(site)
+    loaded = load(site)
     logs.set_up(log_format, log_level)
     try:
         asyncio.run(run_until_signal(loaded))
     except* (GatewayTrouble, JournalDown) as group:
         for trouble in group.exceptions:
-            _say(str(trouble))
+            say(str(trouble))
         raise typer.Exit(FAILED) from None
 
 
@@ -74,25 +78,25 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
             found = [
                 {"file": p.file, "line": p.line, "path": p.path, "text": p.text} for p in problem.problems
             ]
-            _plain(json.dumps({"ok": False, "problems": found}, ensure_ascii=False, indent=1))
+            plain(json.dumps({"ok": False, "problems": found}, ensure_ascii=False, indent=1))
         else:
-            _problems(problem)
+            problems(problem)
         raise typer.Exit(PROBLEMS) from None
     if trouble := too_large(loaded):
-        _fail(f"{site}: {trouble}")
+        fail(f"{site}: {trouble}")
     rows = [_line_row(loaded, index) for index in range(len(loaded.lines))]
     if as_json:
-        _plain(json.dumps({"ok": True, "config": loaded.hash, "lines": rows}, ensure_ascii=False, indent=1))
+        plain(json.dumps({"ok": True, "config": loaded.hash, "lines": rows}, ensure_ascii=False, indent=1))
         return
     heads = ["line", "endpoint", "devices", "points", "requests", "per minute"]
     total = ["all", "", *(str(round(sum(row[head] for row in rows))) for head in heads[2:])]
-    table = _table(f"{loaded.file.site} / {loaded.file.gateway}", heads)
+    made = table(f"{loaded.file.site} / {loaded.file.gateway}", heads)
     for row in rows:
-        table.add_row(*(str(round(row[head])) if head in heads[2:] else str(row[head]) for head in heads))
-    table.add_section()
-    table.add_row(*total)
-    out.print(table)
-    _plain("requests: reads in one full cycle; per minute: at the configured periods")
+        made.add_row(*(str(round(row[head])) if head in heads[2:] else str(row[head]) for head in heads))
+    made.add_section()
+    made.add_row(*total)
+    out.print(made)
+    plain("requests: reads in one full cycle; per minute: at the configured periods")
 
 
 @app.command()
@@ -112,12 +116,12 @@ def decode(
     if check_path is not None:
         _check_vectors(check_path, maps)
     elif protocol is None or not frame:
-        _fail("give a protocol and a frame in hex, for example: decode modbus 0103020007F986")
+        fail("give a protocol and a frame in hex, for example: decode modbus 0103020007F986")
     else:
         try:
-            _plain(registry.get(protocol).explain(_bytes("".join(frame))))
+            plain(registry.get(protocol).explain(_bytes("".join(frame))))
         except DriverError as problem:
-            _fail(str(problem), FAILED)
+            fail(str(problem), FAILED)
 
 
 @profiles_app.callback()
@@ -132,27 +136,27 @@ def profiles(
     try:
         library = profiles_store.load_library(folder or [])
     except YamlError as problem:
-        _problems(problem)
+        problems(problem)
         raise typer.Exit(PROBLEMS) from None
     if as_json:
-        _plain(
+        plain(
             json.dumps(
                 [_profile_row(library[name]) for name in sorted(library)], ensure_ascii=False, indent=1
             )
         )
         return
     heads = ["profile", "class", "vendor", "model", "protocol", "points", "status"]
-    table = _table("profiles", heads)
+    made = table("profiles", heads)
     for name in sorted(library):
         row = _profile_row(library[name])
-        table.add_row(*(str(row[head]) for head in heads))
-    out.print(table)
+        made.add_row(*(str(row[head]) for head in heads))
+    out.print(made)
 
 
 @profiles_app.command("schema")
 def profiles_schema() -> None:
     """Print the JSON Schema of a profile, for editors."""
-    _plain(schema_text().rstrip())
+    plain(schema_text().rstrip())
 
 
 @profiles_app.command("check")
@@ -163,11 +167,11 @@ def profiles_check(files: Annotated[list[Path], typer.Argument(metavar="FILE.yam
         try:
             profile = registry.check_profile_file(file)
         except YamlError as problem:
-            _problems(problem)
+            problems(problem)
             bad = True
         else:
             examples = f"{len(profile.examples)} example{'s' * (len(profile.examples) != 1)} decode"
-            _plain(f"{file}: {profile.profile}: {len(profile.points)} points, {examples}")
+            plain(f"{file}: {profile.profile}: {len(profile.points)} points, {examples}")
     if bad:
         raise typer.Exit(PROBLEMS)
 
@@ -181,23 +185,23 @@ def read(
     as_json: JsonOption = False,
 ) -> None:
     """Read a device now and show raw registers beside the values; stop a running gateway first on a serial line."""
-    loaded = _load(site)
+    loaded = load(site)
     found = next((known for known in loaded.devices if known.id == device), None)
     if found is None:
         known = ", ".join(known.id for known in loaded.devices[:20])
-        _fail(f"{site} has no device {printable(device, 64)!r}; it has {known or 'none'}")
+        fail(f"{site} has no device {printable(device, 64)!r}; it has {known or 'none'}")
     unknown = [name for name in points or [] if name not in found.profile.points]
     if unknown:
-        _fail(
+        fail(
             f"{found.profile.profile} has no point {printable(unknown[0], 64)!r}: {', '.join(found.profile.points)}"
         )
     rows = asyncio.run(read_device(loaded, found, points or [], _show_frame if trace else None))
     if as_json:
-        _plain(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
+        plain(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
     else:
         out.print(_read_table(found.profile, rows))
     for trouble in dict.fromkeys(row.trouble for row in rows if row.trouble):
-        _say(trouble)
+        say(trouble)
     if any(row.trouble for row in rows):
         raise typer.Exit(FAILED)
 
@@ -205,11 +209,11 @@ def read(
 @app.command()
 def journal(site: SiteArgument, as_json: JsonOption = False) -> None:
     """Show what is kept and not yet stored by the server, lane by lane."""
-    loaded = _load(site)
+    loaded = load(site)
     try:
         epoch, lanes = inspect(loaded.state_dir / "journal.sqlite")
     except (FileNotFoundError, JournalDown) as problem:
-        _fail(str(problem), FAILED)
+        fail(str(problem), FAILED)
     if as_json:
         rows = {
             lane.value: {
@@ -221,17 +225,15 @@ def journal(site: SiteArgument, as_json: JsonOption = False) -> None:
             }
             for lane, c in lanes.items()
         }
-        _plain(json.dumps({"epoch": epoch, "lanes": rows}, indent=1))
+        plain(json.dumps({"epoch": epoch, "lanes": rows}, indent=1))
         return
-    table = _table(
-        f"journal, epoch {epoch}", ["lane", "stored through", "next", "waiting", "bytes", "oldest"]
-    )
+    made = table(f"journal, epoch {epoch}", ["lane", "stored through", "next", "waiting", "bytes", "oldest"])
     for lane, count in lanes.items():
         at = count.state().oldest_at
         oldest = at.isoformat(timespec="seconds") if at else ""
         numbers = (count.first - 1, count.next, count.waiting, count.bytes)
-        table.add_row(lane.value, *map(str, numbers), oldest)
-    out.print(table)
+        made.add_row(lane.value, *map(str, numbers), oldest)
+    out.print(made)
 
 
 def main() -> None:
@@ -240,40 +242,6 @@ def main() -> None:
 
 
 # -- helpers ----------------------------------------------------------------------------------------------
-
-
-def _load(site: Path) -> Site:
-    try:
-        return load_site(site)
-    except YamlError as problem:
-        _problems(problem)
-        _say(f"`gatehouse-gateway check {site}` shows this list again")
-        raise typer.Exit(PROBLEMS) from None
-
-
-def _problems(problem: YamlError) -> None:
-    for each in problem.problems:
-        _say(str(each))
-
-
-def _say(text: str) -> None:
-    err.print(text, markup=False, soft_wrap=True)
-
-
-def _plain(text: str) -> None:
-    out.print(text, markup=False, soft_wrap=True)
-
-
-def _fail(text: str, code: int = PROBLEMS) -> NoReturn:
-    _say(text)
-    raise typer.Exit(code)
-
-
-def _table(title: str, heads: list[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
 
 
 def _line_row(site: Site, index: int) -> dict[str, Any]:
@@ -313,38 +281,36 @@ def _profile_row(profile: Profile) -> dict[str, Any]:
 def _bytes(text: str) -> bytes:
     digits = re.sub(r"[\s:,-]|0x", "", text, flags=re.IGNORECASE)
     if len(digits) > 2 * MAX_FRAME_BYTES:
-        _fail(f"a frame of {len(digits) // 2} bytes is none: the limit is {MAX_FRAME_BYTES}")
+        fail(f"a frame of {len(digits) // 2} bytes is none: the limit is {MAX_FRAME_BYTES}")
     try:
         return binascii.unhexlify(digits)
     except (binascii.Error, ValueError):
-        _fail(
-            f"{printable(text, 60)!r} is no hex: write two digits for each byte, for example 0103020007F986"
-        )
+        fail(f"{printable(text, 60)!r} is no hex: write two digits for each byte, for example 0103020007F986")
 
 
 def _check_vectors(path: Path, maps: Path | None) -> None:
     try:
         report = check_file.run(path, maps)
     except OSError as problem:
-        _fail(f"{problem.filename}: {problem.strerror}")
+        fail(f"{problem.filename}: {problem.strerror}")
     for disagreement in report.disagreements:
-        _plain(printable(disagreement, 2000))
-    _plain(f"agree {report.agree} of {report.total}")
+        plain(printable(disagreement, 2000))
+    plain(f"agree {report.agree} of {report.total}")
     if report.agree < report.total:
         raise typer.Exit(FAILED)
 
 
 def _show_frame(direction: str, data: bytes) -> None:
-    _say(f"{direction} {data.hex(' ')}")
+    say(f"{direction} {data.hex(' ')}")
 
 
 def _read_table(profile: Profile, rows: list[Row]) -> Table:
-    table = _table(
+    made = table(
         f"{profile.vendor} {profile.model}", ["point", "label", "value", "unit", "quality", "raw", "request"]
     )
     for row in rows:
-        table.add_row(row.point, row.label, row.value, row.unit, row.quality, row.raw, row.request)
-    return table
+        made.add_row(row.point, row.label, row.value, row.unit, row.quality, row.raw, row.request)
+    return made
 
 
 if __name__ == "__main__":
