@@ -1,0 +1,198 @@
+"""What each tool may be told: checked by the server before it sends, and again by the gateway before it acts."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from messages.codec import MessageError
+from messages.text import printable
+from messages.types import Id
+
+Parity = Literal["N", "E", "O"]
+Unit = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Baud = Annotated[int, msgspec.Meta(ge=50, le=4_000_000)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=20, le=10_000)]
+Units = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,40}(?!\n)$",
+        description="unit ids such as 1-32 or 1-10,40",
+    ),
+]
+Number = Annotated[
+    str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}(\.[0-9]{1,12})?(?!\n)$", description="a number such as 1234.5")
+]
+HexPdu = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([0-9A-Fa-f]{2}){1,253}(?!\n)$",
+        description="function code and data, two hex digits a byte",
+    ),
+]
+Short = Annotated[str, msgspec.Meta(max_length=80)]
+PointNames = Annotated[tuple[Short, ...], msgspec.Meta(max_length=200)]
+Devices = Annotated[tuple[Id, ...], msgspec.Meta(max_length=300)]
+
+
+class Args(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Base of all: an unknown word is an error."""
+
+
+class Serial(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Other serial settings than the line's; left out, the line's own."""
+
+    baud: Baud | None = None
+    parity: Parity | None = None
+    stop_bits: Literal[1, 2] | None = None
+
+
+class ScanArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Look who answers: every unit at every baud and parity; empty lists mean the line's own settings."""
+
+    units: Units = "1-32"
+    bauds: Annotated[tuple[Baud, ...], msgspec.Meta(max_length=12)] = ()
+    parities: Annotated[tuple[Parity, ...], msgspec.Meta(max_length=3)] = ()
+    timeout_ms: Milliseconds = 200
+    per_second: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    identify: bool = True
+
+
+class ReadArgs(Serial, frozen=True, kw_only=True, omit_defaults=True):
+    """Read a device of the site by its id, or any unit as a profile; all points if none are named.
+
+    `display` is a number that the device shows: which reading of which registers is it? `table`, `address` and
+    `count` read registers that no profile names.
+    """
+
+    device: Id | None = None
+    unit: Unit | None = None
+    profile: Short = ""
+    points: PointNames = ()
+    display: Number | None = None
+    table: Literal["holding", "input", "coil", "discrete"] | None = None
+    address: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    count: Annotated[int, msgspec.Meta(ge=1, le=125)] = 2
+    timeout_ms: Milliseconds | None = None
+
+
+class WatchArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Read again and again: value, quality, age, round trip, errors of each point."""
+
+    devices: Devices = ()
+    points: PointNames = ()
+    every_ms: Annotated[int, msgspec.Meta(ge=200, le=600_000)] = 2000
+    for_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+
+
+class TraceArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Show what crosses the wire. `units` narrows it; `newest` bounds how many frames are kept."""
+
+    units: Units | None = None
+    for_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 30
+    newest: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 500
+    explain: bool = True
+
+
+class AskArgs(Serial, frozen=True, kw_only=True, omit_defaults=True):
+    """Send one request of your own; functions that write are refused."""
+
+    unit: Unit
+    pdu: HexPdu
+    timeout_ms: Milliseconds | None = None
+
+
+class CertifyArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Prove an installation: what was planned is there, answers well, and nothing is lost when a cable is pulled.
+
+    `cable`: `none` leaves that test out, `pull` asks the engineer to pull the uplink, `cut` cuts it for `cut_s`.
+    """
+
+    engineer: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    devices: Devices = ()
+    reads: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    cable: Literal["none", "pull", "cut"] = "none"
+    cut_s: Annotated[int, msgspec.Meta(ge=2, le=600)] = 20
+    note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class ProfilesArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """List the profiles that this gateway has: what a found device can be read as."""
+
+
+ToolArgs = ScanArgs | ReadArgs | WatchArgs | TraceArgs | AskArgs | CertifyArgs | ProfilesArgs
+
+TOOLS: Final[Mapping[str, type[ToolArgs]]] = {
+    "scan": ScanArgs,
+    "read": ReadArgs,
+    "watch": WatchArgs,
+    "trace": TraceArgs,
+    "ask": AskArgs,
+    "certify": CertifyArgs,
+    "profiles": ProfilesArgs,
+}
+WITHOUT_LINE: Final = frozenset({"profiles"})
+LONGEST_S: Final = 4 * 3600
+
+READING: Final = frozenset({0x01, 0x02, 0x03, 0x04, 0x07, 0x0B, 0x0C, 0x11, 0x14, 0x18, 0x2B})
+"""Modbus functions that change nothing at the device; 0x2B only as `read device identification` (0E)."""
+
+T = TypeVar("T", bound=ToolArgs)
+
+
+def tool_args(tool: str, args: Mapping[str, Any]) -> ToolArgs:
+    """Return checked arguments; raise `MessageError` naming the word that is wrong."""
+    kind = TOOLS.get(tool)
+    if kind is None:
+        raise MessageError(f"tool: {printable(tool, 40)!r} is none of {', '.join(TOOLS)}")
+    try:
+        made = msgspec.convert(args, kind, strict=True)
+    except msgspec.ValidationError as err:
+        raise MessageError(f"args: {printable(str(err), 300)}") from None
+    _check(made)
+    return made
+
+
+def units_of(text: str) -> list[int]:
+    """Return the unit ids that `1-32,40` means, each once, in order; raise `MessageError`."""
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        low, high = int(first), int(last or first)
+        if high < low or high > 255:
+            raise MessageError(f"units: {part} is no range of unit ids from 0 to 255")
+        found.update(dict.fromkeys(range(low, high + 1)))
+    return list(found)
+
+
+def refused_pdu(pdu: bytes) -> str:
+    """Say why a request is not sent for a tool: it is none that only reads. Empty where it is."""
+    if pdu[0] not in READING:
+        return f"pdu: function {pdu[0]:02X} may change the device; tools only read"
+    if pdu[0] == 0x2B and pdu[1:2] != b"\x0e":
+        return "pdu: of function 2B only 0E, read device identification, is allowed"
+    return ""
+
+
+def _check(args: ToolArgs) -> None:
+    if isinstance(args, ScanArgs | TraceArgs):
+        units_of(args.units or "0")
+    elif isinstance(args, AskArgs):
+        if why := refused_pdu(bytes.fromhex(args.pdu)):
+            raise MessageError(f"args: {why}")
+    elif isinstance(args, ReadArgs):
+        _check_read(args)
+
+
+def _check_read(args: ReadArgs) -> None:
+    raw = args.table is not None or args.address is not None
+    if (args.device is None) == (args.unit is None):
+        raise MessageError("args: give `device`, or `unit` with `profile` or with `table` and `address`")
+    if raw and (args.table is None or args.address is None):
+        raise MessageError("args: `table` and `address` go together")
+    if args.unit is not None and not raw and not args.profile:
+        raise MessageError("args: unit: say as which `profile`, or give `table` and `address`")
+    if args.device is not None and (args.profile or raw):
+        raise MessageError("args: a `device` has its own profile: give `unit` instead to read it as another")
+    if raw and args.address is not None and args.address + args.count > 0x10000:
+        raise MessageError("args: count: reaches beyond address 65535")
