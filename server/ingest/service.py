@@ -69,16 +69,19 @@ class Ingest:
         queue = _Queue()
         answers = _Answers()
         self._session = session
+        why = "the session ended"
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(session, queue), name="ingest read")
                 group.create_task(self._write(queue, answers), name="ingest write")
                 group.create_task(_answer(session, answers), name="ingest answer")
         except* BrokerLost as lost:
-            raise BrokerLost(_reason(lost)) from None
+            why = _reason(lost)
         finally:
             self._session = None
             self.listening.clear()
+        # Outside: what is raised inside `except*` comes out wrapped in a group with Python before 3.11.4.
+        raise BrokerLost(why)
 
     async def publish_command(self, address: Address, command: Command) -> None:
         """Publish one command, never retained; raise `BrokerLost` when no broker took it."""
