@@ -158,3 +158,19 @@ test("the back-off grows to 1.5 s, then to 10 s, with jitter", () => {
   assert.equal(backOff(0, 0), 175);
   assert.equal(backOff(0, 1), 325);
 });
+
+test("a sign-out that an old run hears does not end the run that has begun since", async () => {
+  const world = new World();
+  let answer: (response: Response) => void = () => undefined;
+  const fetch = world.wires.fetch;
+  let calls = 0;
+  const feed = new Feed({ ...world.wires, fetch: (url, init) => ((calls += 1) === 1 ? new Promise((done) => (answer = done)) : fetch(url, init)) });
+  feed.start("e-1", ["alarms"]);
+  feed.stop();
+  feed.start("e-2", ["alarms"]);
+  answer(new Response(null, { status: 401 }));
+  await settle();
+  assert.equal(feed.started, true);
+  assert.notEqual(feed.state.link, "signed-out");
+  feed.stop();
+});

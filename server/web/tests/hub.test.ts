@@ -86,3 +86,30 @@ test("one tab sounds; when it goes, with or without a word, another one does", (
   hub.receive(three, { t: "pong", canSound: false });
   assert.equal(three.speaks, false);
 });
+
+test("a tab that slept past its time is welcomed anew, since it has missed frames, and the stream starts again for it", async () => {
+  const { hub, urls, say } = world();
+  const [one, two] = [new Tab(), new Tab()];
+  for (const tab of [one, two]) hub.receive(tab, { t: "hello", topics: [] });
+  hub.receive(one, { t: "start", cursor: "e-1" });
+  await settle();
+  for (let n = 0; n < 4; n += 1) {
+    hub.tick();
+    hub.receive(two, { t: "pong", canSound: false });
+  }
+  say('event: alarms\nid: e-2\ndata: ["missed"]\n\n');
+  await settle();
+  assert.deepEqual(one.frames(), []);
+  const welcomes = () => one.heard.filter((message) => message.t === "welcome").length;
+  assert.equal(welcomes(), 1);
+  hub.receive(one, { t: "pong", canSound: true });
+  assert.equal(welcomes(), 2);
+  assert.equal(one.speaks, true);
+  hub.receive(one, { t: "bye" });
+  hub.receive(two, { t: "bye" });
+  await settle();
+  hub.receive(one, { t: "start", cursor: "e-9" });
+  await settle();
+  assert.match(urls[urls.length - 1] ?? "", /since=e-9/);
+  hub.receive(one, { t: "bye" });
+});

@@ -76,3 +76,11 @@ test("new, more severe and come back are news; repeats, acknowledged and held ba
   assert.equal(fresh({ id: "3", q: 9, condition: "normal", state: "cleared" }), 1, "a pulse that nobody has seen");
   assert.equal(fresh({ id: "3", q: 9, condition: "normal", state: "cleared" }), 0, "the same frame again");
 });
+
+test("a snapshot after a silence tells what it brought that was not here before", () => {
+  const held = store();
+  held.apply([alarm({ id: "a", q: 1 }), alarm({ id: "b", q: 2, acked: true, state: "acked" })]);
+  const told = newsOf(held.replace([alarm({ id: "a", q: 1 }), alarm({ id: "b", q: 5 }), alarm({ id: "c", q: 6, severity: "high" })]), true);
+  assert.deepEqual(told.fresh.map((one) => one.id), ["b", "c"]);
+  assert.equal(told.backlog, true);
+});

@@ -8,12 +8,14 @@ interface Channel {
   send: (message: ToHub) => void;
 }
 
+let policy: { createScriptURL: (url: string) => unknown } | null = null;
+
 function scriptUrl(url: string): string {
   const factory = (window as { trustedTypes?: { createPolicy: (name: string, rules: object) => { createScriptURL: (url: string) => unknown } } })
     .trustedTypes;
   if (!factory) return url;
   // The only script URL that this page ever makes is its own worker's.
-  const policy = factory.createPolicy("live", {
+  policy ??= factory.createPolicy("live", {
     createScriptURL: (given: string) => {
       if (given !== workerUrl) throw new TypeError("not this page's worker");
       return given;
@@ -29,8 +31,9 @@ function inThisTab(receive: (message: FromHub) => void): Channel {
   return { send: (message) => hub.receive(port, message) };
 }
 
-export function connect(receive: (message: FromHub) => void): Channel {
-  if (typeof SharedWorker === "undefined") return inThisTab(receive);
+/** A hub in the browser's shared worker, or, where there is none or it is not wanted, one in this tab alone. */
+export function connect(receive: (message: FromHub) => void, alone = false): Channel {
+  if (alone || typeof SharedWorker === "undefined") return inThisTab(receive);
   try {
     const worker = new SharedWorker(scriptUrl(workerUrl), { type: "module", name: "gatehouse-live" });
     worker.port.onmessage = (event: MessageEvent<FromHub>) => receive(event.data);

@@ -91,7 +91,8 @@ export class Feed {
         if (this.#state.link !== "live") this.#set({ link: this.#state.heardAt === null ? "connecting" : "lost" });
         await this.#read(turn, () => (heard = true));
       } catch (error) {
-        if (error instanceof SignedOut) {
+        // Another run may have begun since this one was stopped: what happens here is no longer its business.
+        if (error instanceof SignedOut && !stopped.aborted) {
           this.#running = null;
           this.#set({ link: "signed-out" });
           return;

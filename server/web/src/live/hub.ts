@@ -27,7 +27,7 @@ interface Member {
 }
 
 export const PING_MS = 5_000;
-/** A tab that has left without a word. A frozen tab comes back with its next pong. */
+/** A tab that has left without a word. One that only slept is welcomed anew at its next word. */
 const GONE_AFTER = 3;
 
 type FeedWires = Omit<Wires, "onFrame" | "onState">;
@@ -55,9 +55,12 @@ export class Hub {
       this.#drop(port);
       return;
     }
-    const member = this.#members.get(port) ?? { topics: [], canSound: false, missed: 0 };
+    const known = this.#members.get(port);
+    const member = known ?? { topics: [], canSound: false, missed: 0 };
     this.#members.set(port, member);
     member.missed = 0;
+    // A tab that was dropped while it slept has missed frames: it must begin anew.
+    if (!known && message.t !== "hello") port.post({ t: "welcome" });
     if (message.t === "hello") {
       member.topics = message.topics;
       port.post({ t: "welcome" });

@@ -5,7 +5,7 @@ import { ageText } from "../i18n/text";
 import { longTime } from "../i18n/time";
 import { WATCHDOG_MS } from "../live/feed";
 import { useSignal } from "../store/signal";
-import { feed, loading, silentFor } from "../store/stores";
+import { alarms, devices, feed, loading, silentFor } from "../store/stores";
 import { useNow } from "../ui/hooks";
 
 export type Health = "live" | "connecting" | "stale" | "lost" | "signed-out";
@@ -14,10 +14,13 @@ const SKEW_LIMIT_MS = 5_000;
 
 export function useHealth(): { health: Health; silentMs: number } {
   const state = useSignal(feed);
+  const { phase } = useSignal(loading);
   useNow(1000);
   const silentMs = silentFor();
   if (state.link === "signed-out") return { health: "signed-out", silentMs };
   if (silentMs > WATCHDOG_MS) return { health: "lost", silentMs };
+  // A stream that lives on a snapshot that could not be had is not a live page.
+  if (phase === "failed") return { health: "stale", silentMs };
   if (state.link === "live") return { health: "live", silentMs };
   if (state.link === "lost") return { health: "stale", silentMs };
   return { health: "connecting", silentMs };
@@ -45,8 +48,7 @@ export function FeedBanner() {
   const { t, language } = useI18n();
   const { health, silentMs } = useHealth();
   const { skew } = useSignal(feed);
-  const ready = useSignal(loading).phase === "ready";
-  if (!ready) return null;
+  const { phase } = useSignal(loading);
   if (health === "lost" || health === "signed-out") {
     const last = new Date(Date.now() - silentMs).toISOString();
     return (
@@ -57,6 +59,8 @@ export function FeedBanner() {
       </div>
     );
   }
+  // Before the first snapshot the page itself says that it has nothing to show.
+  if (phase !== "ready" && alarms.size === 0 && devices.size === 0) return null;
   if (health === "stale") {
     return (
       <div className="banner banner-stale" role="status">

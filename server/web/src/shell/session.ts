@@ -1,8 +1,9 @@
 /** Who is signed in here. */
 
-import { call, onSignedOut } from "../api/client";
+import { ApiError, call, onSignedOut } from "../api/client";
 import type { Session } from "../api/types";
 import { Signal } from "../store/signal";
+import { feed } from "../store/stores";
 
 export type SessionState =
   | { phase: "asking" }
@@ -31,12 +32,36 @@ export async function askSession(): Promise<void> {
   }
 }
 
+let reviving = false;
+
+// Somebody has signed in again in another tab of this browser: the stream that all tabs share lives, so this one may go on too.
+feed.subscribe(() => {
+  const now = session.get();
+  const { link } = feed.get();
+  if (reviving || now.phase !== "in" || !now.expired || (link !== "live" && link !== "backlog")) return;
+  reviving = true;
+  call<Session>("GET", "session")
+    .then(
+      (answer) => session.set({ phase: "in", session: answer, expired: false }),
+      // Still signed out: the sign-in stays over the page, and what was being written behind it is not lost.
+      () => undefined,
+    )
+    .finally(() => {
+      reviving = false;
+    });
+});
+
 export async function signIn(username: string, password: string): Promise<void> {
   const answer = await call<Session>("POST", "session", { username, password });
   session.set({ phase: "in", session: answer, expired: false });
 }
 
+/** Rejects when the server did not hear it: a desk that is not signed out must not look as if it were. */
 export async function signOut(): Promise<void> {
-  await call("DELETE", "session");
+  try {
+    await call("DELETE", "session");
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+  }
   session.set({ phase: "out" });
 }

@@ -53,11 +53,18 @@ export class KeyedStore<T> {
 
   snapshot = (): number => this.#version;
 
-  /** Takes the list as the whole truth, whatever was held before: an epoch may have changed. */
-  replace(items: readonly T[]): void {
-    this.#items = new Map(items.filter((item) => !this.#rules.gone(item)).map((item) => [this.#rules.id(item), item]));
+  /** Takes the list as the whole truth, whatever was held before: an epoch may have changed. Tells what it changed. */
+  replace(items: readonly T[]): Applied<T>[] {
+    const old = this.#items;
+    const kept = items.filter((item) => !this.#rules.gone(item));
+    this.#items = new Map(kept.map((item) => [this.#rules.id(item), item]));
     this.#graves.clear();
     this.#changed();
+    return kept.map((item) => {
+      const before = old.get(this.#rules.id(item));
+      const outcome = before === undefined ? "new" : this.#rules.q(before) === this.#rules.q(item) ? "old" : "changed";
+      return { outcome, item, before };
+    });
   }
 
   apply(items: readonly T[]): Applied<T>[] {

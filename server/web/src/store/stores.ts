@@ -4,12 +4,13 @@ import { ApiError, call, onSignedOut, sayIsSignedOut } from "../api/client";
 import type { Alarm, AlarmSnapshot, Device, DeviceSnapshot, Gateway, PointValue } from "../api/types";
 import { connect } from "../live/client";
 import type { FeedState } from "../live/feed";
-import type { FromHub } from "../live/hub";
+import { type FromHub, PING_MS } from "../live/hub";
 import { older } from "./cursor";
 import { onceAFrame } from "./frame";
 import { KeyedStore } from "./keyed";
 import { type News, newsOf } from "./news";
 import { Signal } from "./signal";
+import { type Frame, type Loading, Sync } from "./sync";
 
 export const alarms = new KeyedStore<Alarm>(
   { id: (alarm) => String(alarm.id), q: (alarm) => alarm.q, gone: (alarm) => alarm.state === "closed" },
@@ -23,8 +24,6 @@ export const gateways = new KeyedStore<Gateway>(
   { id: (gateway) => `${gateway.site}/${gateway.id}`, q: (gateway) => gateway.q, gone: () => false },
   onceAFrame,
 );
-
-export type Loading = { phase: "idle" | "loading" | "ready" } | { phase: "failed"; error: unknown };
 
 export const feed = new Signal<FeedState>({ link: "idle", heardAt: null, skew: null });
 export const loading = new Signal<Loading>({ phase: "idle" });
@@ -42,37 +41,86 @@ export function onValues(listener: (values: LiveValue[]) => void): () => void {
 
 const RETRY_MS = 5_000;
 
-// No signal: it changes with every frame, and a burst of frames must not draw the page as often.
-let heard: number | null = null;
+interface Snapshot {
+  first: AlarmSnapshot;
+  second: DeviceSnapshot;
+}
 
-/** Milliseconds since a frame or a heartbeat reached this tab; 0 before anything ever has. */
-export const silentFor = (): number => (heard === null ? 0 : performance.now() - heard);
+// No signal: it changes with every frame, and a burst of frames must not draw the page as often.
+const sync = new Sync<Snapshot>({
+  snapshot: async () => {
+    const [first, second] = await Promise.all([call<AlarmSnapshot>("GET", "alarms?open=1"), call<DeviceSnapshot>("GET", "devices")]);
+    return { first, second };
+  },
+  replace: ({ first, second }, again) => {
+    const told = newsOf(alarms.replace(first.alarms), true);
+    // What came while nothing was heard is one chime, as any backlog is.
+    if (again && told.fresh.length > 0) news.set(told);
+    devices.replace(second.devices);
+    gateways.replace(second.gateways);
+    lastClosedAt.set(first.last_closed_at);
+  },
+  take,
+  start: ({ first, second }) => channel?.send({ t: "start", cursor: older(first.cursor, second.cursor) }),
+  phase: (now) => loading.set(now),
+  retry: (again, error) => {
+    // A desk that nobody touches must come back by itself, as soon as the server does.
+    if (!(error instanceof ApiError && error.status === 401)) setTimeout(again, RETRY_MS);
+  },
+  now: () => performance.now(),
+});
+
+/** Milliseconds since a frame or a heartbeat reached this tab; 0 before anything was ever asked for. */
+export const silentFor = (): number => sync.silentFor();
+
+/** Ticks without a word from the hub after which it counts as dead. A tab that slept counts one tick, not many. */
+const DEAD_TICKS = 4;
 
 let channel: ReturnType<typeof connect> | null = null;
-let waiting: FromHub[] | null = null;
-let round = 0;
+let generation = 0;
+let quiet = 0;
 let canSound = false;
 const topics = new Set<string>();
 
 function receive(message: FromHub): void {
-  if (message.t === "welcome") void load();
-  else if (message.t === "ping") channel?.send({ t: "pong", canSound });
+  quiet = 0;
+  if (message.t === "welcome") {
+    channel?.send({ t: "topics", topics: [...topics] });
+    void sync.load();
+  } else if (message.t === "ping") channel?.send({ t: "pong", canSound });
   else if (message.t === "speaker") speaker.set(message.you);
   else if (message.t === "state") heardState(message.state);
-  else if (waiting && message.event !== "hb") waiting.push(message);
-  else take(message);
+  else sync.hear(message);
+}
+
+/** A worker that has died says nothing, and its tabs would never know: the first answer is a new one, the second none. */
+function watchHub(): void {
+  quiet += 1;
+  if (channel === null || quiet < DEAD_TICKS) return;
+  quiet = 0;
+  channel.send({ t: "bye" });
+  open(generation > 1);
+}
+
+function open(alone: boolean): void {
+  generation += 1;
+  const mine = generation;
+  speaker.set(false);
+  channel = connect((message) => {
+    if (mine === generation) receive(message);
+  }, alone);
+  channel.send({ t: "hello", topics: [...topics] });
+  channel.send({ t: "pong", canSound });
 }
 
 function heardState(state: FeedState): void {
-  // The hub says its state on every ping; what counts as hearing the server is a frame (see `take`).
+  // The hub says its state on every ping; what counts as hearing the server is a frame (see `Sync`).
   feed.set({ ...feed.get(), ...state });
   if (state.link === "signed-out") sayIsSignedOut();
 }
 
-function take(message: Extract<FromHub, { t: "frame" }>): void {
-  heard = performance.now();
-  if (message.event === "reset") void load();
-  else if (message.event === "alarms" && Array.isArray(message.data)) {
+function take(message: Frame): void {
+  if (message.event === "alarms" && Array.isArray(message.data)) {
     const told = newsOf(alarms.apply(message.data as Alarm[]), message.backlog);
     if (told.fresh.length > 0) news.set(told);
     for (const alarm of message.data as Alarm[]) if (alarm.closed_at) lastClosedAt.set(alarm.closed_at);
@@ -85,46 +133,21 @@ function take(message: Extract<FromHub, { t: "frame" }>): void {
   } else if (message.event === "bye" && (message.data as { why?: string } | null)?.why === "session") sayIsSignedOut();
 }
 
-/** Loads both snapshots; frames that come meanwhile wait their turn, so that nothing falls between. */
-async function load(): Promise<void> {
-  round += 1;
-  const mine = round;
-  waiting = waiting ?? [];
-  if (loading.get().phase !== "ready") loading.set({ phase: "loading" });
-  try {
-    const [first, second] = await Promise.all([
-      call<AlarmSnapshot>("GET", "alarms?open=1"),
-      call<DeviceSnapshot>("GET", "devices"),
-    ]);
-    if (mine !== round) return;
-    alarms.replace(first.alarms);
-    devices.replace(second.devices);
-    gateways.replace(second.gateways);
-    lastClosedAt.set(first.last_closed_at);
-    const frames = waiting;
-    waiting = null;
-    for (const frame of frames ?? []) if (frame.t === "frame") take(frame);
-    heard = performance.now();
-    loading.set({ phase: "ready" });
-    channel?.send({ t: "start", cursor: older(first.cursor, second.cursor) });
-  } catch (error) {
-    if (mine !== round) return;
-    loading.set({ phase: "failed", error });
-    // A desk that nobody touches must come back by itself, as soon as the server does.
-    if (!(error instanceof ApiError && error.status === 401)) setTimeout(() => mine === round && void load(), RETRY_MS);
+/** Starts, or starts again after a sign-in. */
+export function openFeed(): void {
+  feed.set({ ...feed.get(), link: "connecting" });
+  quiet = 0;
+  if (channel === null) {
+    open(false);
+    setInterval(watchHub, PING_MS);
+  } else {
+    channel.send({ t: "hello", topics: [...topics] });
+    channel.send({ t: "pong", canSound });
   }
 }
 
-/** Starts, or starts again after a sign-in. */
-export function openFeed(): void {
-  channel = channel ?? connect(receive);
-  feed.set({ ...feed.get(), link: "connecting" });
-  channel.send({ t: "hello", topics: [...topics] });
-  channel.send({ t: "pong", canSound });
-}
-
 export function reload(): void {
-  void load();
+  void sync.load();
 }
 
 export function watchValues(topic: string): () => void {
