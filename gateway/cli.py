@@ -17,7 +17,7 @@ from drivers.errors import DriverError
 from drivers.profile import Profile
 from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
-from gateway import logs
+from gateway import logs, plan_cli
 from gateway.app import GatewayTrouble, run_until_signal
 from gateway.births import too_large
 from gateway.config import Site, load_site
@@ -237,6 +237,9 @@ def journal(site: SiteArgument, as_json: JsonOption = False) -> None:
         numbers = (count.first - 1, count.next, count.waiting, count.bytes)
         made.add_row(lane.value, *map(str, numbers), oldest)
     out.print(made)
+
+
+app.command("plan")(plan_cli.plan)
 
 
 def main() -> None:

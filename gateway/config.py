@@ -29,6 +29,7 @@ from messages.types import MAX_DEVICES, MeterInfo
 MAX_SECRET_BYTES = 4096
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.01, 60.0
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.001, 86_400.0
+SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.1, 60.0
 
 Path_ = tuple[str | int, ...]
 
@@ -55,6 +56,8 @@ class LineConfig:
     settings: TcpSettings | SerialSettings
     endpoint: str
     devices: tuple[Device, ...]
+    fire_budget: float = 2.0
+    """The longest in seconds that a change of a fire point may go unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class _Checker:
         self._same_endpoints(lines)
         metrics = self._metrics()
         self._periods(("poll",), self.file.poll)
+        self._budget(("fire_budget",), self.file.fire_budget)
         if self.problems or broker is None:
             raise YamlError(self.problems)
         return Site(
@@ -206,6 +210,8 @@ class _Checker:
         settings = self._settings(path, line)
         timeout = self._timeout((*path, "timeout"), line.timeout)
         self._periods((*path, "poll"), line.poll)
+        if line.fire_budget is not None:
+            self._budget((*path, "fire_budget"), line.fire_budget)
         self._same_units(path, line)
         devices = tuple(
             device
@@ -216,7 +222,8 @@ class _Checker:
             return None
         serial = isinstance(settings, SerialSettings)
         endpoint = (line.serial if serial else line.tcp) or ""
-        return LineConfig(line.id, line, settings, printable(endpoint), devices)
+        budget = parse_duration(line.fire_budget or self.file.fire_budget)
+        return LineConfig(line.id, line, settings, printable(endpoint), devices, budget)
 
     def _settings(self, path: Path_, line: LineFile) -> TcpSettings | SerialSettings | None:
         if (line.tcp is None) == (line.serial is None):
@@ -332,6 +339,10 @@ class _Checker:
         if not SHORTEST_TIMEOUT_S <= seconds <= LONGEST_TIMEOUT_S:
             self.wrong(path, f"{text} is not between 10ms and 60s")
         return seconds
+
+    def _budget(self, path: Path_, text: str) -> None:
+        if not SHORTEST_BUDGET_S <= parse_duration(text) <= LONGEST_BUDGET_S:
+            self.wrong(path, f"{text} is not between 100ms and 60s: how late may a fire be seen?")
 
     def _periods(self, path: Path_, poll: Mapping[Any, str]) -> None:
         for name, text in poll.items():

@@ -93,6 +93,7 @@ class LineFile(Strict, frozen=True, kw_only=True):
     data_bits: Literal[7, 8] = 8
     stop_bits: Literal[1, 2] = 1
     timeout: Duration = "1s"
+    fire_budget: Duration | None = None
     echo: Echo = Echo.AUTO
     late_guard: Duration | None = None
     poll: dict[PollClass, Duration] = {}
@@ -111,5 +112,7 @@ class SiteFile(Strict, frozen=True, kw_only=True):
     metrics: MetricsFile | None = None
     journal: JournalFile = JournalFile()
     poll: dict[PollClass, Duration] = {}
+    fire_budget: Duration = "2s"
+    """The longest that a change of a fire point may go unseen."""
     profiles: tuple[Where, ...] = ()
     lines: tuple[LineFile, ...] = ()

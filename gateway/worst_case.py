@@ -35,6 +35,8 @@ class Task:
     seconds: float
     silent: float
     points: tuple[str, ...] = ()
+    poll: str = ""
+    """The poll class by its name."""
 
 
 @dataclass(frozen=True, slots=True)

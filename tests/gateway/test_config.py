@@ -62,6 +62,12 @@ def problems(folder: Path, text: str) -> list[str]:
     return [f"{problem.line}: {problem.path}: {problem.text}" for problem in caught.value.problems]
 
 
+def test_a_line_may_have_a_fire_budget_of_its_own(tmp_path: Path):
+    text = WHOLE.replace("    timeout: 1s\n", "    timeout: 1s\n    fire_budget: 800ms\n")
+    site = load_site(site_at(tmp_path, text))
+    assert [line.fire_budget for line in site.lines] == [0.8, 2.0]
+
+
 def test_the_whole_file(tmp_path: Path):
     site = load_site(site_at(tmp_path, WHOLE))
     assert site.broker.password == "hunter2"
@@ -106,6 +112,12 @@ def changed(old: str, new: str) -> str:
         (changed("parity: E", "parity: X"), 29, ["not among the choices"]),
         (changed("timeout: 500ms", "timeout: 500"), 23, ["500 is not a time such as 500ms"]),
         (changed("timeout: 500ms", "timeout: 5h"), 23, ["between 10ms and 60s"]),
+        (
+            changed("    timeout: 1s\n", "    timeout: 1s\n    fire_budget: 1ms\n"),
+            14,
+            ["between 100ms and 60s"],
+        ),
+        (changed("poll: {fire: 1s", "fire_budget: 2h\npoll: {fire: 1s"), 8, ["between 100ms and 60s"]),
         (changed("{billing: 15s,", "{billing: 0ms,"), 24, ["between 1ms and 24h"]),
         (changed("{billing: 15s,", "{biling: 15s,"), 24, ["biling"]),
         (changed("unit: 1\n", "unit: 300\n"), 16, ["unit", "255"]),

@@ -1,0 +1,70 @@
+"""What would bring a fire point into its budget: each change is tried out before it is told."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from msgspec import structs
+
+from drivers.lines import SerialSettings
+from gateway.config import LineConfig
+from gateway.forecast import Turnaround, line_load
+from gateway.worst_case import FIRE, Task, bound
+
+BAUDS = (9600, 19200, 38400, 57600, 115200)
+PERIODS_S = (1.0, 0.5, 0.25)
+TIMEOUTS_S = (0.5, 0.2, 0.1)
+READS_S = (0.2, 0.1, 0.05)
+NOTHING = "no single change is enough: give it a line of its own, and poll it more often"
+
+
+def advice(
+    line: LineConfig, task: Task, budget: float, turnaround: Turnaround, longest: float | None
+) -> tuple[str, ...]:
+    """Return the changes that are each enough by themselves, the cheapest first."""
+    found = [
+        text
+        for text, changed, cut in _changes(line, task, longest)
+        if _helps(changed, cut, task, budget, turnaround)
+    ]
+    seen: dict[str, str] = {}
+    for text in found:
+        seen.setdefault(text.split()[0], text)  # of each kind the gentlest
+    return tuple(seen.values()) or (NOTHING,)
+
+
+def _changes(
+    line: LineConfig, task: Task, longest: float | None
+) -> Iterator[tuple[str, LineConfig, float | None]]:
+    for period in PERIODS_S:
+        if period < task.period:
+            devices = tuple(
+                replace(one, periods={**one.periods, "fire": period}) if one.id == task.device else one
+                for one in line.devices
+            )
+            text = f"poll it every {period:g} s, not every {task.period:g} s (`poll: {{fire: {period:g}s}}`)"
+            yield text, replace(line, devices=devices), longest
+    for timeout in TIMEOUTS_S:
+        if timeout < max(one.timeout for one in line.devices):
+            devices = tuple(replace(one, timeout=min(one.timeout, timeout)) for one in line.devices)
+            text = f"give the devices of the line {timeout * 1000:.0f} ms to answer (`timeout: {timeout * 1000:.0f}ms`)"
+            yield text, replace(line, devices=devices), longest
+    for cut in READS_S:
+        if longest is None or cut < longest:
+            text = f"read fewer registers at once (`options: {{max_registers: ...}}`): at most {cut * 1000:.0f} ms each"
+            yield text, line, cut
+    settings = line.settings
+    if isinstance(settings, SerialSettings):
+        for baud in BAUDS:
+            if baud > settings.baud:
+                faster = replace(line, settings=structs.replace(settings, baud=baud))
+                yield f"run the line at {baud} baud (`baud: {baud}`), if all its devices can", faster, longest
+    if len(line.devices) > 1:
+        alone = tuple(one for one in line.devices if one.id == task.device)
+        yield "move it to a line of its own", replace(line, devices=alone), longest
+
+
+def _helps(line: LineConfig, cut: float | None, task: Task, budget: float, turnaround: Turnaround) -> bool:
+    load = line_load(line, turnaround, cut)
+    mine = [one for one in load.tasks if one.device == task.device and one.rank == FIRE]
+    found = [bound(one, load, 1).latency for one in mine]
+    return all(latency is not None and latency <= budget for latency in found)

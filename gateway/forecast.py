@@ -1,0 +1,131 @@
+"""What a line will have to do and how late its points can be, from the configuration alone: `plan`.
+
+The same planner that polls makes the transactions, so what is shown here is what will go onto the wire.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from drivers import registry
+from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
+from drivers.lines import SerialSettings
+from gateway.config import Device, LineConfig
+from gateway.worst_case import FIRE, Bound, LineLoad, Task, bound
+
+# How long a device thinks before it answers, where nobody has measured it: most meters take 5 to 50 ms.
+ASSUMED_TURNAROUND_S = 0.05
+
+RANK_OF = {"fire": FIRE, "alarm": 1, "billing": 2, "routine": 3, "slow": 3}
+
+Turnaround = Callable[[Device], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One transaction of a device: when, how long, and how late at worst with 0, 1 and all other devices dead."""
+
+    task: Task
+    bounds: tuple[Bound, Bound, Bound]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A fire transaction that can be later than its budget with one device dead; None: there is no bound."""
+
+    task: Task
+    latency: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One line: its load and each of its transactions."""
+
+    line: str
+    endpoint: str
+    load: LineLoad
+    foreseen: tuple[Foreseen, ...]
+    budget: float
+    missed: tuple[Missed, ...]
+
+    @property
+    def utilisation(self) -> float:
+        """The share of the line's time that its polls take; above 1 not all can be kept."""
+        return self.load.utilisation
+
+
+def timing_of(line: LineConfig, turnaround: float) -> Timing:
+    """Return what a character, a silence and an answer cost on this line.
+
+    Behind a serial server the bus has the line's baud rate too, though we speak TCP to it.
+    """
+    settings = line.settings
+    if isinstance(settings, SerialSettings):
+        return Timing(settings.byte_time, settings.silence, turnaround)
+    if line.file.framing == "rtu":
+        behind = SerialSettings("behind the serial server", line.file.baud, line.file.parity)
+        return Timing(behind.byte_time, behind.silence, turnaround)
+    return Timing(0.0, 0.0, turnaround)
+
+
+def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None = None) -> LineLoad:
+    """Return all that a line does: the polls of its devices and its longest command."""
+    tasks: list[Task] = []
+    command = 0.0
+    for device in line.devices:
+        timing = timing_of(line, turnaround(device))
+        bound_driver = registry.get(device.profile.protocol).device(
+            device.profile, device.file.unit, device.options
+        )
+        tasks += _tasks(device, bound_driver, timing, longest)
+        for action in device.profile.actions:
+            command = max(command, _command(bound_driver.command(action, {}), timing, device.timeout))
+    return LineLoad(tuple(tasks), command=command)
+
+
+def forecast(
+    line: LineConfig,
+    *,
+    budget: float,
+    turnaround: Turnaround = lambda _device: ASSUMED_TURNAROUND_S,
+    longest: float | None = None,
+) -> Forecast:
+    """Reckon a line; `budget` is the longest in seconds that a change of a fire point may go unseen."""
+    load = line_load(line, turnaround, longest)
+    everybody = len(line.devices)
+    foreseen, missed = [], []
+    for task in load.tasks:
+        found = bound(task, load, 0), bound(task, load, 1), bound(task, load, everybody)
+        foreseen.append(Foreseen(task, found))
+        latency = found[1].latency
+        if task.rank == FIRE and (latency is None or latency > budget):
+            missed.append(Missed(task, latency))
+    return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed))
+
+
+def _tasks(device: Device, driver: DeviceDriver, timing: Timing, longest: float | None) -> Iterable[Task]:
+    for poll, rank in RANK_OF.items():
+        points = [name for name, point in device.profile.points.items() if point.poll == poll]
+        if not points:
+            continue
+        for planned in driver.plan(points, timing=timing, longest=longest):
+            yield Task(
+                device.id,
+                planned.label,
+                rank,
+                device.periods[poll],
+                timing.seconds(planned.request_bytes, planned.reply_bytes),
+                _silent(planned, timing, device.timeout),
+                planned.points,
+                poll,
+            )
+
+
+def _silent(planned: Transaction, timing: Timing, timeout: float) -> float:
+    """Return what an unanswered request takes: the line waits as long as the whole reply would need, and more."""
+    return (planned.request_bytes + planned.reply_bytes) * timing.byte_time + 2 * timing.silence + timeout
+
+
+def _command(plan: CommandPlan, timing: Timing, timeout: float) -> float:
+    # A device that acts may take its time to answer: its time-out is what can be promised.
+    steps: Sequence[Transaction] = [plan.write] if plan.read_back is None else [plan.write, plan.read_back]
+    return sum(_silent(step, timing, timeout) for step in steps)
