@@ -19,11 +19,20 @@ class Stale(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An alarm that a bulk acknowledgement left alone; `code` is stable, the text tells a person why."""
+
+    alarm_id: int
+    code: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bulk:
     """What became of each alarm of a bulk acknowledgement."""
 
     done: list[int]
-    refused: list[tuple[int, str]]
+    refused: list[Refused]
 
 
 def act(
@@ -42,27 +51,20 @@ def act(
 def acknowledge_many(conn: Connection, ids: Iterable[int], *, actor: str, note: str, now: datetime) -> Bulk:
     """Acknowledge those that may be acknowledged without a look at each: never critical, never life safety."""
     done: list[int] = []
-    refused: list[tuple[int, str]] = []
+    refused: list[Refused] = []
     for alarm_id in dict.fromkeys(ids):
         alarm = store.alarm_by_id(conn, alarm_id)
-        why = _why_not_in_bulk(alarm)
-        if alarm is not None and not why:
+        if alarm is None:
+            refused.append(Refused(alarm_id, "not_found", "there is no such alarm"))
+        elif alarm["severity"] == Severity.CRITICAL:
+            refused.append(Refused(alarm_id, "critical", "critical alarms are acknowledged one by one"))
+        elif alarm["alarm_class"] in LIFE_SAFETY:
+            refused.append(Refused(alarm_id, "life_safety", "life-safety alarms are acknowledged one by one"))
+        else:
             try:
                 store.move(conn, alarm, Move.ACK, actor=actor, now=now, note=printable(note, 1000))
             except NotAllowed as err:
-                why = str(err)
-        if why:
-            refused.append((alarm_id, why))
-        else:
-            done.append(alarm_id)
+                refused.append(Refused(alarm_id, "not_allowed", str(err)))
+            else:
+                done.append(alarm_id)
     return Bulk(done, refused)
-
-
-def _why_not_in_bulk(alarm: RowMapping | None) -> str:
-    if alarm is None:
-        return "there is no such alarm"
-    if alarm["severity"] == Severity.CRITICAL:
-        return "critical alarms are acknowledged one by one"
-    if alarm["alarm_class"] in LIFE_SAFETY:
-        return "life-safety alarms are acknowledged one by one"
-    return ""

@@ -154,6 +154,7 @@ class Refusal(BaseModel):
     """One alarm that a bulk acknowledgement left alone, and why."""
 
     id: str
+    code: str
     why: str
 
 
@@ -272,7 +273,12 @@ def detail(alarm_id: AlarmId, _actor: Reader, services: Has) -> Response:
     summary="Acknowledge many alarms",
     responses=answers(
         BulkAnswer,
-        {"done": ["18"], "refused": [{"id": "17", "why": "critical alarms are acknowledged one by one"}]},
+        {
+            "done": ["18"],
+            "refused": [
+                {"id": "17", "code": "critical", "why": "critical alarms are acknowledged one by one"}
+            ],
+        },
     ),
 )
 def acknowledge_many(body: BulkAct, actor: Guard, services: Has) -> Response:
@@ -283,7 +289,7 @@ def acknowledge_many(body: BulkAct, actor: Guard, services: Has) -> Response:
         bulk = actions.acknowledge_many(conn, ids, actor=actor.name, note=body.note, now=services.clock())
         done = f"{len(bulk.done)} alarms"
         audit(conn, services, actor, "alarms-ack", done, f"{body.note} [{','.join(map(str, bulk.done))}]")
-        refused = [{"id": str(one), "why": why} for one, why in bulk.refused]
+        refused = [{"id": str(one.alarm_id), "code": one.code, "why": one.why} for one in bulk.refused]
         return 200, {"done": [str(one) for one in bulk.done], "refused": refused}
 
     return once(services, actor, body.op_id, asked_of("ack-many", body), change)

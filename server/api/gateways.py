@@ -26,6 +26,7 @@ EXAMPLE: dict[str, Any] = {
     "q": 402,
     "site": "garden-mews",
     "id": "gw-a",
+    "timezone": "Asia/Shanghai",
     "online": True,
     "last_seen_at": "2026-03-01T12:00:00.000Z",
     "since": "2026-03-01T08:00:00.000Z",
@@ -91,6 +92,8 @@ class Gateway(BaseModel):
     q: int
     site: str
     id: str
+    timezone: str
+    """The zone of its site, as its last birth told; empty before one has."""
     online: bool
     last_seen_at: str | None
     since: str | None

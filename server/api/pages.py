@@ -32,7 +32,7 @@ def mount(app: FastAPI, static_dir: Path) -> None:
     async def page(_request: Request) -> Response:
         index = static_dir / "index.html"
         if not index.is_file():
-            return PlainTextResponse("The pages are not built. Run: make pages\n", 503)
+            return PlainTextResponse("The pages are not built. Run: python -m server.build_pages\n", 503)
         return FileResponse(index, headers={"Cache-Control": "no-cache"})
 
     async def favicon(_request: Request) -> Response:

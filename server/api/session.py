@@ -1,6 +1,6 @@
 """Signing in and out, and changing one's own password."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -14,11 +14,12 @@ from server.auth.passwords import BadPassword
 from server.auth.roles import Right, Role
 from server.db.engine import read, write
 from server.errors import ApiError
+from server.services import Services
 
 router = APIRouter(prefix="/session", tags=["session"])
 Self = Annotated[Actor, Depends(require(Right.SELF))]
 
-EXAMPLE = {"user": "wang.li", "role": "guard", "must_change": False}
+EXAMPLE = {"user": "wang.li", "role": "guard", "must_change": False, "timezone": "Asia/Shanghai"}
 
 
 class Credentials(Ask):
@@ -49,6 +50,8 @@ class SessionAnswer(BaseModel):
     user: str
     role: Role
     must_change: bool
+    timezone: str
+    """The zone of a site whose gateways have not told theirs."""
 
 
 @router.post("", summary="Sign in", responses=answers(SessionAnswer, EXAMPLE, 429))
@@ -91,9 +94,9 @@ def sign_in(request: Request, body: Credentials, services: Has, gate: AtGate) ->
 
 
 @router.get("", summary="Who is signed in", responses=answers(SessionAnswer, EXAMPLE))
-def who(actor: Self) -> Response:
+def who(actor: Self, services: Has) -> Response:
     """Tell who asks."""
-    return respond({"user": actor.name, "role": actor.role, "must_change": actor.must_change})
+    return respond(_session(services, actor.name, actor.role, must_change=actor.must_change))
 
 
 @router.delete(
@@ -130,19 +133,23 @@ def change_password(body: NewPassword, actor: Self, services: Has, gate: AtGate)
         gate.limit.failed(key, now)
         raise ApiError(422, "wrong_password", "the old password does not fit", "body.old")
     if body.new == body.old:
-        raise ApiError(422, "invalid", "the new password is the old one", "body.new")
+        raise ApiError(422, "same_password", "the new password is the old one", "body.new")
     try:
         with write(services.engine) as conn:
             accounts.set_password(conn, gate.passwords, name=actor.name, password=body.new)
             secret = accounts.open_session(conn, actor.user_id, actor.address, now)
             audit(conn, services, actor, "password", f"user {actor.name}")
     except BadPassword as err:
-        raise ApiError(422, "invalid", str(err), "body.new") from None
+        raise ApiError(422, "weak_password", str(err), "body.new") from None
     return _with_cookie(gate, secret, actor.name, actor.role, must_change=False)
 
 
+def _session(services: Services, name: str, role: str, *, must_change: bool) -> dict[str, Any]:
+    return {"user": name, "role": role, "must_change": must_change, "timezone": services.settings.timezone}
+
+
 def _with_cookie(gate: Gate, secret: str, name: str, role: str, *, must_change: bool) -> Response:
-    response = respond({"user": name, "role": role, "must_change": must_change})
+    response = respond(_session(gate.services, name, role, must_change=must_change))
     response.set_cookie(
         gate.cookie,
         secret,

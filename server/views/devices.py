@@ -175,6 +175,7 @@ def _gateway_views(conn: Connection, rows: Sequence[RowMapping]) -> list[dict[st
             "q": row["q"],
             "site": row["site"],
             "id": row["gateway"],
+            "timezone": row["timezone"],
             "online": row["online"],
             "last_seen_at": iso(row["last_seen_at"]),
             "since": iso(row["since"]),

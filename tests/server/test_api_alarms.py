@@ -106,9 +106,9 @@ async def test_in_bulk_neither_critical_nor_fire(house):
         states = {alarm["code"]: alarm["state"] for alarm in (await guard.get(ALARMS)).json()["alarms"]}
     assert states == {"zone3": "new", "forced": "acked", "overload": "acked", "odd": "acked"}
     assert len(found["done"]) == 3
-    assert {one["why"] for one in found["refused"]} == {
-        "critical alarms are acknowledged one by one",
-        "there is no such alarm",
+    assert {(one["code"], one["why"]) for one in found["refused"]} == {
+        ("critical", "critical alarms are acknowledged one by one"),
+        ("not_found", "there is no such alarm"),
     }
 
 

@@ -33,6 +33,7 @@ async def test_the_tree(house):
     Tree.model_validate(found)
     assert found["cursor"].partition("-")[2].isdigit()
     (gateway,) = found["gateways"]
+    assert gateway["timezone"] == "Asia/Shanghai"
     assert (gateway["id"], gateway["online"], gateway["devices"]) == ("gw-a", True, 4)
     devices = {device["id"]: device for device in found["devices"]}
     assert devices["m-1"]["meter"] == {

@@ -29,7 +29,8 @@ async def test_a_session_lives_in_a_cookie_that_no_script_can_read(house):
     house.user("wang", Role.GUARD)
     async with house.client() as client:
         answer = await sign_in(client)
-        assert answer.json() == {"user": "wang", "role": "guard", "must_change": False}
+        wanted = {"user": "wang", "role": "guard", "must_change": False, "timezone": "Asia/Shanghai"}
+        assert answer.json() == wanted
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
@@ -204,7 +205,9 @@ async def test_a_changed_password_ends_every_session(house):
         await sign_in(other)
         new = {"old": PASSWORD, "new": "another long phrase"}
         assert (await one.post(f"{SESSION}/password", json=new | {"old": "wrong wrong"})).status_code == 422
-        assert (await one.post(f"{SESSION}/password", json=new | {"new": "short"})).status_code == 422
+        for bad, code in (("short", "weak_password"), (new["old"], "same_password")):
+            answer = await one.post(f"{SESSION}/password", json=new | {"new": bad})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
         assert (await one.post(f"{SESSION}/password", json=new)).status_code == 200
         assert (await other.get(SESSION)).status_code == 401
         assert (await one.get(SESSION)).status_code == 200
