@@ -218,13 +218,15 @@ async def stay_connected(
     while True:
         began = loop.time()
         try:
-            async with open_session() as session:
-                if here is not True:
-                    here = True
-                    log.info("broker %s: connected", where)
-                    on_change(True, "")
-                await serve(session)
-                return
+            # A task group in `serve` whose child loses the broker forgets that it was cancelled in that instant.
+            with _cancellation_heard():
+                async with open_session() as session:
+                    if here is not True:
+                        here = True
+                        log.info("broker %s: connected", where)
+                        on_change(True, "")
+                    await serve(session)
+                    return
         except BrokerLost as err:
             if here is not False:
                 here = False
