@@ -1,37 +1,65 @@
-"""Which transaction of a line is due next: pure, with time handed in as seconds of a monotonic clock.
+"""Which transaction of a line goes onto the wire next: pure, with time handed in as seconds of a monotonic clock.
 
-Transactions do not interrupt each other. Among those that are due, the class decides (fire first), then the
-earliest deadline. A poll that is still waiting is not queued twice: periods that passed meanwhile are counted as
-overruns and left out, so that a line that was slow or gone is never flooded afterwards.
+Transactions do not interrupt each other. Among those that wait, the class decides (fire and commands first), then
+the earliest deadline. While lower classes wait, a fifth of the time is kept for them; fire is exempt, nothing goes
+before it. A poll that is still waiting is not queued twice: periods that passed meanwhile are counted as overruns
+and left out, so that a line that was slow or gone is never flooded afterwards.
 """
 
 import heapq
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-RANKS: dict[str, int] = {"fire": 0, "alarm": 1, "billing": 2, "routine": 3, "slow": 4}
-PROBE_RANK = 5
+FIRE, ALARM, BILLING, ROUTINE, TOOLS, PROBE_RANK = range(6)
+"""Classes P0 to P4, commands with fire, and the probes of silent devices, which have a budget of their own."""
 
-# After this many turns in a row above a waiting lower class, the longest waiting one gets a turn: a fifth of the
-# turns is reserved for it. Fire is exempt: nothing goes before a fire transaction that is due.
-TURNS_ABOVE = 4
+CLASSES = ("fire", "alarm", "billing", "routine", "tools", "probe")
+RANKS: dict[str, int] = {
+    "fire": FIRE,
+    "alarm": ALARM,
+    "billing": BILLING,
+    "routine": ROUTINE,
+    "slow": ROUTINE,
+}
 
-# A probe of a silent device costs a whole time-out, so all probes together get at most a tenth of the line's time.
-PROBE_SHARE = 0.1
+# A probe goes before what is routine, for its time is limited otherwise.
+_ORDER = (FIRE, ALARM, BILLING, PROBE_RANK, ROUTINE, TOOLS)
+
+# While something of a lower class waits, it gets this share of the time, whatever waits above it; save fire.
+RESERVED = 0.2
+# The share is reckoned over so many seconds at most: nobody saves up more.
+LONGEST_DEBT_S = 1.0
+
+# A probe of a silent device may cost a whole time-out, so all of them together get this share of the line's time.
+# With what the first missed answers cost, a line with five of its thirty devices dead stays within a tenth.
+PROBE_SHARE = 0.08
+
+_INFINITE = float("inf")
 
 Payload = TypeVar("Payload")
 
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Payload]):
-    """Something to do every `period` seconds; `due` is when next."""
+    """Something to do every `period` seconds, or once where that is infinite; `due` is when next."""
 
     what: Payload
     rank: int
     period: float
     due: float
+    deadline: float = _INFINITE
+    rises: float = _INFINITE
+    """From when on it counts as an alarm: a billing snapshot whose window is about to close."""
+    ready: float = 0.0
+    """Since when it waits for its turn, once it is due."""
+    cost: float = 0.0
+    """What it took of the line's time when it was last done; 0 while that is unknown."""
+    urgent: bool = False
+    """For a probe: asked at once where nothing else waits, whatever probes have cost."""
+    held: bool = False
+    """True while it has been put back once because the wire still waits for another's late answer."""
     started: bool = False
     overruns: int = 0
     turn: int = 0
@@ -46,17 +74,39 @@ class Job(Generic[Payload]):
 _Heap = list[tuple[float, int, int, Job[Payload]]]
 
 
+@dataclass(slots=True)
+class Account:
+    """What a line's time went to, by class; it only grows."""
+
+    seconds: list[float] = field(default_factory=lambda: [0.0] * len(CLASSES))
+    missed: list[int] = field(default_factory=lambda: [0] * len(CLASSES))
+    """Deadlines that passed before the job was done."""
+    longest_fire_wait: float = 0.0
+    """The longest that a fire poll or a command has waited for its turn."""
+
+
 class Schedule(Generic[Payload]):
     """The jobs of one line. Give it time, get the next job; tell it when the job began and ended."""
 
     def __init__(self) -> None:
         self.overruns = 0
+        self.account = Account()
+        self.unhurried = False
+        """Set where nobody living waits for the wire: probes need not be sparing then."""
         self._jobs: dict[Job[Payload], None] = {}
         self._later: _Heap[Payload] = []
-        self._ready: tuple[_Heap[Payload], ...] = tuple([] for _ in range(PROBE_RANK + 1))
+        self._ready: tuple[_Heap[Payload], ...] = tuple([] for _ in CLASSES)
+        self._rising: _Heap[Payload] = []
         self._order = itertools.count()
-        self._turns = 0
-        self._probes_after = float("-inf")
+        self._owed = 0.0
+        """Seconds that the lower classes have to their credit."""
+        self._below = False
+        """Whether the last job was chosen on credit."""
+        self._waited = -_INFINITE
+        """When something of a lower class was last seen to wait."""
+        self._last = LONGEST_DEBT_S
+        """What the last job cost: what one may cost that was never done."""
+        self._probes_after = -_INFINITE
 
     def __iter__(self) -> Iterator[Job[Payload]]:
         return iter(tuple(self._jobs))
@@ -68,10 +118,11 @@ class Schedule(Generic[Payload]):
         """Take in a job that is first due at `due`; its grid begins when it first runs."""
         if period <= 0:
             raise ValueError(f"a period of {period} s is no period")
-        job = Job(what, rank, period, due)
-        self._jobs[job] = None
-        self._put(job)
-        return job
+        return self._enter(Job(what, rank, period, due, due + period))
+
+    def once(self, what: Payload, *, rank: int, due: float, within: float) -> Job[Payload]:
+        """Take in a job that is done once, `within` so many seconds after it is due if that can be."""
+        return self._enter(Job(what, rank, _INFINITE, due, due + within))
 
     def remove(self, job: Job[Payload]) -> None:
         """Forget a job; one that is not there is no error."""
@@ -80,62 +131,144 @@ class Schedule(Generic[Payload]):
 
     def next(self, now: float) -> Job[Payload] | None:
         """Return the due job whose turn it is, or None while nothing is due."""
-        heads = self._heads(now)
-        if not heads:
-            return None
-        best = heads[0]
-        if best.rank == RANKS["fire"]:
+        self._arrive(now)
+        best = lower = None
+        for rank in _ORDER:
+            heap = self._ready[rank]
+            job = _head(heap) if heap else None
+            if job is None or (rank == PROBE_RANK and not self._may_probe(now, job, best)):
+                continue
+            if rank == FIRE:
+                self._below = False
+                return job
+            if best is None:
+                best = job
+            elif lower is None or job.due < lower.due:
+                lower = job
+        if lower is None:
+            if now - self._waited > LONGEST_DEBT_S:
+                self._owed = 0.0
+            self._below = False
             return best
-        if len(heads) == 1:
-            self._turns = 0
-            return best
-        self._turns += 1
-        if self._turns > TURNS_ABOVE:
-            self._turns = 0
-            return min(heads[1:], key=lambda job: job.due)
-        return best
+        self._waited = now
+        self._below = self._owed >= min(lower.cost or self._last, LONGEST_DEBT_S)
+        return lower if self._below else best
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until something is due (0 if it already is), None if there is nothing to do at all."""
-        if self._heads(now):
-            return 0.0
+        self._arrive(now)
+        for rank in _ORDER:
+            if rank != PROBE_RANK and _head(self._ready[rank]) is not None:
+                return 0.0
         times = [self._later[0][0]] if self._later else []
-        if _head(self._ready[PROBE_RANK]) is not None:
+        probe = _head(self._ready[PROBE_RANK])
+        if probe is not None:
+            if self._may_probe(now, probe, None):
+                return 0.0
             times.append(self._probes_after)
         return max(0.0, min(times) - now) if times else None
 
     def done(self, job: Job[Payload], *, began: float, ended: float) -> None:
-        """Put a job that ran from `began` to `ended` on its next place in the grid that lies after `ended`."""
+        """Book a job that ran from `began` to `ended`, and put it on the next place of its grid after `ended`."""
+        if ended > began:
+            self.spent(job, began=began, ended=ended)
+            if ended > job.deadline:
+                self.account.missed[job.rank] += 1
+        period = job.period
+        if period == _INFINITE:
+            self.remove(job)
+            return
         if not job.started:
             # Its own first moment is its phase: jobs that start together spread out by what each one costs.
             job.started, job.due = True, began
-        passed = max(0, int((ended - job.due) // job.period))
-        job.overruns += passed
-        self.overruns += passed
-        job.due += (passed + 1) * job.period
-        if job.probe:
-            self._probes_after = ended + (ended - began) * (1 / PROBE_SHARE - 1)
-        self._put(job)
+        passed = int((ended - job.due) // period) if ended > job.due else 0
+        if passed:
+            job.overruns += passed
+            self.overruns += passed
+        job.due += (passed + 1) * period
+        job.deadline, job.rises = job.due + period, _INFINITE
+        self._put(job, job.due)
+
+    def retry(self, job: Job[Payload], *, at: float, began: float, ended: float) -> None:
+        """Book a job that ran and must run again at `at`, though its place in the grid stays what it was."""
+        self.spent(job, began=began, ended=ended)
+        self._put(job, at)
+
+    def hold(self, job: Job[Payload], until: float) -> None:
+        """Put back a job that was chosen and cannot go before `until`: others have their turn meanwhile."""
+        since, job.held = job.ready, True
+        self._put(job, until)
+        job.ready = since
 
     def at(self, job: Job[Payload], due: float) -> None:
         """Move a job: it is next due at `due`, and its grid begins anew there."""
-        job.started, job.due = False, due
-        self._put(job)
+        job.started, job.due, job.rises = False, due, _INFINITE
+        job.deadline = due + job.period
+        self._put(job, due)
 
-    def _put(self, job: Job[Payload]) -> None:
+    def aim(self, job: Job[Payload], *, due: float, deadline: float, rises: float) -> None:
+        """Move a job to a moment of its own with a window: late in it, from `rises` on, it counts as an alarm."""
+        job.started, job.due, job.deadline, job.rises = True, due, deadline, rises
+        self._put(job, due)
+
+    def spent(self, job: Job[Payload], *, began: float, ended: float) -> None:
+        """Book time of the line that went to a job."""
+        cost = job.cost = self._last = ended - began
+        job.held = False
+        account = self.account
+        account.seconds[job.rank] += cost
+        if self._below:
+            self._owed = max(self._owed - cost, -LONGEST_DEBT_S)
+            self._below = False
+        elif job.rank != FIRE:
+            self._credit(job.rank, cost, ended)
+        if job.rank == FIRE:
+            account.longest_fire_wait = max(account.longest_fire_wait, began - job.ready)
+        elif job.rank == PROBE_RANK:
+            self._probes_after = ended + cost * (1 / PROBE_SHARE - 1)
+
+    def _credit(self, rank: int, cost: float, now: float) -> None:
+        """Give the classes below `rank` their share of what was spent while one of them waited."""
+        self._arrive(now)
+        for heap in self._ready[rank + 1 : PROBE_RANK]:
+            lower = _head(heap)
+            if lower is not None:
+                waited = min(cost, now - lower.ready)
+                self._owed = min(self._owed + waited * (RESERVED / (1 - RESERVED)), LONGEST_DEBT_S)
+                return
+
+    def _may_probe(self, now: float, probe: Job[Payload], best: Job[Payload] | None) -> bool:
+        return self.unhurried or now >= self._probes_after or (probe.urgent and best is None and self._idle())
+
+    def _idle(self) -> bool:
+        return not any(_head(self._ready[rank]) for rank in (ROUTINE, TOOLS))
+
+    def _enter(self, job: Job[Payload]) -> Job[Payload]:
+        self._jobs[job] = None
+        self._put(job, job.due)
+        return job
+
+    def _put(self, job: Job[Payload], at: float) -> None:
         job.turn += 1
+        job.ready = at
         if job in self._jobs:
-            heapq.heappush(self._later, (job.due, next(self._order), job.turn, job))
+            heapq.heappush(self._later, (at, next(self._order), job.turn, job))
 
-    def _heads(self, now: float) -> list[Job[Payload]]:
-        """Return the most urgent due job of each class that has one, the highest class first."""
-        while _head(self._later) is not None and self._later[0][0] <= now:
-            _, order, turn, job = heapq.heappop(self._later)
-            heapq.heappush(self._ready[job.rank], (job.due + job.period, order, turn, job))
-        heads = [_head(heap) for heap in self._ready]
-        if now < self._probes_after:
-            heads[PROBE_RANK] = None
-        return [job for job in heads if job is not None]
+    def _arrive(self, now: float) -> None:
+        """Move what has become due to those that wait, and what has become urgent to the alarms."""
+        later, rising = self._later, self._rising
+        while later and later[0][0] <= now:
+            _, order, turn, job = heapq.heappop(later)
+            if turn != job.turn:
+                continue
+            heapq.heappush(self._ready[job.rank], (job.deadline, order, turn, job))
+            if job.rises < _INFINITE:
+                heapq.heappush(rising, (job.rises, order, turn, job))
+        while rising and rising[0][0] <= now:
+            rises, order, turn, job = heapq.heappop(rising)
+            if turn == job.turn:
+                job.turn += 1
+                heapq.heappush(self._ready[ALARM], (min(rises, job.deadline), order, job.turn, job))
 
 
 def _head(heap: _Heap[Payload]) -> Job[Payload] | None:
