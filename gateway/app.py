@@ -21,7 +21,7 @@ from drivers import registry
 from drivers.lines import open_line
 from gateway import metrics as metering
 from gateway.around import Surroundings, nap
-from gateway.births import birth, raised, too_large
+from gateway.births import Watched, birth, raised, too_large, unread
 from gateway.clock import ClockWatch, wall_clock
 from gateway.commands import Commands, Target
 from gateway.config import LineConfig, Site
@@ -106,7 +106,8 @@ class Gateway:
 
     def state(self) -> GatewayState:
         """Describe how it is now: the heartbeat."""
-        silent = [device for poller in self.pollers for device in poller.silent]
+        silent = [device for poller in self.pollers for device in poller.silent][:MAX_SILENT_NAMED]
+        watched: list[Watched] = [self.own, *(device for poller in self.pollers for device in poller.devices)]
         return GatewayState(
             online=True,
             boot=self.boot,
@@ -115,8 +116,9 @@ class Gateway:
             config=self.site.hash,
             clock=self.given.clock_state(),
             lanes={lane.value: state for lane, state in self.journal.lanes().items()},
-            silent=tuple(silent[:MAX_SILENT_NAMED]),
-            raised=raised(device for poller in self.pollers for device in poller.devices),
+            silent=tuple(silent),
+            raised=raised(watched),
+            unread=unread(watched, frozenset(silent)),
             free_disk=self._free_disk(),
         )
 

@@ -1,13 +1,14 @@
 """What a gateway tells the server about itself: its retained birth and its heartbeat."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
+from typing import Protocol
 
 from drivers.profile import Profile
 from gateway.config import Device, LineConfig, Site
-from gateway.polled import Polled
+from gateway.edges import Edges
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
 from messages.types import (
     ActionInfo,
@@ -22,6 +23,7 @@ from messages.types import (
 
 DISTRIBUTION = "gatehouse-iot"
 MAX_RAISED_NAMED = 200  # a heartbeat is small; with more alarms than this somebody looks at them already
+MAX_UNREAD_BYTES = 3000  # what is left of its message beside the longest names
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -128,7 +130,19 @@ def too_large(site: Site) -> str:
     )
 
 
-def raised(devices: Iterable[Polled]) -> dict[str, tuple[str, ...]]:
+class Watched(Protocol):
+    """Something with alarms: a device, or the gateway itself."""
+
+    @property
+    def id(self) -> str:
+        """Under which its events are told."""
+
+    @property
+    def edges(self) -> Edges:
+        """Its events."""
+
+
+def raised(devices: Iterable[Watched]) -> dict[str, tuple[str, ...]]:
     """Name the events that stand, at most `MAX_RAISED_NAMED`, the most urgent first."""
     standing = [
         (_RANK[event.severity], device.id, code)
@@ -139,6 +153,23 @@ def raised(devices: Iterable[Polled]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for _, device_id, code in sorted(standing)[:MAX_RAISED_NAMED]:
         found[device_id] = (*found.get(device_id, ()), code)
+    return found
+
+
+def unread(devices: Collection[Watched], silent: Collection[str]) -> dict[str, tuple[str, ...]] | None:
+    """Name the events that no good reading has told yet, silent devices left out; None where not all can be named.
+
+    None too where not all that stands can be named: what is in neither list would pass for normal.
+    """
+    if sum(len(device.edges.raised) for device in devices) > MAX_RAISED_NAMED:
+        return None
+    found, size = {}, 0
+    for device in devices:
+        if device.id not in silent and (codes := device.edges.unread):
+            found[device.id] = codes
+            size += len(device.id) + 6 + sum(len(code) + 3 for code in codes)
+            if size > MAX_UNREAD_BYTES:
+                return None
     return found
 
 

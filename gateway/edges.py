@@ -51,6 +51,17 @@ class Edges:
     raised: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
     """When the condition of an event began to differ from its journaled state, monotonic seconds."""
+    _normal: dict[str, float] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Name the events of which nobody knows whether they stand: not raised, and not read as normal either.
+
+        Beyond the deadband and for as long as its end takes: an alarm that a lost journal had is judged as it
+        would have been with that journal.
+        """
+        return tuple(code for code in self.events if code not in self.raised and code not in self._told)
 
     def see(self, readings: Mapping[str, Reading], now: float) -> tuple[Change, ...]:
         """Return the edges that these readings make at `now`; they are proposed again until committed."""
@@ -63,6 +74,11 @@ class Edges:
             holds = condition(event.when, reading.value, raised=raised)
             if holds is None:
                 continue
+            if holds:
+                self._told.discard(code)
+                self._normal.pop(code, None)
+            elif code not in self._told:
+                self._heed(code, event, reading.value, now)
             if holds == raised:
                 self._since.pop(code, None)
                 continue
@@ -71,6 +87,12 @@ class Edges:
                 edge = Edge.RAISED if holds else Edge.CLEARED
                 changes.append(Change(code, edge, event.when.point, reading.value, reading.raw))
         return tuple(changes)
+
+    def _heed(self, code: str, event: Event, value: Value, now: float) -> None:
+        if condition(event.when, value, raised=True) is not False:
+            self._normal.pop(code, None)
+        elif now - self._normal.setdefault(code, now) >= event.release_s:
+            self._told.add(code)
 
     def orphans(self) -> tuple[Change, ...]:
         """Return the end of each event that is raised but no longer in the profile: nothing could clear it."""
@@ -88,6 +110,8 @@ class Edges:
         self.raised = self._applied(changes)
         for change in changes:
             self._since.pop(change.code, None)
+            if change.edge is Edge.CLEARED:
+                self._told.add(change.code)
 
     def _applied(self, changes: Iterable[Change]) -> set[str]:
         raised = set(self.raised)

@@ -55,7 +55,16 @@ class OwnAlarms:
     clock: Callable[[], datetime]
     clock_state: Callable[[], ClockState]
     troubles: list[Trouble] = field(default_factory=list)
+    edges: Edges = field(init=False)
     _said: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.edges = load(_EVENTS, self.load_state(STATE_KEY))
+
+    @property
+    def id(self) -> str:
+        """Under which these events are told."""
+        return self.gateway
 
     def trouble(self, trouble: Trouble) -> None:
         """Take the journal's word; the journal calls this."""
@@ -65,10 +74,9 @@ class OwnAlarms:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        edges = load(_EVENTS, self.load_state(STATE_KEY))
         while True:
             self._said.clear()
-            await self._look(edges)
+            await self._look(self.edges)
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._said.wait()

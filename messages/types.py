@@ -304,6 +304,10 @@ class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
     `raised` names the events that stand at each device now, the most urgent ones where there are too many: a
     server that lost their beginning, with its database for instance, learns of them here.
+
+    `unread` names the events of devices that are not in `silent` of which this life of the gateway cannot say yet
+    whether they stand: no good reading has told. None: not told, or too many to name. An event that is in neither
+    has been read as normal, so that a server may end what a lost journal never ended.
     """
 
     online: bool
@@ -315,6 +319,7 @@ class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     lanes: Mapping[str, LaneState] = {}
     silent: tuple[str, ...] = ()
     raised: Mapping[Id, tuple[Id, ...]] = {}
+    unread: Mapping[Id, tuple[Id, ...]] | None = None
     free_disk: int | None = None
     why: Label = ""
     v: int = VERSION

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.app import MAX_SILENT_NAMED
-from gateway.births import MAX_RAISED_NAMED, birth, raised, too_large
+from gateway.births import MAX_RAISED_NAMED, birth, raised, too_large, unread
 from gateway.config import load_site
 from messages.codec import decode_birth, decode_state, encode
 from messages.types import GatewayState, Lane, LaneState
@@ -89,7 +89,12 @@ def test_a_heartbeat_names_the_events_that_stand_and_fits_into_its_message():
     )
     assert raised([both, one, none]) == {"p-1": ("heat", "smoke"), "p-2": ("heat",)}
 
-    longest = [device_of("d" * 58 + f"{n:06}", profile, state=b'["heat"]') for n in range(1000)]
+    code = "h" * 64
+    profile = profile_of({code: "fire"}, events=(code,))
+    longest = [
+        device_of("d" * 58 + f"{n:06}", profile, state=f'["{code}"]'.encode() if n < 200 else None)
+        for n in range(1000)
+    ]
     named = raised(longest)
     assert len(named) == MAX_RAISED_NAMED
     lane = LaneState(first=2**62, next=2**62, bytes=2**62, oldest_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -102,5 +107,21 @@ def test_a_heartbeat_names_the_events_that_stand_and_fits_into_its_message():
         lanes={each.value: lane for each in Lane},
         silent=tuple(device.id for device in longest[:MAX_SILENT_NAMED]),
         raised=named,
+        unread=unread(longest[:221], frozenset()),
     )
+    assert len(state.unread or ()) == 21
     assert decode_state(encode(state)) == state
+
+
+def test_a_heartbeat_names_what_nobody_has_read_or_says_that_it_cannot():
+    profile = profile_of({"smoke": "fire", "heat": "fire"}, events=("smoke", "heat"))
+    one, other = device_of("p-1", profile, state=b'["heat"]'), device_of("p-2", profile)
+    assert unread([one, other], frozenset()) == {"p-1": ("smoke",), "p-2": ("smoke", "heat")}
+    assert unread([one, other], {"p-2"}) == {"p-1": ("smoke",)}, "who is silent is known to be"
+    assert unread([], frozenset()) == {}
+    many = [device_of(f"p-{n}", profile) for n in range(300)]
+    assert unread(many, frozenset()) is None, "too many to name"
+    standing = [device_of(f"p-{n}", profile, state=b'["heat","smoke"]') for n in range(101)]
+    assert unread(standing, frozenset()) is None, (
+        "not all that stands is named: silence about one proves nothing"
+    )

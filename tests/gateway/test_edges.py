@@ -120,6 +120,45 @@ def test_an_event_that_left_the_profile_is_cleared():
 
 # -- the promise: no sequence of samples, kills and failing disks loses or doubles a life-safety alarm --------
 
+
+def test_an_event_is_unread_until_it_is_raised_or_read_as_normal():
+    events = {"e": event(is_=True), "other": event(is_=True)}
+    edges = Edges(events)
+    assert edges.unread == ("e", "other")
+    see(edges, None, 0)
+    see(edges, False, 1, Quality.TIMEOUT)
+    assert edges.unread == ("e", "other"), "nobody knows"
+    see(edges, False, 2)
+    assert edges.unread == ()
+    assert load(events, b'["e"]').unread == ("other",)
+
+
+def test_what_a_journal_with_the_alarm_would_not_have_ended_is_not_read_as_normal():
+    """In its deadband, or not yet normal for long enough."""
+    edges = Edges({"e": event(above=Decimal(30), deadband=Decimal(2), release=5)})
+    see(edges, Decimal(29), 0)
+    see(edges, Decimal(29), 10)
+    assert edges.unread == ("e",)
+    see(edges, Decimal(28), 20)
+    see(edges, Decimal(29), 24)
+    see(edges, Decimal(28), 26)
+    assert edges.unread == ("e",), "it had left the normal range in between"
+    see(edges, Decimal(28), 31)
+    assert edges.unread == ()
+
+
+def test_while_a_condition_holds_and_is_not_journaled_it_is_unread():
+    """It is held first, or the disk takes nothing."""
+    edges = Edges({"e": event(is_=True, hold=10)})
+    see(edges, False, 0)
+    see(edges, True, 1)
+    assert edges.unread == ("e",)
+    assert see(edges, True, 11) == [("e", Edge.RAISED)]
+    assert edges.unread == ()
+    assert see(edges, False, 12) == [("e", Edge.CLEARED)]
+    assert edges.unread == ()
+
+
 step = st.one_of(
     st.tuples(st.just("value"), st.sampled_from([True, False, None])),
     st.tuples(st.just("bad"), st.sampled_from([True, False, None])),

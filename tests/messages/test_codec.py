@@ -264,6 +264,13 @@ def golden_messages() -> dict[str, object]:
             epoch="E7f3",
             lanes={"alarm": LaneState(first=1, next=2, bytes=10, oldest_at=at)},
         ),
+        "state-unread": GatewayState(
+            online=True,
+            boot="b1",
+            at=at,
+            raised={"fire-1": ("zone_3_fire",)},
+            unread={"lift-1": ("trapped",)},
+        ),
         "command": Command(id="c1", device="door-1", action="release", by="guard", until=at),
         "birth": Birth(
             site="garden-mews",
@@ -296,6 +303,7 @@ def test_golden_messages_of_version_1(name: str) -> None:
         "batch": codec.decode_batch,
         "stored": codec.decode_stored,
         "state": codec.decode_state,
+        "state-unread": codec.decode_state,
         "command": codec.decode_command,
         "birth": codec.decode_birth,
         "birth-rated": codec.decode_birth,
