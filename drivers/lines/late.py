@@ -50,12 +50,15 @@ class LateAnswers:
     def __bool__(self) -> bool:
         return bool(self._owed)
 
-    def window(self, exchange: Exchange, timeout: float) -> float:
-        """Return how long to wait for an answer: the time-out, or more for one known to be slow."""
+    def window(self, exchange: Exchange, timeout: float, limit: float | None = None) -> float:
+        """Return how long to wait for an answer: the time-out, or more for one known to be slow.
+
+        `limit` is what was set for the device, where `timeout` was measured: the stretch is reckoned from it.
+        """
         slow = self._slow.get(key_of(exchange))
         if slow is None:
             return timeout
-        return max(timeout, min(slow * _MARGIN, timeout * _MOST_STRETCH))
+        return max(timeout, min(slow * _MARGIN, (limit or timeout) * _MOST_STRETCH))
 
     def clear_at(self, exchange: Exchange) -> float:
         """Return when this exchange may be sent without taking another's answer; 0 when nothing is owed."""

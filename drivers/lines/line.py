@@ -93,10 +93,19 @@ class Line:
         """
         return 0.0 if exchange.matched else self._late.clear_at(exchange)
 
-    async def exchange(self, exchange: Exchange, *, timeout: float, quiet: float | None = None) -> Reply:
+    @property
+    def owing(self) -> bool:
+        """Whether a late answer may still come, so that `clear_at` is worth asking."""
+        return bool(self._late)
+
+    async def exchange(
+        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+    ) -> Reply:
         """Send a request and return its reply; `timeout` is the device's time to answer, wire time is added.
 
-        `quiet` is the least silence before the request where a device needs more than the wire.
+        `quiet` is the least silence before the request where a device needs more than the wire. `limit` is the
+        longest that the device may take, where `timeout` was measured and is shorter: late answers are guarded
+        against by it.
         Raises `LineDown`, `DeviceSilent`, `FrameDamaged` and `DeviceRefused`, and nothing else on purpose.
         """
         async with self._turn:
@@ -106,7 +115,7 @@ class Line:
                     self._note_idle()
                 else:
                     await self._settle(exchange, quiet)
-                return await self._carry(exchange, timeout)
+                return await self._carry(exchange, timeout, max(timeout, limit or 0.0))
             except LineDown as err:
                 self._say_lost(err)
                 raise
@@ -266,7 +275,7 @@ class Line:
 
     # The exchange itself.
 
-    async def _carry(self, exchange: Exchange, timeout: float) -> Reply:
+    async def _carry(self, exchange: Exchange, timeout: float, limit: float) -> Reply:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
         byte_time = self._pace.byte_time
         self._inbox.clear()
@@ -276,7 +285,7 @@ class Line:
         sent = self._busy_until
         if exchange.reader is None:
             return await self._no_reply(began, sent)
-        window = timeout if exchange.matched else self._late.window(exchange, timeout)
+        window = timeout if exchange.matched else self._late.window(exchange, timeout, limit)
         loop = asyncio.get_running_loop()
         deadline = sent + window + exchange.reply_bytes * byte_time
         timer = loop.call_later(deadline - began, self._expire)
@@ -292,7 +301,7 @@ class Line:
             if attempt.answered:
                 self._proven()
             else:
-                self._abandon(attempt, sent=sent, timeout=timeout, deadline=deadline)
+                self._abandon(attempt, sent=sent, limit=limit, deadline=deadline)
         # An answer proves that the request has left, whatever was reckoned.
         ended = self._busy_until = self._now()
         if not exchange.matched:
@@ -348,7 +357,7 @@ class Line:
         elif not attempt.answered:  # a serial server may answer for a device that is silent
             self.stats.timeouts += 1
 
-    def _abandon(self, attempt: Attempt, *, sent: float, timeout: float, deadline: float) -> None:
+    def _abandon(self, attempt: Attempt, *, sent: float, limit: float, deadline: float) -> None:
         """Leave the wire so that the next exchange is safe, however this one ended."""
         if (
             not attempt.exchange.matched
@@ -357,7 +366,7 @@ class Line:
                 attempt.exchange,
                 attempt.live_reader,
                 sent=sent,
-                timeout=timeout,
+                timeout=limit,
                 heard=attempt.heard > 0,
                 asleep=max(0.0, self._now() - deadline),
             )

@@ -77,6 +77,20 @@ async def test_a_slave_that_answers_after_the_time_out_yields_no_wrong_value(wir
     assert line.stats.late_replies >= 1
 
 
+async def test_a_time_out_that_was_measured_too_short_yields_no_wrong_value(wire):
+    limit = 0.2
+    slave = Slow(0.001, 0.15)
+    async with wire(slave) as peer, line_to(peer.settings()) as line:
+        for n in range(8):
+            try:
+                reply = await line.exchange(rtu_read(n, 2), timeout=0.02, limit=limit)
+            except DriverError:
+                assert line.owing
+            else:
+                assert registers(reply.payload) == (n, slave.asked)
+    assert line.stats.late_replies >= 1
+
+
 async def test_answers_now_in_time_and_now_late_yield_no_wrong_value(wire):
     timeout = 0.04
     slave = Slow(0.0, 0.07, 0.01, 0.06, 0.05, 0.0, 0.0)
