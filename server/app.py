@@ -34,6 +34,7 @@ from server.patience import Patience, enough_files
 from server.services import Services, WebSettings
 from server.settings import ExternalBroker, Settings, SettingsError, broker_address
 from server.stream import Hub
+from server.tools import ToolDesk
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Parts:
     engine: Engine
     hub: Hub
     ingest: Ingest
+    tools: ToolDesk
     services: Services
     embedded: EmbeddedServer | None
     random: random.Random
@@ -134,6 +136,8 @@ def build(
         samples_days=settings.samples_days,
     )
     ingest = Ingest(writer, clock=clock, random=rng)
+    tools = ToolDesk(engine, hub, clock, ingest.publish_tool)
+    ingest.add(tools)
     embedded = None
     if not isinstance(settings.broker, ExternalBroker):
 
@@ -148,10 +152,11 @@ def build(
         clock=clock,
         hub=hub,
         publish_command=ingest.publish_command,
+        publish_tool=ingest.publish_tool,
         settings=web,
         broker_up=ingest.listening.is_set,
     )
-    return Parts(engine, hub, ingest, services, embedded, rng)
+    return Parts(engine, hub, ingest, tools, services, embedded, rng)
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -217,6 +222,7 @@ async def _serve(
     tasks = [
         group.create_task(_ingest(parts, settings), name="ingest"),
         group.create_task(parts.ingest.keep_time(), name="timers"),
+        group.create_task(parts.tools.run(), name="tools"),
         group.create_task(background(parts.services), name="background"),
     ]
     serving = group.create_task(http.serve(sockets=[listener]), name="http")

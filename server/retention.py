@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete
 from server.db.outbox import newest_seq
 from server.db.tables_auth import operations
 from server.db.tables_core import outbox
+from server.tools import store as tools
 
 KEEP_CHANGES = 100_000
 KEEP_FOR = timedelta(hours=24)
@@ -19,5 +20,6 @@ def prune(conn: Connection, now: datetime) -> int:
     """
     old = (outbox.c.at < now - KEEP_FOR) & (outbox.c.seq <= newest_seq(conn) - KEEP_CHANGES)
     gone = conn.execute(delete(outbox).where(old)).rowcount
+    tools.prune(conn, now)
     conn.execute(delete(operations).where(operations.c.at < now - KEEP_FOR))
     return gone

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from messages.broker import BrokerLost
+from messages.tools import ToolRequest
 from messages.topics import Address
 from messages.types import Command
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 Clock = Callable[[], datetime]
 # Publishes one command, QoS 1, never retained; raises `messages.broker.BrokerLost` when no broker took it.
 PublishCommand = Callable[[Address, Command], Awaitable[None]]
+# Publishes one request to a gateway's tools, in the same way.
+PublishTool = Callable[[Address, ToolRequest], Awaitable[None]]
+
+
+async def no_tools(_address: Address, _request: ToolRequest) -> None:
+    """Stand in where there is no broker."""
+    raise BrokerLost("no broker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +56,5 @@ class Services:
     hub: "Hub"
     publish_command: PublishCommand
     settings: WebSettings = field(default_factory=WebSettings)
+    publish_tool: PublishTool = no_tools
     broker_up: Callable[[], bool] = lambda: True

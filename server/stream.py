@@ -23,6 +23,7 @@ from server.db.outbox import database_epoch, newest_seq
 from server.db.tables_core import outbox
 from server.ingest.sinks import LatestValue
 from server.services import Clock
+from server.tools.store import jobs_by_id
 from server.views.alarms import alarms_by_id
 from server.views.devices import devices_by_id, gateways_by_id
 from server.views.wire import iso, plain, to_json
@@ -38,7 +39,12 @@ RETRY_S = 1.0
 READERS_MOST = 1000
 GREETING = b"retry: 1500\n: gatehouse\n\n"
 
-_LOADERS = {"alarms": alarms_by_id, "devices": devices_by_id, "gateways": gateways_by_id}
+_LOADERS = {
+    "alarms": alarms_by_id,
+    "devices": devices_by_id,
+    "gateways": gateways_by_id,
+    "tools": jobs_by_id,
+}
 
 
 class Cursor(NamedTuple):
@@ -71,14 +77,14 @@ def parse_topics(text: str) -> Topics:
     objects: set[str] = set()
     values: set[str] = set()
     for word in filter(None, text.split(",")):
-        if word == "alarms":
+        if word in {"alarms", "tools"}:
             objects.add(word)
         elif word == "devices":
             objects |= {"devices", "gateways"}
         elif word.startswith("values:") and word.count("/") == 1:
             values.add(word.removeprefix("values:"))
         else:
-            raise ValueError(f"{word[:80]!r} is no topic: alarms, devices, values:<site>/<device>")
+            raise ValueError(f"{word[:80]!r} is no topic: alarms, devices, tools, values:<site>/<device>")
     if len(values) > 200:
         raise ValueError("at most 200 devices' values in one stream")
     return Topics(frozenset(objects), frozenset(values))

@@ -25,6 +25,7 @@ from server.api import (
     quarantine,
     session,
     stream,
+    tools,
     users,
 )
 from server.api.middleware import BodyCap, SecurityHeaders
@@ -34,6 +35,7 @@ from server.db.engine import write
 from server.errors import install
 from server.retention import prune
 from server.services import Services
+from server.tools import store as jobs
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,19 @@ def create_app(services: Services) -> FastAPI:
     app.state.gate = Gate(services)
     install(app)
     api = APIRouter(prefix="/api/v1")
-    for part in (session, alarms, stream, devices, gateways, orders, quarantine, meters, users, health):
+    for part in (
+        session,
+        alarms,
+        stream,
+        devices,
+        gateways,
+        tools,
+        orders,
+        quarantine,
+        meters,
+        users,
+        health,
+    ):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(health.open_router)
@@ -116,7 +130,7 @@ def sweep(services: Services, *, thorough: bool) -> int:
     """End commands whose time is over and call out alarms that need no longer be hidden; return how many."""
     now = services.clock()
     with write(services.engine) as conn:
-        changed = commands.expire(conn, now) + release_suppressed(conn, now)
+        changed = commands.expire(conn, now) + jobs.expire(conn, now) + release_suppressed(conn, now)
         if thorough:
             accounts.drop_idle_sessions(conn, now, timedelta(hours=services.settings.session_idle_h))
             prune(conn, now)

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from server.api.answers import failures
 from server.api.context import AtGate, Has
 from server.auth.guard import Actor, require
-from server.auth.roles import Right
+from server.auth.roles import Right, may
 from server.errors import ApiError
 from server.stream import READERS_MOST, parse_topics
 
@@ -56,7 +56,7 @@ class EventStream(Response):
     summary="Changes as they happen",
     responses={
         200: {
-            "description": "Server-sent events: alarms, devices, gateways, values, live, hb, reset, bye",
+            "description": "Server-sent events: alarms, devices, gateways, tools, values, live, hb, reset, bye",
             "content": {"text/event-stream": {"example": EXAMPLE, "schema": {"type": "string"}}},
         },
         **failures(503),
@@ -68,7 +68,7 @@ async def stream(
     gate: AtGate,
     since: Annotated[str, Query(max_length=200, description="cursor of a snapshot or frame")] = "",
     topics: Annotated[
-        str, Query(max_length=20_000, description="alarms, devices, values:<site>/<device>; by commas")
+        str, Query(max_length=20_000, description="alarms, devices, tools, values:<site>/<device>; by commas")
     ] = "alarms",
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
@@ -77,12 +77,15 @@ async def stream(
         wanted = parse_topics(topics)
     except ValueError as err:
         raise ApiError(422, "invalid", str(err), "query.topics") from None
+    right = Right.TOOLS if "tools" in wanted.objects else Right.READ
+    if not may(actor.role, right):
+        raise ApiError(403, "forbidden", f"the topic tools needs the right `{right}`", "query.topics")
     if services.hub.readers >= READERS_MOST:
         raise ApiError(
             503, "busy", "the server carries as many streams as it can", headers={"Retry-After": "10"}
         )
 
     async def allowed() -> bool:
-        return await asyncio.to_thread(gate.still_allowed, actor, Right.READ)
+        return await asyncio.to_thread(gate.still_allowed, actor, right)
 
     return EventStream(services.hub.stream(last_event_id or since, wanted, allowed))

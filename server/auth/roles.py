@@ -22,13 +22,14 @@ class Right(StrEnum):
     RELEASE = "release"
     COMMANDS = "commands"
     QUARANTINE = "quarantine"
+    TOOLS = "tools"
     EXPORT = "export"
     USERS = "users"
 
 
 _VIEWER = frozenset({Right.SELF, Right.READ})
 _GUARD = _VIEWER | {Right.ALARMS, Right.RELEASE}
-_ENGINEER = _GUARD | {Right.COMMANDS, Right.QUARANTINE, Right.EXPORT}
+_ENGINEER = _GUARD | {Right.COMMANDS, Right.QUARANTINE, Right.TOOLS, Right.EXPORT}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _VIEWER,

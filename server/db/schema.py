@@ -23,6 +23,7 @@ TABLE_MODULES = (
     "server.db.tables_alarms",
     "server.db.tables_commands",
     "server.db.tables_metering",
+    "server.db.tables_tools",
 )
 
 

@@ -17,8 +17,8 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", Key, primary_key=True, autoincrement=True),
-    Column("topic", Text, nullable=False),  # alarms | devices | gateways
-    Column("object_id", Text, nullable=False),  # alarm id; "site/device"; "site/gateway"
+    Column("topic", Text, nullable=False),  # alarms | devices | gateways | tools
+    Column("object_id", Text, nullable=False),  # alarm id; "site/device"; "site/gateway"; job id
     Column("site", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("body", Json),  # optional: the object as it was; None = load the object by its id

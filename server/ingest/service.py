@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from random import Random
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from messages import codec
 from messages.broker import BrokerLost, Message, Publication, Session
+from messages.tools import ToolRequest, encode_tool
 from messages.topics import BIRTH_FILTER, STATE_FILTER, UP_FILTER, Address
 from messages.types import Command, Lane, Stored
 from server.ingest.judge import Incoming
@@ -35,6 +36,21 @@ ANSWERS_AT_ONCE = 16
 _ALARM_END = f"/up/{Lane.ALARM.value}"
 
 
+class Listener(Protocol):
+    """Somebody beside the writer to whom messages of some topics go."""
+
+    filters: tuple[str, ...]
+
+    def takes(self, message: Message) -> bool:
+        """Tell whether it is for this one."""
+
+    def heard(self, message: Message) -> None:
+        """Take it and acknowledge it in time; never waits."""
+
+    def connected(self) -> None:
+        """Say that a session has begun."""
+
+
 class Ingest:
     """Runs the writer's thread; `serve` is what `messages.broker.stay_connected` calls for each session."""
 
@@ -53,10 +69,15 @@ class Ingest:
         self._ticked = monotonic()  # when the last tick was committed
         # One thread: SQLite has one writer, and the writer's memory needs no lock.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._listeners: list[Listener] = []
         self._session: Session | None = None
         self._store_down = False
         self.listening = asyncio.Event()
         """Set while a broker session is subscribed: what a gateway publishes now reaches us."""
+
+    def add(self, listener: Listener) -> None:
+        """Let somebody listen too, from the next session on."""
+        self._listeners.append(listener)
 
     async def keep_time(self) -> None:
         """Tick once a second for ever: timers, newest values."""
@@ -89,6 +110,12 @@ class Ingest:
             raise BrokerLost("no broker")
         await self._session.publish(Publication(address.command(command.id), codec.encode(command)))
 
+    async def publish_tool(self, address: Address, request: ToolRequest) -> None:
+        """Publish what is asked of a gateway's tools, never retained; raise `BrokerLost` when no broker took it."""
+        if self._session is None:
+            raise BrokerLost("no broker")
+        await self._session.publish(Publication(address.tool(request.id), encode_tool(request)))
+
     async def close(self) -> None:
         """Write the newest values and end the writer's thread; waits for a commit under way."""
         loop = asyncio.get_running_loop()
@@ -99,10 +126,18 @@ class Ingest:
         self._thread.shutdown(wait=True)
 
     async def _read(self, session: Session, queue: "_Queue") -> None:
-        await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER])
+        also = [wanted for listener in self._listeners for wanted in listener.filters]
+        await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER, *also])
         self.listening.set()
+        for listener in self._listeners:
+            listener.connected()
         async for message in session.messages():
-            queue.put(message)
+            for listener in self._listeners:
+                if listener.takes(message):
+                    listener.heard(message)
+                    break
+            else:
+                queue.put(message)
         raise BrokerLost("the session ended")
 
     async def _write(self, queue: "_Queue", answers: "_Answers") -> None:

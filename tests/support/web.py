@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from messages.broker import BrokerLost
 from messages.codec import encode
+from messages.tools import ToolRequest
 from messages.topics import Address
 from messages.types import (
     ActionInfo,
@@ -33,6 +34,7 @@ from messages.types import (
     GatewayState,
     Item,
     Lane,
+    LineInfo,
     MeterInfo,
     PointInfo,
     ProfileInfo,
@@ -132,6 +134,7 @@ def house_birth(**changes: Any) -> Birth:
         "config": "sha256:" + "0" * 64,
         "profiles": profiles,
         "devices": devices,
+        "lines": (LineInfo(id="riser", endpoint="127.0.0.1:502", label="Riser"),),
     }
     return Birth(**facts | changes)
 
@@ -144,6 +147,7 @@ class House:
     folder: Path
     now: datetime = T0
     sent: list[tuple[Address, Command]] = field(default_factory=list)
+    asked: list[tuple[Address, ToolRequest]] = field(default_factory=list)
     broker_gone: bool = False
     seqs: dict[str, int] = field(default_factory=dict)
 
@@ -154,6 +158,7 @@ class House:
             clock=lambda: self.now,
             hub=self.hub,
             publish_command=self._publish,
+            publish_tool=self._ask,
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
         )
@@ -174,6 +179,11 @@ class House:
         if self.broker_gone:
             raise BrokerLost("nobody there")
         self.sent.append((address, command))
+
+    async def _ask(self, address: Address, request: ToolRequest) -> None:
+        if self.broker_gone:
+            raise BrokerLost("nobody there")
+        self.asked.append((address, request))
 
     def pass_time(self, **span: float) -> None:
         """Move the server's clock."""
