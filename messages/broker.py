@@ -225,7 +225,9 @@ async def stay_connected(
                         here = True
                         log.info("broker %s: connected", where)
                         on_change(True, "")
-                    await serve(session)
+                    # In a task of its own: before Python 3.13 a task group whose child fails cancels the task that
+                    # it stands in and does not take that back, which is not our being cancelled.
+                    await asyncio.create_task(_served(serve, session), name=f"broker session {where}")
                     return
         except BrokerLost as err:
             if here is not False:
@@ -234,3 +236,7 @@ async def stay_connected(
                 on_change(False, str(err))
         wait = FIRST_WAIT_S if loop.time() - began > SETTLED_S else min(wait * 2, LONGEST_WAIT_S)
         await asyncio.sleep(wait * random.uniform(0.7, 1.3))
+
+
+async def _served(serve: Callable[[Session], Awaitable[None]], session: Session) -> None:
+    await serve(session)
