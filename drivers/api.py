@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
+from drivers.errors import DeviceRefused
 from drivers.profile import Profile
 from messages.types import Quality, Value
 
@@ -42,6 +43,8 @@ class Exchange:
     reader: ReplyReader | None
     reply_bytes: int = 0
     """How long the reply will be if all is well: for time-outs and the bus timetable."""
+    key: bytes = b""
+    """What two requests share if their answers can be mistaken for each other; empty: their first two bytes."""
     matched: bool = False
     """True where the protocol itself ties a reply to its request (Modbus TCP's transaction id), so that a late
     answer cannot be mistaken and the line need not fall silent after a time-out."""
@@ -124,6 +127,14 @@ class DeviceDriver(Protocol):
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:
         """Return smaller transactions over the same points; empty when it cannot be split further."""
+
+    def cut(self, transaction: Transaction, error: DeviceRefused, longest_answered: int) -> str:  # noqa: ARG002
+        """Say what plans must avoid, as a word for `Known.cuts`, once a transaction was refused and all its parts
+        were answered; empty where nothing can be learned.
+
+        `longest_answered` is the longest reply, in bytes, that this device model has given.
+        """
+        return ""
 
     def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
         """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""

@@ -125,5 +125,9 @@ class Profile(Strict, frozen=True, kw_only=True):
     status: Literal["bronze", "silver", "gold"] = "bronze"
     caveats: tuple[str, ...] = ()
     options: dict[str, Any] = {}
+    atomic: tuple[tuple[PointId, ...], ...] = ()
+    """Groups of points whose values belong together: read at once or not at all, whatever the line would save."""
+    firmware: PointId | None = None
+    """The point that tells the firmware: what refusals teach is kept apart for each."""
     events: dict[PointId, Event] = {}
     actions: dict[PointId, Action] = {}

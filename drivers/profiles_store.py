@@ -115,6 +115,7 @@ def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
     for name, point in profile.points.items():
         yield from _check_point(("points", name), point)
     yield from _check_whole(profile)
+    yield from _check_groups(profile)
     for name, event in profile.events.items():
         yield from _check_when(("events", name, "when"), event.when, profile)
     for name, action in profile.actions.items():
@@ -134,6 +135,21 @@ def _check_whole(profile: Profile) -> Iterator[_Found]:
             ("points", billing[0], "billing"),
             "needs the profile's `register_basis`: primary, secondary or configurable (who multiplies by CT and PT)",
         )
+
+
+def _check_groups(profile: Profile) -> Iterator[_Found]:
+    if profile.firmware is not None and profile.firmware not in profile.points:
+        yield ("firmware",), _unknown_point(profile.firmware, profile)
+    grouped: set[str] = set()
+    for index, group in enumerate(profile.atomic):
+        if len(group) < 2:
+            yield ("atomic", index), "needs two points at least"
+        for place, name in enumerate(group):
+            if name not in profile.points:
+                yield ("atomic", index, place), _unknown_point(name, profile)
+            elif name in grouped:
+                yield ("atomic", index, place), f"`{name}` is in a group already"
+            grouped.add(name)
 
 
 def _check_point(place: tuple[str | int, ...], point: Point) -> Iterator[_Found]:

@@ -285,6 +285,8 @@ def _profile_row(profile: Profile) -> dict[str, Any]:
 
 
 def _bytes(text: str) -> bytes:
+    if text.lstrip().startswith(":"):  # Modbus ASCII, as a terminal shows it
+        return text.strip()[: 2 * MAX_FRAME_BYTES].encode("ascii", "replace") + b"\r\n"
     digits = re.sub(r"[\s:,-]|0x", "", text, flags=re.IGNORECASE)
     if len(digits) > 2 * MAX_FRAME_BYTES:
         fail(f"a frame of {len(digits) // 2} bytes is none: the limit is {MAX_FRAME_BYTES}")

@@ -8,7 +8,7 @@ import msgspec
 
 from drivers import registry
 from drivers.api import DeviceDriver, Reading, Transaction
-from drivers.errors import DriverError, FrameDamaged
+from drivers.errors import DeviceRefused, DriverError, FrameDamaged
 from drivers.lines import Frame, Line, open_line
 from gateway.config import Device, Site
 from gateway.polled import plain
@@ -56,13 +56,21 @@ async def _read(device: Device, driver: DeviceDriver, wire: Line, transaction: T
         except FrameDamaged:
             reply = await wire.exchange(driver.exchange(transaction), timeout=device.timeout)
         readings = driver.decode(transaction, reply.payload)
+    except DeviceRefused as err:
+        parts = driver.split(transaction) if err.address else ()
+        if parts:
+            return [row for part in parts for row in await _read(device, driver, wire, part)]
+        return _failed(device, transaction, err)
     except DriverError as err:
-        trouble = f"{transaction.label}: {printable(str(err), 400)}"
-        return [
-            _row(device, name, Reading(None, err.quality), transaction, trouble)
-            for name in transaction.points
-        ]
+        return _failed(device, transaction, err)
     return [_row(device, name, reading, transaction) for name, reading in readings.items()]
+
+
+def _failed(device: Device, transaction: Transaction, err: DriverError) -> list[Row]:
+    trouble = f"{transaction.label}: {printable(str(err), 400)}"
+    return [
+        _row(device, name, Reading(None, err.quality), transaction, trouble) for name in transaction.points
+    ]
 
 
 def _row(device: Device, name: str, reading: Reading, transaction: Transaction, trouble: str = "") -> Row:

@@ -36,7 +36,7 @@ def key_of(exchange: Exchange) -> bytes:
     The first two bytes: unit and function in Modbus. The length is left out on purpose, for a refusal has none.
     A protocol whose frames all begin alike shares one key, which waits more than it must and is never wrong.
     """
-    return exchange.request[:2]
+    return exchange.key or exchange.request[:2]
 
 
 class LateAnswers:

@@ -27,6 +27,11 @@ Kind = Literal[
 ]
 Order = Literal["big", "little", "big-swapped", "little-swapped"]
 Register = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
+Span = Annotated[
+    tuple[Register, Register],
+    msgspec.Meta(description="a list of the first and the last address, for example [0, 99]"),
+]
+Spans = Annotated[tuple[Span, ...], msgspec.Meta(max_length=256)]
 Mask = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9A-Fa-f]{1,16}$")]
 
 WORDS: Final[dict[str, int]] = {
@@ -89,12 +94,17 @@ class ActionAt(Strict, frozen=True, kw_only=True):
 class Options(Strict, frozen=True, kw_only=True):
     """Protocol options of a profile, a line or a device; the later wins."""
 
-    framing: Literal["rtu", "mbap"] = "rtu"
-    max_registers: Annotated[int, msgspec.Meta(ge=1, le=MAX_READ_REGISTERS)] = 60
-    """The longest block that the device answers; many meters refuse the 125 of the standard."""
-    max_bits: Annotated[int, msgspec.Meta(ge=1, le=MAX_READ_BITS)] = 256
-    bridge: Annotated[int, msgspec.Meta(ge=0, le=MAX_READ_REGISTERS)] = 0
-    """How many registers between two points are read along; 0 for devices that refuse holes."""
+    framing: Literal["rtu", "mbap", "ascii"] = "rtu"
+    max_registers: Annotated[int, msgspec.Meta(ge=1, le=MAX_READ_REGISTERS)] = MAX_READ_REGISTERS
+    """The longest block that the device answers; what it refuses is learned, to say it saves the refusals."""
+    max_bits: Annotated[int, msgspec.Meta(ge=1, le=MAX_READ_BITS)] = MAX_READ_BITS
+    bridge: Annotated[int, msgspec.Meta(ge=0, le=MAX_READ_BITS)] | Literal["auto"] = "auto"
+    """How many addresses between two points are read along at most: `auto` where that is cheaper, 0 for a device
+    that answers for holes with something worse than a refusal."""
+    readable: dict[Table, Spans] = {}
+    """Where a table is named here, a read lies wholly inside one of its ranges."""
+    forbidden: dict[Table, Spans] = {}
+    """Addresses that no read may touch."""
     function: Literal[3, 4] | None = None
     """Read both register tables with this function: for devices that know one only."""
     write: Literal["single", "multiple"] = "single"
@@ -109,6 +119,13 @@ class Options(Strict, frozen=True, kw_only=True):
         if self.function is not None and table not in BIT_TABLES:
             return Function(self.function)
         return _READ[table]
+
+    def frame_bytes(self, table: str, count: int) -> tuple[int, int]:
+        """Return how long a read of so many registers or bits is, and its answer."""
+        data = (count + 7) // 8 if table in BIT_TABLES else 2 * count
+        if self.framing == "ascii":
+            return 17, 11 + 2 * data
+        return (8, 5 + data) if self.framing == "rtu" else (12, 9 + data)
 
 
 T = TypeVar("T")

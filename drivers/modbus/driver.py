@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
-from drivers.errors import Misconfigured
-from drivers.modbus import mbap, pdu, plan, rtu
+from drivers.errors import DeviceRefused, Misconfigured
+from drivers.modbus import mbap, modbus_ascii, pdu, plan, rtu
 from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind, bind_action, bind_point
 from drivers.modbus.check import check_profile
 from drivers.modbus.decode import PointCodec, bit_at, codec
 from drivers.modbus.frames import explain
-from drivers.modbus.plan import Block
+from drivers.modbus.learned import across, cuts, shorter_than
+from drivers.modbus.plan import Block, Planned
+from drivers.modbus.spans import check_spans
 from drivers.modbus.vectors import check_vector
 from drivers.profile import Profile
 from messages.text import printable
@@ -20,6 +22,7 @@ from messages.types import Quality, Value
 
 MAX_UNIT_RTU = 247
 MOST_CUTS = 1000
+ILLEGAL_VALUE = 0x03  # in answer to a read: so many at once cannot be asked for
 _TIMING, _NOTHING = Timing(), Known()
 Cut = tuple[str, Callable[[bytes], Reading], slice]
 
@@ -32,7 +35,7 @@ class Write:
 
 
 class ModbusDriver:
-    """Modbus TCP, RTU and RTU over TCP; the option `framing` says which."""
+    """Modbus TCP, RTU, ASCII, and both of these over TCP; the option `framing` says which."""
 
     protocol = "modbus"
 
@@ -48,9 +51,11 @@ class ModbusDriver:
     def device(self, profile: Profile, unit: int | None, options: Mapping[str, Any]) -> "ModbusDevice":
         """Bind a profile to a device; raise `Misconfigured`. `options` are the line's and device's, merged."""
         settings = bind({**profile.options, **options}, Options, "options")
-        if settings.framing == "rtu":
+        if settings.framing != "mbap":
             if unit is None or not 1 <= unit <= MAX_UNIT_RTU:
-                raise Misconfigured(f"unit: is {unit}, and RTU needs 1 to {MAX_UNIT_RTU}")
+                raise Misconfigured(
+                    f"unit: is {unit}, and {settings.framing.upper()} needs 1 to {MAX_UNIT_RTU}"
+                )
         elif unit is not None and not 0 <= unit <= 0xFF:
             raise Misconfigured(f"unit: is {unit}, and Modbus TCP needs 0 to 255")
         # A device that is itself the server on its address is called by FF (Implementation Guide, 3.1.3).
@@ -92,9 +97,11 @@ class ModbusDevice(DeviceDriver):
                 self.writes[name] = bind_action(action.at, f"actions.{name}.at")
             except Misconfigured as err:
                 faults.append(str(err))
+        self._points = {name: made.at for name, made in self.codecs.items()}
+        if not faults:
+            faults += check_spans(profile, self._points, options)
         if faults:
             raise Misconfigured("\n".join(faults))
-        self._points = {name: made.at for name, made in self.codecs.items()}
         self._cuts: dict[tuple[int, tuple[str, ...]], list[Cut]] = {}
 
     @property
@@ -106,16 +113,20 @@ class ModbusDevice(DeviceDriver):
         self,
         points: Iterable[str],
         *,
-        timing: Timing = _TIMING,  # noqa: ARG002
-        known: Known = _NOTHING,  # noqa: ARG002
-        longest: float | None = None,  # noqa: ARG002
+        timing: Timing = _TIMING,
+        known: Known = _NOTHING,
+        longest: float | None = None,
     ) -> Sequence[Transaction]:
-        """Put points into transactions; every point in exactly one, none split."""
+        """Put points into the transactions that cost the line the least; every point in exactly one, none split."""
         wanted = list(points)
         for name in wanted:
             if name not in self._points:
                 raise Misconfigured(f"{self._profile.profile} has no point {printable(name, 60)!r}")
-        return [_transaction(made) for made in plan.plan(wanted, self._points, self._options)]
+        lacking = [self._points[name] for name in known.bad if name in self._points]
+        around = [across(at.table, at.address, at.address + at.words - 1) for at in lacking]
+        learned = cuts([*known.cuts, *around])
+        rules = plan.Rules(self._options, timing, learned, known.bad, longest, self._profile.atomic)
+        return [self._transaction(made) for made in plan.plan(wanted, self._points, rules)]
 
     def exchange(self, transaction: Transaction) -> Exchange:
         """Build the request for one attempt; a Modbus TCP request gets a transaction id of its own."""
@@ -130,6 +141,14 @@ class ModbusDevice(DeviceDriver):
                 request=rtu.frame(self._unit, request),
                 reader=rtu.RtuReader(self._unit, request),
                 reply_bytes=expected.length + 3,
+            )
+        if self._options.framing == "ascii":
+            asked = modbus_ascii.frame(self._unit, request)
+            return Exchange(
+                request=asked,
+                reader=modbus_ascii.AsciiReader(self._unit, request),
+                reply_bytes=2 * expected.length + 7,
+                key=asked[: len(":0103")],
             )
         number = next(self._transactions)
         options = self._options
@@ -173,10 +192,22 @@ class ModbusDevice(DeviceDriver):
         return cuts
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:
-        """Return smaller transactions over the same points; empty when it cannot be split further."""
+        """Return smaller transactions over the same points: without its holes, then halves; empty at one place."""
         if isinstance(transaction.block, Write):
             return []
-        return [_transaction(made) for made in plan.halves(transaction.points, self._points, self._options)]
+        parts = plan.split(transaction.points, self._points, self._options, self._profile.atomic)
+        return [self._transaction(part) for part in parts]
+
+    def cut(self, transaction: Transaction, error: DeviceRefused, longest_answered: int) -> str:
+        """Say what `plan` must avoid after a refusal of which every part was answered."""
+        block = transaction.block
+        if isinstance(block, Write):
+            return ""
+        if error.code == ILLEGAL_VALUE and transaction.reply_bytes > longest_answered:
+            return shorter_than(block.table, block.count)
+        holes = plan.holes(block, transaction.points, self._points)
+        first, last = holes[0] if len(holes) == 1 else (block.address, block.end - 1)
+        return across(block.table, first, last)
 
     def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
         """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""
@@ -194,7 +225,7 @@ class ModbusDevice(DeviceDriver):
             return CommandPlan(write, None)
         value: Value = back.is_ if back.is_ is not None else back.equals
         read = plan.cover([back.point], self._points, self._options)[0]
-        return CommandPlan(write, _transaction(read), {back.point: value})
+        return CommandPlan(write, self._transaction(read), {back.point: value})
 
     def _write_request(self, at: ActionAt) -> bytes:
         several = self._options.write == "multiple"
@@ -218,7 +249,7 @@ class ModbusDevice(DeviceDriver):
                     f"points.{name}.missing[{index}]: {pattern} has {len(pattern)} hex digits, the value has {size}"
                 )
 
-
-def _transaction(planned: plan.Planned) -> Transaction:
-    block, points = planned
-    return Transaction(points=points, block=block, label=str(block))
+    def _transaction(self, planned: Planned) -> Transaction:
+        block, points = planned
+        asked, answered = self._options.frame_bytes(block.table, block.count)
+        return Transaction(points, block, str(block), asked, answered)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from drivers.errors import FrameDamaged
+from drivers.modbus.modbus_ascii import is_ascii, unwrap
 from drivers.modbus.pdu import EXCEPTION, EXCEPTION_NAMES, MAX_PDU
 from drivers.modbus.rtu import crc16, crc_ok
 from messages.text import printable
@@ -52,6 +53,8 @@ class _Wrong(ValueError):
 
 def from_hex(text: str) -> bytes:
     """Read hex digits with blanks, colons or 0x between them; raise `FrameDamaged`."""
+    if text.lstrip().startswith(":"):  # Modbus ASCII, as a terminal shows it
+        return text.strip().encode("ascii", "replace") + b"\r\n"
     clean = text.replace("0x", "").translate(str.maketrans("", "", " \t\r\n:,-"))
     if len(clean) > MAX_HEX:
         raise FrameDamaged(f"more than {MAX_HEX} hex digits: give one frame")
@@ -63,11 +66,13 @@ def from_hex(text: str) -> bytes:
 
 def request_of(raw: bytes) -> tuple[int, bytes]:
     """Return unit and PDU of a request that this driver could have sent; raise `FrameDamaged`."""
+    if is_ascii(raw):
+        return unwrap(raw)
     if crc_ok(raw):
         return raw[0], raw[1:-2]
     if is_mbap(raw):
         return raw[6], raw[7:]
-    raise FrameDamaged(f"the request {raw.hex()} is neither RTU with a right CRC nor Modbus TCP")
+    raise FrameDamaged(f"the request {raw.hex()} is neither RTU with a right CRC nor ASCII nor Modbus TCP")
 
 
 def is_mbap(raw: bytes) -> bool:
@@ -81,9 +86,11 @@ def is_mbap(raw: bytes) -> bool:
 
 
 def parse(raw: bytes) -> list[Parsed]:
-    """Read an RTU or Modbus TCP frame in every direction that its length allows; raise `FrameDamaged`."""
+    """Read an RTU, ASCII or Modbus TCP frame in every direction that its length allows; raise `FrameDamaged`."""
     if len(raw) < 4:
         raise FrameDamaged(f"{len(raw)} bytes are too few for a frame")
+    if is_ascii(raw):
+        return parse_pdu(*unwrap(raw))
     if crc_ok(raw):
         return parse_pdu(raw[0], raw[1:-2])
     if is_mbap(raw):
@@ -119,7 +126,11 @@ def parse_pdu(unit: int, pdu: bytes) -> list[Parsed]:
 def explain(raw: bytes) -> str:
     """Describe a frame in the standard's words; raise `FrameDamaged`."""
     readings = parse(raw)
-    framing = "RTU, CRC right" if crc_ok(raw) else f"Modbus TCP, transaction {int.from_bytes(raw[:2], 'big')}"
+    framing = f"Modbus TCP, transaction {int.from_bytes(raw[:2], 'big')}"
+    if is_ascii(raw):
+        framing = "ASCII, LRC right"
+    elif crc_ok(raw):
+        framing = "RTU, CRC right"
     head = readings[0]
     name = NAMES.get(head.function, "function of a manufacturer")
     lines = [f"{framing} · unit {head.unit} · function {head.function:02d} {name}"]

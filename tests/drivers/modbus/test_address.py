@@ -53,7 +53,7 @@ def test_a_write_that_cannot_be_is_refused(at):
 
 def test_all_faults_of_options_are_named():
     with pytest.raises(Misconfigured) as caught:
-        bind({"max_registers": 126, "bridges": 3, "framing": "ascii"}, Options, "options")
+        bind({"max_registers": 126, "bridges": 3, "framing": "tls"}, Options, "options")
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
         "options.bridges",
         "options.framing",

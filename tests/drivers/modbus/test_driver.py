@@ -1,12 +1,14 @@
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.api import DeviceDriver, Transaction
+from drivers.api import DeviceDriver, Known, Timing, Transaction
 from drivers.errors import Misconfigured
 from drivers.modbus.driver import ModbusDriver
+from drivers.modbus.pdu import refusal
 from drivers.modbus.rtu import frame
 from drivers.profile import Action, ReadBack
 from messages.types import Quality
@@ -206,3 +208,90 @@ def test_options_of_the_device_win_over_those_of_the_profile():
         {"function": 4},
     )
     assert made.plan(["x"])[0].label == "04 @0+1"
+
+
+REGISTERS = {
+    f"r{at}": {"table": "holding", "address": at, "type": "uint16"} for at in (*range(12), *range(14, 18), 50)
+}
+
+
+def test_what_was_learned_is_kept_to():
+    made = device(REGISTERS)
+    assert [part.label for part in made.plan(REGISTERS)] == ["03 @0+51"]
+    known = Known(cuts=frozenset({"holding 18-49", "holding #17", "nonsense", "holding #0"}))
+    assert [part.label for part in made.plan(REGISTERS, known=known)] == ["03 @0+12", "03 @14+4", "03 @50+1"]
+    lacking = Known(bad=frozenset({"r16", "gone"}))
+    assert [part.label for part in made.plan(REGISTERS, known=lacking)] == [
+        "03 @0+16",
+        "03 @17+34",
+        "03 @16+1",
+    ]
+
+
+def test_a_refusal_becomes_a_word_that_the_next_plan_keeps_to():
+    made = device(REGISTERS)
+    words: set[str] = set()
+    for code, said, labels in (
+        (2, "holding 0-50", ["03 @0+18", "03 @50+1"]),
+        (2, "holding 12-13", ["03 @0+12", "03 @14+37"]),
+        (3, "holding #32", ["03 @0+12", "03 @14+4", "03 @50+1"]),
+    ):
+        transaction = max(made.plan(REGISTERS, known=Known(frozenset(words))), key=lambda it: it.reply_bytes)
+        if code == 3:
+            transaction = made.plan(["r14", "r50"], known=Known(frozenset(words)))[0]
+        words.add(made.cut(transaction, refusal(3, code), longest_answered=30))
+        assert said in words
+        assert [part.label for part in made.plan(REGISTERS, known=Known(frozenset(words)))] == labels
+
+
+def test_an_answered_length_is_no_limit_whatever_the_code():
+    made = device(REGISTERS)
+    (transaction,) = made.plan(REGISTERS)
+    assert made.cut(transaction, refusal(3, 3), transaction.reply_bytes) == "holding 0-50"
+
+
+def test_the_frames_of_a_read_are_as_long_as_said():
+    for framing in ("rtu", "mbap", "ascii"):
+        made = device(METER, framing=framing)
+        for transaction in made.plan(METER):
+            exchange = made.exchange(transaction)
+            assert len(exchange.request) == transaction.request_bytes
+            assert exchange.reply_bytes == transaction.reply_bytes
+
+
+def test_no_read_lasts_longer_than_it_may_as_far_as_points_can_be_parted():
+    made = device(REGISTERS)
+    timing = Timing(byte_time=10 / 9600, silence=35 / 9600, turnaround=0.005)
+    for longest in (0.04, 0.05, 0.2):
+        for part in made.plan(REGISTERS, timing=timing, longest=longest):
+            assert timing.seconds(part.request_bytes, part.reply_bytes) <= longest
+    assert len(made.plan(REGISTERS, timing=timing, longest=0.001)) == len(REGISTERS)
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"readable": {"holding": [[0, 20]]}}, "points.r50.at.address"),
+        ({"forbidden": {"holding": [[3, 4]]}}, "points.r3.at.address"),
+        ({"forbidden": {"holding": [[60, 59]]}}, "options.forbidden.holding[0]"),
+        ({"forbidden": {"holding": [[60]]}}, "options.forbidden.holding[0]"),
+        ({"readable": {"registers": [[0, 9]]}}, "options.readable.registers"),
+    ],
+)
+def test_ranges_that_cannot_be_are_named(given, where):
+    with pytest.raises(Misconfigured) as caught:
+        device(REGISTERS, **given)
+    assert where in [line.split(": ")[0] for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("group", "limit", "why"),
+    [
+        (("volts", "relay"), 60, "different tables"),
+        (("volts", "alarm"), 3, "needs a read of 4"),
+    ],
+)
+def test_groups_that_no_read_can_join_are_named(group, limit, why):
+    made = msgspec.structs.replace(profile(METER), atomic=(group,))
+    with pytest.raises(Misconfigured, match=why):
+        ModbusDriver().device(made, 1, {"max_registers": limit})
