@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Protocol
 
-from drivers.api import Exchange
+from drivers.api import Exchange, Timing
 from drivers.lines import Reply, Stats
+from gateway.snapshots import Snapshots
+from gateway.timeouts import FLOOR_S
 from messages.types import ClockState, DeviceEvent, Lane, Sample
 
 
@@ -17,8 +19,31 @@ class Wire(Protocol):
 
     stats: Stats
 
-    async def exchange(self, exchange: Exchange, *, timeout: float) -> Reply:
+    @property
+    def owing(self) -> bool:
+        """Whether a late answer may still come."""
+
+    def clear_at(self, exchange: Exchange) -> float:
+        """Return the monotonic time from which this exchange need not wait for another's late answer."""
+
+    async def exchange(
+        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+    ) -> Reply:
         """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged` or `DeviceRefused`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for one line: what its time is reckoned with, and what may be asked of it."""
+
+    timing: Timing = field(default_factory=Timing)
+    longest: float | None = None
+    """No read lasts longer than this, as far as its points can be parted: fire waits for one at most."""
+    floor: float = FLOOR_S
+    """The shortest time-out that is measured."""
+    adds_wire_time: bool = True
+    """Whether the wire itself adds the time of the bytes to a time-out."""
+    snapshots: Snapshots | None = None
 
 
 class Recorder(Protocol):
@@ -56,9 +81,9 @@ class Surroundings:
 
 
 async def nap(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, but no longer than that."""
+    """Wait for the event, but no longer than that: then it is set as well."""
+    timer = asyncio.get_running_loop().call_later(seconds, event.set)
     try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
+        await event.wait()
+    finally:
+        timer.cancel()

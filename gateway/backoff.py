@@ -12,7 +12,7 @@ SILENT_AFTER_NOISE = (
     5  # cycles in a row with bytes that are no answer: a noisy device is there, if hard to hear
 )
 FIRST_S = 1.0
-LONGEST_S = 60.0
+LONGEST_S = 20.0  # with its jitter and the share that probes have, a device that is back is asked within 30 s
 LONGEST_FIRE_S = 10.0  # a fire panel that is back must be seen soon
 FACTOR = 2.0
 JITTER = 0.2

@@ -1,15 +1,20 @@
 """A device as its line polls it: what is asked for, what came of it, and what of that goes where."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 
-from drivers.api import DeviceDriver, Reading, Transaction
+from drivers.api import DeviceDriver, Exchange, Known, Reading, Transaction
+from drivers.errors import DriverError
+from drivers.lines import Reply
+from gateway.around import Rules
 from gateway.backoff import LONGEST_FIRE_S, LONGEST_S, Health
 from gateway.config import Device
 from gateway.edges import Change, Edges
-from gateway.schedule import RANKS
+from gateway.schedule import ALARM, RANKS
+from gateway.timeouts import RoundTrip
 from messages.codec import utc_ms
 from messages.text import printable
 from messages.types import ClockState, DeviceEvent, Edge, Lane, Quality, Sample, Value
@@ -32,6 +37,15 @@ class Work:
     excluded: Quality | None = None
     """Set where the device or our configuration rules this out: not asked again until the device returns."""
     busy: int = 0
+    damaged: bool = False
+    """True after a damaged reply: it is asked for once more."""
+    snapshot_until: float | None = None
+    """The end of the window in which it must be read for the books, monotonic seconds."""
+
+    @property
+    def wire_bytes(self) -> int:
+        """How many bytes it takes on the wire if all is well."""
+        return self.transaction.request_bytes + self.transaction.reply_bytes
 
     def must_say(self, quality: Quality, now: float) -> bool:
         """Take a failure; return True if it must be told: it is new, or was last told long ago."""
@@ -39,6 +53,26 @@ class Work:
             return False
         self.bad, self.said = quality, now
         return True
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A question of an engineer's tool that waits for its turn on the line."""
+
+    exchange: Exchange
+    timeout: float
+    quiet: float | None
+    reply: "asyncio.Future[Reply]"
+
+    def settle(self, reply: Reply) -> None:
+        """Tell who waits; one that no longer waits is no error."""
+        if not self.reply.done():
+            self.reply.set_result(reply)
+
+    def fail(self, why: DriverError) -> None:
+        """Tell who waits that there is no reply."""
+        if not self.reply.done():
+            self.reply.set_exception(why)
 
 
 @dataclass(slots=True, eq=False)
@@ -52,21 +86,26 @@ class Polled:
     answered: bool = False
     """True once it has answered in this life: to say `answers` and `answers again` apart."""
     billing: frozenset[str] = frozenset()
+    trip: RoundTrip = field(default_factory=lambda: RoundTrip(1.0))
+    hasty: bool = False
+    """True where it has fire or alarm points: after a silence it is asked again at once, in their class."""
 
     @property
     def id(self) -> str:
         """The device's id."""
         return self.config.id
 
-    def works(self) -> list[Work]:
+    def works(self, rules: Rules, known: Known) -> list[Work]:
         """Plan afresh: transactions per poll class, so that a slow point never rides at a fast pace."""
         works = []
+        thinks = self.trip.smooth
+        timing = rules.timing if thinks is None else replace(rules.timing, turnaround=thinks)
         for poll in RANKS:
             points = [name for name, point in self.config.profile.points.items() if point.poll == poll]
-            period = self.config.periods[poll]
-            works += (
-                [Work(self, planned, poll, period) for planned in self.driver.plan(points)] if points else []
-            )
+            if points:
+                planned = self.driver.plan(points, timing=timing, known=known, longest=rules.longest)
+                period = self.config.periods[poll]
+                works += [Work(self, each, poll, period) for each in planned]
         return works
 
     def samples(
@@ -148,9 +187,15 @@ def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random) -
         edges,
         Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
         billing=frozenset(name for name, point in points.items() if point.billing),
+        trip=RoundTrip(config.timeout),
+        hasty=any(RANKS[point.poll] <= ALARM for point in points.values()),
     )
 
 
 def cheapest(works: Iterable[Work]) -> Work | None:
     """Return the transaction that costs the least: what a silent device is probed with."""
-    return min(works, key=lambda work: (len(work.transaction.points), work.transaction.label), default=None)
+    return min(
+        works,
+        key=lambda work: (work.wire_bytes, len(work.transaction.points), work.transaction.label),
+        default=None,
+    )

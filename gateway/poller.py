@@ -1,17 +1,17 @@
 """One line's loop: it alone decides what goes onto the wire next, and the error's class says what then.
 
-Orders (commands) come before polls, polls in the order of `gateway.schedule`. Nothing waits on the wire but an
-exchange: what was read is handed to the recorder, which journals it; only alarm edges are journaled here and now.
+Commands, polls, probes and the tools' questions all take their turn from `gateway.schedule`. Nothing waits on the
+wire but an exchange: what was read is handed to the recorder, which journals it; only alarm edges are journaled
+here and now.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from drivers.api import CommandPlan, Reading, Transaction
+from drivers.api import CommandPlan, Exchange, Transaction
 from drivers.errors import (
     DeviceRefused,
     DeviceSilent,
@@ -22,13 +22,17 @@ from drivers.errors import (
     ValueImplausible,
 )
 from drivers.lines import Reply
-from gateway.around import Meters, Recorder, Surroundings, Wire
-from gateway.backoff import Health
+from gateway.around import Meters, Recorder, Rules, Surroundings, Wire
 from gateway.orders import CommandRun, Order, carry_out
-from gateway.polled import Polled, Work, cheapest
-from gateway.schedule import PROBE_RANK, RANKS, Job, Schedule
+from gateway.polled import Asked, Polled, Work
+from gateway.presence import Presence, Task
+from gateway.schedule import BILLING, FIRE, TOOLS, Job, Schedule
+from gateway.snapshots import Books
+from gateway.teller import Teller, edge_key
 from messages.text import printable
 from messages.types import ClockState, Quality
+
+__all__ = ["Poller", "edge_key"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,9 @@ log = logging.getLogger(__name__)
 ABSENT = frozenset({Quality.COMM, Quality.TIMEOUT})
 BUSY_RETRY_S = 0.5
 BUSY_IS_BAD_AFTER = 3
-LONGEST_REOPEN_S = 5.0
+COMMAND_WITHIN_S = 1.0
+TOOL_WITHIN_S = 1.0
+SNAPSHOT_RETRY_S = 2.0
 LONGEST_NAP_S = 3600.0
 
 
@@ -52,26 +58,40 @@ class Poller:
     around: Surroundings
     changed: Callable[[], None] = lambda: None
     """Called when a device or the line falls silent or comes back: a heartbeat is worth sending."""
-    up: bool = True
-    schedule: Schedule[Work] = field(default_factory=Schedule[Work])
-    _orders: deque[Order] = field(default_factory=deque)
+    rules: Rules = field(default_factory=Rules)
+    schedule: Schedule[Task] = field(default_factory=Schedule[Task])
+    presence: Presence = field(init=False)
+    teller: Teller = field(init=False)
+    _books: Books = field(init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _overruns: int = 0
-    _reopen: Health = field(init=False)
-    _reopen_at: float = 0.0
-    _turn: int = 0
 
     def __post_init__(self) -> None:
-        self._reopen = Health(self.around.random, LONGEST_REOPEN_S)
-        now = self.around.monotonic()
         for device in self.devices:
-            self._plan(device, now)
+            device.trip.floor = min(self.rules.floor, device.trip.limit)
+        self.teller = Teller(self.recorder, self.around)
+        self.presence = Presence(
+            self.line,
+            self.devices,
+            self.schedule,
+            self.teller,
+            self.meters,
+            self.around,
+            self.rules,
+            self._has_changed,
+        )
+        self._books = Books(self.rules.snapshots)
+
+    @property
+    def up(self) -> bool:
+        """Whether the line itself is there, as far as is known."""
+        return self.presence.up
 
     @property
     def silent(self) -> tuple[str, ...]:
         """Devices that do not answer; all of them while the line is down."""
-        return tuple(device.id for device in self.devices if device.health.silent or not self.up)
+        return self.presence.silent
 
     def stop(self) -> None:
         """Ask `run` to return after the exchange in flight."""
@@ -79,297 +99,248 @@ class Poller:
         self._wake.set()
 
     async def command(self, device: str, plan: CommandPlan, until: datetime) -> CommandRun:
-        """Carry out a command as one undivided piece, before any poll that has not begun."""
+        """Carry out a command as one undivided piece, in the class of fire."""
         found = next(known for known in self.devices if known.id == device)
         order = Order(found, plan, until, asyncio.get_running_loop().create_future())
         if self._stopping:
             return CommandRun.not_run("the gateway is stopping")
-        self._orders.append(order)
-        self._wake.set()
+        self._queue(order, FIRE, COMMAND_WITHIN_S)
         return await order.done
+
+    async def ask(self, exchange: Exchange, *, timeout: float, quiet: float | None = None) -> Reply:
+        """Carry one exchange of a tool between the polls; raise what `Line.exchange` raises.
+
+        Where the line has fire points it waits no longer for an answer than a read may last. `LineDown` if this
+        line's polling ends before.
+        """
+        if self._stopping:
+            raise LineDown(f"{self.line}: polling of this line has ended")
+        asked = Asked(exchange, timeout, quiet, asyncio.get_running_loop().create_future())
+        self._queue(asked, TOOLS, TOOL_WITHIN_S)
+        return await asked.reply
 
     async def run(self) -> None:
         """Work until `stop`."""
         try:
             for device in self.devices:
-                await self._tidy(device)
+                await self.teller.tidy(device)
             while not self._stopping:
                 await self._step()
         finally:
-            for order in self._orders:
-                order.settle(CommandRun.not_run("the gateway stopped before it was sent"))
-            self._orders.clear()
+            self._let_go()
+
+    def _has_changed(self) -> None:
+        self.changed()
+
+    def _queue(self, task: Order | Asked, rank: int, within: float) -> None:
+        self.schedule.once(task, rank=rank, due=self.around.monotonic(), within=within)
+        self._wake.set()
+
+    def _let_go(self) -> None:
+        for job in self.schedule:
+            if isinstance(job.what, Order):
+                job.what.settle(CommandRun.not_run("the gateway stopped before it was sent"))
+            elif isinstance(job.what, Asked):
+                job.what.fail(LineDown(f"{self.line}: polling of this line has ended"))
+            else:
+                continue
+            self.schedule.remove(job)
 
     async def _step(self) -> None:
         self._wake.clear()
-        if self._orders:
-            await self._order(self._orders.popleft())
-            return
-        now = self.around.monotonic()
-        if not self.up and now >= self._reopen_at:
+        presence, now = self.presence, self.around.monotonic()
+        if self._books.due(now):
+            self._look(now)
+        job = self.schedule.next(now)
+        if not presence.up and now >= presence.reopen_at and not isinstance(job and job.what, Order):
             await self._try_line()
             return
-        job = self.schedule.next(now)
         if job is None:
-            waits = [LONGEST_NAP_S, self.schedule.wait(now), None if self.up else self._reopen_at - now]
-            await self.around.nap(self._wake, min(wait for wait in waits if wait is not None))
+            await self._nap(now)
             return
-        later = await self._do(job)
-        if later is not None:
-            self.schedule.at(job, later)
+        what = job.what
+        if isinstance(what, Work):
+            await self._turn(job, what, now)
+        elif isinstance(what, Order):
+            await self._order(what)
+            self.schedule.done(job, began=now, ended=self.around.monotonic())
+        else:
+            await self._asked(job, what, now)
+
+    async def _nap(self, now: float) -> None:
+        waits = [LONGEST_NAP_S, self.schedule.wait(now), self._books.wait(now)]
+        if not self.presence.up:
+            waits.append(self.presence.reopen_at - now)
+        await self.around.nap(self._wake, max(0.0, min(wait for wait in waits if wait is not None)))
+
+    # -- a poll -------------------------------------------------------------------------------------------
+
+    async def _turn(self, job: Job[Task], work: Work, now: float) -> None:
+        """Do what is due, and put it on its next place."""
+        bad = self.presence.known_bad(job, work)
+        schedule = self.schedule
+        if bad is not None:
+            self.teller.say(work, bad)
+            schedule.done(job, began=now, ended=now)
+            self._aim(job, work, now, read=False)
             return
-        self.schedule.done(job, began=now, ended=self.around.monotonic())
-        if self.schedule.overruns > self._overruns:
-            self.meters.overran(self.line, self.schedule.overruns - self._overruns)
-            self._overruns = self.schedule.overruns
-
-    # -- what is due --------------------------------------------------------------------------------------
-
-    def _plan(
-        self, device: Polled, now: float, bad: Mapping[str, tuple[Quality, float]] | None = None
-    ) -> None:
-        for job in self.schedule:
-            if job.what.device is device:
-                self.schedule.remove(job)
-        for work in device.works():
-            for point in work.transaction.points:
-                if bad and point in bad:
-                    work.bad, work.said = bad[point]
-            self.schedule.add(work, rank=RANKS[work.poll], period=work.period, due=now)
-
-    def _jobs(self, device: Polled) -> list[Job[Work]]:
-        return [job for job in self.schedule if job.what.device is device and not job.probe]
-
-    async def _do(self, job: Job[Work]) -> float | None:
-        """Do what is due; return another time for it than its grid says, or None."""
-        known_bad = self._known_bad(job)
-        if known_bad is None:
-            return await self._poll(job)
-        self._say(job.what, known_bad)
-        return None
-
-    def _known_bad(self, job: Job[Work]) -> Quality | None:
-        """Say why this need not be asked now, or None."""
-        if not self.up:
-            return Quality.COMM
-        if job.probe:
-            return None
-        silent = (job.what.bad or Quality.TIMEOUT) if job.what.device.health.silent else None
-        return job.what.excluded or silent
-
-    async def _poll(self, job: Job[Work]) -> float | None:
-        work, device = job.what, job.what.device
+        if self.presence.parks(job, work):
+            return
         try:
-            reply = await self._ask(device, work.transaction)
+            exchange = work.device.driver.exchange(work.transaction)
+        except Misconfigured as err:
+            self.presence.exclude(work, err)
+            schedule.done(job, began=now, ended=now)
+            return
+        if self._must_wait(job, exchange, now):
+            return
+        again = await self._poll(job, work, exchange)
+        ended = self.around.monotonic()
+        if again is not None:
+            schedule.retry(job, at=again, began=now, ended=ended)
+            return
+        schedule.done(job, began=now, ended=ended)
+        if schedule.overruns > self._overruns:
+            self.meters.overran(self.line, schedule.overruns - self._overruns)
+            self._overruns = schedule.overruns
+        self._aim(job, work, ended, read=work.bad is None)
+
+    def _must_wait(self, job: Job[Task], exchange: Exchange, now: float) -> bool:
+        """Let others go first while the wire would wait for another's late answer; fire only once in its turn."""
+        if exchange.matched or not self.wire.owing or (job.held and job.rank == FIRE):
+            return False
+        clear = self.wire.clear_at(exchange)
+        if clear <= now:
+            return False
+        self.schedule.hold(job, clear)
+        return True
+
+    async def _poll(self, job: Job[Task], work: Work, exchange: Exchange) -> float | None:
+        """Ask; return when to ask for the same again if that is not its next place in the grid."""
+        device, presence = work.device, self.presence
+        try:
+            reply = await self._exchange(device, work.transaction, exchange)
         except LineDown as err:
-            self._line_down(err)
-        except (DeviceSilent, FrameDamaged) as err:
-            self._missed(job, err)
+            presence.line_down(err)
+        except FrameDamaged as err:
+            if not work.damaged:
+                work.damaged = True  # asked for once more, at once
+                return self.around.monotonic()
+            work.damaged = False
+            return presence.missed(job, work, err)
+        except DeviceSilent as err:
+            device.trip.missed()
+            return presence.missed(job, work, err)
         except DeviceRefused as err:
             if err.quality in ABSENT:
-                self._missed(job, err)
-                return None
-            self._answered(device)
-            return self._refused(job, err)
+                return presence.missed(job, work, err)
+            presence.answered(device)
+            return self._refused(job, work, err)
         except ValueImplausible as err:
-            self._answered(device)
-            self._say(work, err.quality)
+            presence.answered(device)
+            self.teller.say(work, err.quality)
         except Misconfigured as err:
-            self._exclude(work, err)
+            presence.exclude(work, err)
         else:
-            if self._answered(device):
-                self._spare(work)
-            await self._take(work, reply)
+            if presence.answered(device):
+                presence.spare(work)
+            await self.teller.take(work, reply)
         return None
 
-    async def _ask(self, device: Polled, transaction: Transaction) -> Reply:
-        """One exchange; a damaged reply is asked for once more, at once."""
-        try:
-            return await self._exchange(device, transaction)
-        except FrameDamaged:
-            if self._stopping:
-                raise
-        return await self._exchange(device, transaction)
+    async def _exchange(self, device: Polled, transaction: Transaction, exchange: Exchange) -> Reply:
+        """Carry one exchange with the time-out that was measured, and measure."""
+        timing, trip = self.rules.timing, device.trip
+        on_wire = (transaction.request_bytes + transaction.reply_bytes) * timing.byte_time
+        timeout = trip.timeout
+        if not self.rules.adds_wire_time:
+            timeout = min(timeout + on_wire, trip.limit)
+        reply = await self._carry(exchange, timeout, None, trip.limit)
+        trip.answered(reply.ended - reply.began - on_wire)
+        return reply
 
-    async def _exchange(self, device: Polled, transaction: Transaction) -> Reply:
+    async def _carry(self, exchange: Exchange, timeout: float, quiet: float | None, limit: float) -> Reply:
         began = self.around.monotonic()
         result = "ok"
         try:
-            exchange = device.driver.exchange(transaction)
-            return await self.wire.exchange(exchange, timeout=device.config.timeout)
+            return await self.wire.exchange(exchange, timeout=timeout, quiet=quiet, limit=limit)
         except DriverError as err:
             result = _RESULTS.get(type(err), "error")
             raise
         finally:
             self.meters.transaction(self.line, result, self.around.monotonic() - began)
 
-    # -- what came of it ----------------------------------------------------------------------------------
-
-    async def _take(self, work: Work, reply: Reply) -> None:
-        device = work.device
-        readings = device.driver.decode(work.transaction, reply.payload)
-        work.bad, work.busy = None, 0
-        clock = self.around.clock_state()
-        for lane, sample in device.samples(reply.at, readings, clock):
-            self.recorder.sample(lane, sample, read=True)
-        await self._edges(device, readings, reply.at, clock)
-
-    async def _edges(
-        self, device: Polled, readings: Mapping[str, Reading], at: datetime, clock: ClockState
-    ) -> None:
-        changes = device.edges.see(readings, self.around.monotonic())
-        if not changes:
-            return
-        state = {edge_key(device.id): device.edges.after(changes)}
-        if await self.recorder.events(device.events(changes, at, clock), state):
-            device.edges.commit(changes)
-
-    async def _tidy(self, device: Polled) -> None:
-        changes = device.edges.orphans()
-        if changes:
-            events = device.events(changes, self.around.clock(), self.around.clock_state())
-            if await self.recorder.events(events, {edge_key(device.id): device.edges.after(changes)}):
-                device.edges.commit(changes)
-
-    def _say(self, work: Work, quality: Quality) -> None:
-        if not work.must_say(quality, self.around.monotonic()):
-            return
-        at, clock = self.around.clock(), self.around.clock_state()
-        for lane, sample in work.device.unknown(work.transaction.points, at, quality, clock):
-            self.recorder.sample(lane, sample, read=False)
-
-    def _missed(self, job: Job[Work], err: DriverError) -> None:
-        device, now = job.what.device, self.around.monotonic()
-        self._line_up()
-        if device.health.missed(noise=isinstance(err, FrameDamaged)):
-            log.warning(
-                "%s on %s is silent (%s): asked again at growing intervals", device.id, self.line, err
-            )
-            self.meters.device_up(device.id, False)
-            self._silence(device, err.quality, now)
-            self.changed()
-        elif job.probe:
-            job.period = max(device.health.next_probe(now) - now, 0.01)
-        else:
-            self._say(job.what, err.quality)
-
-    def _silence(self, device: Polled, quality: Quality, now: float) -> None:
-        jobs = self._jobs(device)
-        for job in jobs:
-            self._say(job.what, job.what.excluded or quality)
-        probe = cheapest(job.what for job in jobs if job.what.excluded is None) or jobs[0].what
-        due = device.health.next_probe(now)
-        self.schedule.add(probe, rank=PROBE_RANK, period=max(due - now, 0.01), due=due)
-
-    def _spare(self, work: Work) -> None:
-        """Do not ask at once for what has just been read: it would be told twice with the same millisecond."""
+    def _refused(self, job: Job[Task], work: Work, err: DeviceRefused) -> float | None:
         now = self.around.monotonic()
-        for job in self._jobs(work.device):
-            if job.what is not work and job.what.transaction.points == work.transaction.points:
-                job.what.bad = None
-                self.schedule.at(job, now + job.period)
-
-    def _answered(self, device: Polled) -> bool:
-        """Note that a device has answered; return True if it was planned anew."""
-        planned = not self.up and not device.health.silent
-        self._line_up()
-        returned = device.health.answered()
-        if not device.answered:
-            device.answered = True
-            self.meters.device_up(device.id, True)
-            log.info("%s on %s answers", device.id, self.line)
-        elif returned:
-            log.info("%s on %s answers again", device.id, self.line)
-            self.meters.device_up(device.id, True)
-        if returned:
-            self._return(device)
-            self.changed()
-        return planned or returned
-
-    def _return(self, device: Polled) -> None:
-        """Ask for everything at once, and anew for what was refused: it may be another device by now."""
-        bad = {
-            point: (job.what.bad, job.what.said)
-            for job in self._jobs(device)
-            if job.what.bad is not None
-            for point in job.what.transaction.points
-        }
-        self._plan(device, self.around.monotonic(), bad)
-
-    def _refused(self, job: Job[Work], err: DeviceRefused) -> float | None:
-        work, now = job.what, self.around.monotonic()
         if err.busy:
             work.busy += 1
             if work.busy >= BUSY_IS_BAD_AFTER:
-                self._say(work, err.quality)
+                self.teller.say(work, err.quality)
             return now + max(BUSY_RETRY_S, min(work.period, BUSY_RETRY_S * work.busy))
         if not err.address:
-            self._say(work, err.quality)
+            self.teller.say(work, err.quality)
             return None
         if job not in self.schedule:
             return None  # a probe: the polls that its answer has just set going will find out for themselves
         parts = work.device.driver.split(work.transaction)
         if not parts:
-            self._exclude(work, err)
+            self.presence.exclude(work, err)
             return None
         log.info("%s refuses %s: asking in %d parts", work.device.id, work.transaction.label, len(parts))
-        self.schedule.remove(job)
-        for part in parts:
-            share = Work(work.device, part, work.poll, work.period, bad=work.bad, said=work.said)
-            self.schedule.add(share, rank=job.rank, period=job.period, due=now)
+        self.presence.split(job, work, parts, now)
         return None
 
-    def _exclude(self, work: Work, err: DriverError) -> None:
-        points = ", ".join(work.transaction.points[:5])
-        log.warning(
-            "%s: %s is left out until the device returns: %s", work.device.id, points, printable(str(err))
-        )
-        work.excluded = err.quality
-        self._say(work, err.quality)
+    # -- snapshots for the books ---------------------------------------------------------------------------
 
-    # -- the line -----------------------------------------------------------------------------------------
-
-    def _line_down(self, err: LineDown) -> None:
-        now = self.around.monotonic()
-        self._reopen_at = self._reopen.next_probe(now)
-        if not self.up:
+    def _look(self, now: float) -> None:
+        """See whether the wall clock was set: what was aimed at its moments is then asked at once instead."""
+        trusted = self.around.clock_state() is not ClockState.UNSET
+        if not self._books.look(now, self.around.clock(), trusted=trusted):
             return
-        self.up = False
-        log.debug("line %s is down: %s", self.line, err)  # the line itself says it, once
-        for job in self.schedule:
-            if not job.probe:
-                self._say(job.what, Quality.COMM)
-        self.changed()
-
-    def _line_up(self) -> None:
-        if self.up:
-            return
-        self.up = True
-        self._reopen.answered()
-        log.debug("line %s is up again", self.line)
         for device in self.devices:
-            if not device.health.silent:
-                self._return(device)
-        self.changed()
+            for job, work in self.presence.works(device):
+                if job.rank == BILLING and job.due > now:
+                    work.snapshot_until = None
+                    self.schedule.at(job, now)
+
+    def _aim(self, job: Job[Task], work: Work, now: float, *, read: bool) -> None:
+        """Give a billing poll its next moment in the books if that comes first, or another try while a window lasts."""
+        if job.rank != BILLING or job not in self.schedule:
+            return
+        until = work.snapshot_until
+        if until is not None and not read and not work.device.health.silent and work.excluded is None:
+            again = now + SNAPSHOT_RETRY_S
+            if again < until:
+                self.schedule.aim(job, due=again, deadline=until, rises=again)
+                return
+            self.schedule.account.missed[BILLING] += 1
+        work.snapshot_until = None
+        window = self._books.window(job.due, job.period, now)
+        if window is not None:
+            due, work.snapshot_until, rises = window
+            self.schedule.aim(job, due=due, deadline=work.snapshot_until, rises=rises)
+
+    # -- the line, commands, tools -------------------------------------------------------------------------
 
     async def _try_line(self) -> None:
         """Ask one device, in turn, for its cheapest transaction: whoever answers, the line is there."""
-        candidates = [device for device in self.devices if not device.health.silent] or list(self.devices)
-        device = candidates[self._turn % len(candidates)]
-        self._turn += 1
-        work = cheapest(job.what for job in self._jobs(device))
-        if work is None:
-            self._reopen_at = self._reopen.next_probe(self.around.monotonic())
+        job = self.presence.candidate()
+        if job is None or not isinstance(job.what, Work):
             return
-        probe = Job(work, PROBE_RANK, work.period, self.around.monotonic())
-        await self._poll(probe)
-
-    # -- orders -------------------------------------------------------------------------------------------
+        try:
+            exchange = job.what.device.driver.exchange(job.what.transaction)
+        except Misconfigured as err:
+            self.presence.exclude(job.what, err)
+            return
+        await self._poll(job, job.what, exchange)
 
     async def _order(self, order: Order) -> None:
+        limit = order.device.config.timeout
+
         async def send(transaction: Transaction) -> bytes:
-            reply = await self._exchange(order.device, transaction)
-            self._answered(order.device)
+            # A device that acts may think longer than one that is read: it gets all the time that was set.
+            exchange = order.device.driver.exchange(transaction)
+            reply = await self._carry(exchange, limit, None, limit)
+            self.presence.answered(order.device)
             return reply.payload
 
         async def pause(seconds: float) -> None:
@@ -378,8 +349,27 @@ class Poller:
         try:
             order.settle(await carry_out(order, send, self.around.clock, pause))
         except LineDown as err:
-            self._line_down(err)
+            self.presence.line_down(err)
             order.settle(CommandRun.not_run(f"the line is down: {printable(str(err))}"))
+
+    async def _asked(self, job: Job[Task], asked: Asked, now: float) -> None:
+        if asked.reply.done():  # whoever asked no longer waits
+            self.schedule.remove(job)
+            return
+        if self._must_wait(job, asked.exchange, now):
+            return
+        timeout = min(asked.timeout, self.rules.longest or asked.timeout)
+        try:
+            reply = await self._carry(asked.exchange, timeout, asked.quiet, asked.timeout)
+        except LineDown as err:
+            self.presence.line_down(err)
+            asked.fail(err)
+        except DriverError as err:
+            asked.fail(err)
+        else:
+            self.presence.line_up()
+            asked.settle(reply)
+        self.schedule.done(job, began=now, ended=self.around.monotonic())
 
 
 _RESULTS: dict[type[DriverError], str] = {
@@ -390,8 +380,3 @@ _RESULTS: dict[type[DriverError], str] = {
     ValueImplausible: "implausible",
     Misconfigured: "misconfigured",
 }
-
-
-def edge_key(device: str) -> str:
-    """Return the journal's key for the alarm state of a device."""
-    return f"edges/{device}"

@@ -67,7 +67,16 @@ class FakeWire:
     stats: Stats = field(default_factory=Stats)
     log: list[tuple[float, str]] = field(default_factory=list)
 
-    async def exchange(self, exchange: Exchange, *, timeout: float) -> Reply:
+    @property
+    def owing(self) -> bool:
+        return False
+
+    def clear_at(self, exchange: Exchange) -> float:
+        return 0.0
+
+    async def exchange(
+        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+    ) -> Reply:
         request = exchange.request.decode()
         began = self.time.now
         self.log.append((began, request))

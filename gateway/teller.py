@@ -1,0 +1,64 @@
+"""What came of an exchange becomes samples and alarm edges; what is bad is said when it begins, then now and then."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from drivers.api import Reading
+from drivers.lines import Reply
+from gateway.around import Recorder, Surroundings
+from gateway.polled import Polled, Work
+from messages.types import ClockState, Quality
+
+
+@dataclass(slots=True, eq=False)
+class Teller:
+    """Tells the recorder of one line's readings; nothing waits here but the journal's word on an alarm edge."""
+
+    recorder: Recorder
+    around: Surroundings
+
+    async def take(self, work: Work, reply: Reply) -> None:
+        """Tell what a reply says."""
+        device = work.device
+        readings = device.driver.decode(work.transaction, reply.payload)
+        work.bad, work.busy, work.damaged = None, 0, False
+        clock = self.around.clock_state()
+        for lane, sample in device.samples(reply.at, readings, clock):
+            self.recorder.sample(lane, sample, read=True)
+        if device.edges.events:
+            await self._edges(device, readings, reply.at, clock)
+
+    def say(self, work: Work, quality: Quality) -> None:
+        """Tell that nobody knows these points and why, unless that was told lately."""
+        if not work.must_say(quality, self.around.monotonic()):
+            return
+        device = work.device
+        said = device.unknown(
+            work.transaction.points, self.around.clock(), quality, self.around.clock_state()
+        )
+        for lane, sample in said:
+            self.recorder.sample(lane, sample, read=False)
+
+    async def tidy(self, device: Polled) -> None:
+        """End the alarms of a device that its profile no longer knows."""
+        changes = device.edges.orphans()
+        if changes:
+            events = device.events(changes, self.around.clock(), self.around.clock_state())
+            if await self.recorder.events(events, {edge_key(device.id): device.edges.after(changes)}):
+                device.edges.commit(changes)
+
+    async def _edges(
+        self, device: Polled, readings: Mapping[str, Reading], at: datetime, clock: ClockState
+    ) -> None:
+        changes = device.edges.see(readings, self.around.monotonic())
+        if not changes:
+            return
+        state = {edge_key(device.id): device.edges.after(changes)}
+        if await self.recorder.events(device.events(changes, at, clock), state):
+            device.edges.commit(changes)
+
+
+def edge_key(device: str) -> str:
+    """Return the journal's key for the alarm state of a device."""
+    return f"edges/{device}"

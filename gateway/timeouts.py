@@ -1,0 +1,63 @@
+"""How long to wait for a device, from how long it has taken; pure.
+
+What is learned is the time to think, without the time that the bytes take on the wire. Waiting less than was set
+is never a risk to a value: the line guards against late answers by what was set (`limit`).
+"""
+
+from dataclasses import dataclass
+
+FLOOR_S = 0.05
+# Behind a TCP connection a lost segment comes again after 200 ms at the earliest; where nobody else waits for the
+# wire, waiting for it costs nothing.
+FLOOR_TCP_S, FLOOR_TCP_ALONE_S = 0.1, 0.3
+# What is waited for a device that has never answered, once it counts as silent; a full wait comes now and then.
+NEVER_S = 0.2
+FULL_EVERY = 4
+
+TIMES = 4.0
+PEAK_TIMES = 2.0
+_NEW = 0.125
+_FADE = 0.99
+
+
+@dataclass(slots=True)
+class RoundTrip:
+    """The time-out of one device: `limit` is what was set for it, and never exceeded."""
+
+    limit: float
+    floor: float = FLOOR_S
+    smooth: float | None = None
+    """Its usual time to think, seconds; None before its first answer."""
+    _peak: float = 0.0
+    _missed: int = 0
+    _timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._timeout = self.limit
+
+    @property
+    def timeout(self) -> float:
+        """Return how long to wait next time: twice as long after a silence, and all of the limit every few times."""
+        if not self._missed:
+            return self._timeout
+        if self._missed % FULL_EVERY == FULL_EVERY - 1:
+            return self.limit
+        if self.smooth is None and self._missed > 1:
+            return min(self.limit, max(NEVER_S, self.floor))
+        return min(self.limit, 2 * self._timeout)
+
+    def answered(self, seconds: float) -> None:
+        """Take an answer that came after so long."""
+        seconds = max(0.0, seconds)
+        self._missed = 0
+        if self.smooth is None:
+            self.smooth = self._peak = seconds
+        else:
+            self.smooth += _NEW * (seconds - self.smooth)
+            self._peak = max(seconds, self._peak * _FADE)
+        wanted = max(TIMES * self.smooth, PEAK_TIMES * self._peak, self.floor)
+        self._timeout = min(wanted, self.limit)
+
+    def missed(self) -> None:
+        """Take a silence."""
+        self._missed += 1
