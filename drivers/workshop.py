@@ -1,0 +1,66 @@
+"""What a driver may offer the engineer's tools beside the polling: all optional, all pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol, runtime_checkable
+
+from drivers.api import Exchange
+from drivers.profile import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One way to read some raw bytes: `value` is the number after × 10^`exp`, None where there is none."""
+
+    order: str
+    type: str
+    exp: int
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a captured chunk of bytes is: `check` is `ok`, `bad`, or `none` where the framing has no check value."""
+
+    unit: int | None
+    check: str
+    whole: bool
+
+
+@runtime_checkable
+class Workshop(Protocol):
+    """A driver's bench: questions that no profile names, and raw bytes seen from every side."""
+
+    def probe(self, unit: int, options: Mapping[str, Any]) -> Exchange:
+        """Return the cheapest question that any device of this protocol answers, be it by a refusal."""
+
+    def identify(self, unit: int, options: Mapping[str, Any]) -> Sequence[Exchange]:
+        """Return the questions by which a device may tell its maker and model, most telling first."""
+
+    def identity(self, payload: bytes) -> Mapping[str, str]:
+        """Return what the answer to one of them says, by name; empty where it says nothing."""
+
+    def raw(self, unit: int, request: bytes, options: Mapping[str, Any]) -> Exchange:
+        """Return an exchange of any request, whose payload is the whole answer; raise `Misconfigured`."""
+
+    def registers(self, table: str, address: int, count: int) -> Profile:
+        """Return a profile of bare registers; raise `Misconfigured` for what cannot be asked."""
+
+    def guesses(self, raw: bytes, exp: int) -> Sequence[Guess]:
+        """Return the raw bytes of one point, or of registers in a row, read in every order and type that fits."""
+
+    def matches(self, raw: bytes, display: Decimal) -> Sequence[Guess]:
+        """Return each way to read the bytes that shows `display`, to its last digit, the simplest first."""
+
+    def seen(self, frame: bytes) -> Seen:
+        """Judge captured bytes: whose they are, whether their check value is right, whether they are whole."""
+
+    def unmark(self, request: bytes, reply: bytes) -> tuple[str, str] | None:
+        """Return both frames in hex as a profile's example has them, with no unit or network id left in them.
+
+        None where they are not one sound question and its answer.
+        """
+
+    def blank(self, request: str, reply: str, spans: Sequence[tuple[bytes, bytes]]) -> str:
+        """Return an example's reply with some bytes of its data replaced by others of the same length."""
