@@ -8,29 +8,27 @@ import asyncio
 import logging
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random, SystemRandom
 
-from prometheus_client.core import Metric
-
-from drivers import registry
-from drivers.lines import open_line
 from gateway import metrics as metering
 from gateway.around import Surroundings, nap
 from gateway.births import Watched, birth, raised, too_large, unread
 from gateway.clock import ClockWatch, wall_clock
-from gateway.commands import Commands, Target
-from gateway.config import LineConfig, Site
-from gateway.edges import load
+from gateway.commands import Commands
+from gateway.config import Site
+from gateway.fleet import Fleet, Targets
+from gateway.gauges import gauges
 from gateway.journal import Journal, Limits, Trouble, random_id
+from gateway.orphans import Orphans
 from gateway.own_alarms import OwnAlarms
-from gateway.polled import Polled, polled
-from gateway.poller import Poller, edge_key
+from gateway.poller import Poller
 from gateway.recorder import JournalRecorder
+from gateway.reload import Reloader
 from gateway.uplink import Uplink
 from messages.codec import utc_ms
 from messages.text import printable
@@ -63,7 +61,6 @@ class Given:
 class Gateway:
     """A gateway that is put together: `run` it once."""
 
-    site: Site
     boot: str
     given: Given
     journal: Journal
@@ -71,8 +68,20 @@ class Gateway:
     recorder: JournalRecorder
     commands: Commands
     own: OwnAlarms
-    pollers: tuple[Poller, ...]
+    fleet: Fleet
+    orphans: Orphans
+    reloader: Reloader
     metrics_port: int | None
+
+    @property
+    def site(self) -> Site:
+        """What runs now."""
+        return self.reloader.site
+
+    @property
+    def pollers(self) -> Sequence[Poller]:
+        """The pollers of all lines, as they are now."""
+        return self.fleet.pollers
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then end in order: wires, journal, uplink."""
@@ -84,13 +93,15 @@ class Gateway:
                 for lane in (Lane.BILLING, Lane.TELEMETRY)
             ]
             commands = group.create_task(self.commands.run(), name="commands")
-            lines = [group.create_task(poller.run(), name=f"line {poller.line}") for poller in self.pollers]
+            orphans = group.create_task(self.orphans.run(), name="orphaned alarms")
+            reloads = group.create_task(self.reloader.run(), name="reloads")
+            self.fleet.start(group)
             log.info("gateway %s/%s runs: boot %s", self.site.file.site, self.site.file.gateway, self.boot)
             await stop.wait()
             log.info("stopping: the exchange in flight, then the journal, then the server")
-            for poller in self.pollers:
-                poller.stop()
-            await _ended(lines)
+            await self.reloader.stop()
+            await _ended([reloads])
+            await self.fleet.stop()
             await self.commands.stop()
             await _ended([commands])
             self.recorder.close()
@@ -100,8 +111,8 @@ class Gateway:
                     "not everything is stored by the server yet: the journal keeps it for the next start"
                 )
             await self.uplink.farewell("stopped")
-            uplink.cancel()
-            own.cancel()
+            for task in (uplink, own, orphans):
+                task.cancel()
         log.info("stopped")
 
     def state(self) -> GatewayState:
@@ -127,46 +138,6 @@ class Gateway:
             return self.given.free_disk(self.site.state_dir)
         except OSError:
             return None
-
-    def watched(self) -> Iterable[Metric]:
-        """Return what is looked up when somebody asks for the metrics."""
-        counts, sent = self.journal.lane_counts(), self.uplink.counts
-        yield metering.gauge(
-            "gatehouse_journal_batches",
-            "Batches kept, waiting for the server",
-            "lane",
-            ((lane.value, count.waiting) for lane, count in counts.items()),
-        )
-        yield metering.gauge(
-            "gatehouse_journal_bytes",
-            "Bytes of them",
-            "lane",
-            ((lane.value, c.bytes) for lane, c in counts.items()),
-        )
-        yield metering.counter(
-            "gatehouse_batches",
-            "Batches by what became of them",
-            "fate",
-            (
-                ("sent", sent.published),
-                ("stored", sent.stored),
-                ("resent", sent.resent),
-                ("rejected", sent.rejected),
-            ),
-        )
-        yield metering.gauge(
-            "gatehouse_connected", "1 with a broker", "", (("", float(self.uplink.connected)),)
-        )
-        yield metering.gauge("gatehouse_line_up", "1 where a line is open", "line", self._lines_up())
-        yield metering.counter(
-            "gatehouse_late_bytes", "Bytes that nobody had asked for", "line", self._late()
-        )
-
-    def _lines_up(self) -> Iterable[tuple[str, float]]:
-        return [(poller.line, float(poller.up)) for poller in self.pollers]
-
-    def _late(self) -> Iterable[tuple[str, float]]:
-        return [(poller.line, float(poller.wire.stats.late_bytes)) for poller in self.pollers]
 
 
 @asynccontextmanager
@@ -196,7 +167,7 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
             )
         )
         metrics = metering.Metrics()
-        gateway = await _assemble(site, given, journal, metrics, stack)
+        gateway = _assemble(site, given, journal, metrics)
         own.append(gateway.own)
         for each in told:
             gateway.own.trouble(each)
@@ -211,19 +182,16 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
         yield gateway
 
 
-async def _assemble(
-    site: Site, given: Given, journal: Journal, metrics: metering.Metrics, stack: AsyncExitStack
-) -> Gateway:
+def _assemble(site: Site, given: Given, journal: Journal, metrics: metering.Metrics) -> Gateway:
     boot = random_id(given.random)
     recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
     around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
-    pollers = []
-    for line in site.lines:
-        wire = open_line(line.settings, clock=given.clock, rng=given.random, monotonic=around.monotonic)
-        await stack.enter_async_context(wire)
-        devices = _devices(line, journal, given.random)
-        pollers.append(Poller(line.id, wire, devices, recorder, metrics, around))
-    targets = {device.id: Target(device, poller) for poller in pollers for device in poller.devices}
+    orphans = Orphans(recorder, given.clock, given.clock_state)
+    fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans)
+    fleet.set_up(site.lines)
+    fleet.settle_strangers(journal.state_keys())
+    reloader = Reloader(site, fleet)
+    targets = Targets(lambda: fleet.pollers)
     commands = Commands(targets, journal, given.clock, given.clock_state, metrics.command)
     own = OwnAlarms(
         site.file.gateway, recorder, journal.load_state, lambda: journal.down, given.clock, given.clock_state
@@ -237,29 +205,27 @@ async def _assemble(
         Address(site.file.site, site.file.gateway),
         site.broker,
         boot=boot,
-        birth=lambda: birth(site, at=given.clock(), boot=boot, epoch=journal.epoch),
+        birth=lambda: birth(reloader.site, at=given.clock(), boot=boot, epoch=journal.epoch),
         state=state,
         on_command=commands.take,
         random=given.random,
     )
-    for poller in pollers:
-        poller.changed = uplink.beat
+    fleet.changed, reloader.changed = uplink.beat, uplink.reborn
     gateway = Gateway(
-        site, boot, given, journal, uplink, recorder, commands, own, tuple(pollers), metrics_port=None
+        boot,
+        given,
+        journal,
+        uplink,
+        recorder,
+        commands,
+        own,
+        fleet,
+        orphans,
+        reloader,
+        metrics_port=None,
     )
-    metrics.watch(gateway.watched)
+    metrics.watch(lambda: gauges(journal, uplink, fleet))
     return gateway
-
-
-def _devices(line: LineConfig, journal: Journal, random: Random) -> list[Polled]:
-    made = []
-    for device in line.devices:
-        driver = registry.get(device.profile.protocol).device(
-            device.profile, device.file.unit, device.options
-        )
-        edges = load(device.profile.events, journal.load_state(edge_key(device.id)))
-        made.append(polled(device, driver, edges, random))
-    return made
 
 
 def _limits(site: Site) -> Limits:
@@ -294,18 +260,19 @@ async def _ended(tasks: Iterable["asyncio.Task[None]"]) -> None:
 
 
 async def run_until_signal(site: Site) -> None:
-    """Run a gateway until SIGTERM or SIGINT; raise what stands in the way of its start."""
+    """Run a gateway until SIGTERM or SIGINT, reading the site file again at SIGHUP; raise what stands in its way."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
         async with build(site) as gateway:
+            loop.add_signal_handler(signal.SIGHUP, gateway.reloader.ask)
             if gateway.metrics_port is not None and site.metrics is not None:
                 log.info("metrics on http://%s:%d/metrics", printable(site.metrics[0]), gateway.metrics_port)
             await gateway.run(stop)
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
             # A second request to stop, while the interpreter winds down, must not turn a good end into a bad one.
             signal.signal(number, signal.SIG_IGN)

@@ -85,7 +85,7 @@ class Commands:
     _claiming: set[str] = field(default_factory=set)
     _closing: bool = False
     _left: list[OpenCommand] = field(default_factory=list)
-    _waiting: "asyncio.Queue[tuple[Command, CommandPlan] | None]" = field(
+    _waiting: "asyncio.Queue[tuple[Command, CommandPlan, Polled] | None]" = field(
         default_factory=lambda: asyncio.Queue(MAX_WAITING)
     )
 
@@ -100,14 +100,15 @@ class Commands:
             "command %s: %s %s by %s", command.id, command.device, command.action, printable(command.by, 60)
         )
         verdict = self._judge(command)
+        target = self.targets.get(command.device)
         mine = OpenCommand(command.id, command.device)
         if not await self._claim(mine):
             return
-        if isinstance(verdict, CommandRun):
-            await self._answer(mine, verdict)
+        if isinstance(verdict, CommandRun) or target is None:
+            await self._answer(mine, verdict if isinstance(verdict, CommandRun) else _ANEW)
             return
         try:
-            self._waiting.put_nowait((command, verdict))
+            self._waiting.put_nowait((command, verdict, target.device))
         except asyncio.QueueFull:
             await self._answer(mine, _refused(f"{MAX_WAITING} commands are already waiting: try again later"))
 
@@ -116,8 +117,8 @@ class Commands:
         await self._after_a_crash()
         async with asyncio.TaskGroup() as group:
             while (waiting := await self._waiting.get()) is not None:
-                command, plan = waiting
-                group.create_task(self._carry_out(command, plan), name=f"command {command.id}")
+                command, plan, device = waiting
+                group.create_task(self._carry_out(command, plan, device), name=f"command {command.id}")
 
     async def stop(self) -> None:
         """Refuse what comes from now on, and let `run` end when the commands before this are done."""
@@ -192,9 +193,11 @@ class Commands:
     def _open_state(self) -> dict[str, bytes]:
         return {OPEN_KEY: msgspec.json.encode(list(self._open.values()))}
 
-    async def _carry_out(self, command: Command, plan: CommandPlan) -> None:
-        target = self.targets[command.device]
-        run = await target.line.command(command.device, plan, command.until)
+    async def _carry_out(self, command: Command, plan: CommandPlan, device: Polled) -> None:
+        target = self.targets.get(command.device)
+        # The plan was made for the device as it was configured then: an address of it may be another's by now.
+        same = target is not None and target.device is device
+        run = await target.line.command(command.device, plan, command.until) if target and same else _ANEW
         await self._answer(self._open[command.id], run)
 
     async def _after_a_crash(self) -> None:
@@ -222,6 +225,9 @@ class Commands:
             await self.book.append(Lane.ALARM, (result,), state=self._open_state())
         except (JournalDown, JournalFull) as err:
             log.warning("the result of command %s is not kept on disk: %s", command.id, err)
+
+
+_ANEW = CommandRun.not_run("the device was configured anew before it was sent: give it again")
 
 
 def _refused(why: str) -> CommandRun:

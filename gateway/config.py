@@ -71,6 +71,8 @@ class Site:
     lines: tuple[LineConfig, ...]
     hash: str
     """`sha256:` and the digest of what is configured, the profiles in use among it, secrets not."""
+    path: Path = field(default=Path(), compare=False)
+    """The site file."""
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -81,7 +83,12 @@ class Site:
 def load_site(path: Path) -> Site:
     """Read and check a site file; raise `YamlError` with all problems, in the order of lines."""
     file, marks = load_as(path, SiteFile)
-    return _Checker(path, file, marks).site()
+    return site_of(path, file, marks)
+
+
+def site_of(path: Path, file: SiteFile, marks: Marks, name: str = "") -> Site:
+    """Check what was read from `path`, or under another `name`; raise `YamlError` with all problems."""
+    return _Checker(path, file, marks, name or str(path)).site()
 
 
 @dataclass(slots=True)
@@ -91,6 +98,7 @@ class _Checker:
     path: Path
     file: SiteFile
     marks: Marks
+    name: str
     problems: list[Problem] = field(default_factory=list)
     library: Mapping[str, Profile] = field(default_factory=dict)
 
@@ -110,12 +118,11 @@ class _Checker:
         self._budget(("fire_budget",), self.file.fire_budget)
         if self.problems or broker is None:
             raise YamlError(self.problems)
-        return Site(
-            self.file, broker, self._place(self.file.state_dir), metrics, lines, _digest(self.file, lines)
-        )
+        state_dir, digest = self._place(self.file.state_dir), _digest(self.file, lines)
+        return Site(self.file, broker, state_dir, metrics, lines, digest, self.path)
 
     def wrong(self, path: Path_, text: str) -> None:
-        self.problems.append(Problem(line_of(self.marks, path), path_text(path), text, str(self.path)))
+        self.problems.append(Problem(line_of(self.marks, path), path_text(path), text, self.name))
 
     def _place(self, name: str) -> Path:
         return (self.path.parent / Path(name).expanduser()).absolute()

@@ -145,8 +145,6 @@ class Journal:
             self._thread.submit(self._store.close)
             self._thread.shutdown(wait=True)
 
-    # -- what the gateway reads ---------------------------------------------------------------------------
-
     @property
     def epoch(self) -> str:
         """The name of this numbering; it changes only when the file had to be set aside."""
@@ -173,6 +171,10 @@ class Journal:
     def load_state(self, key: str) -> bytes | None:
         """Return what the last committed `append` with this state key wrote."""
         return self._store.state.get(key)
+
+    def state_keys(self) -> list[str]:
+        """Return the keys under which state was written."""
+        return list(self._store.state)
 
     # -- what the gateway writes --------------------------------------------------------------------------
 
@@ -209,8 +211,6 @@ class Journal:
     async def was_run(self, command_id: str) -> bool:
         """True if this command was claimed before."""
         return await self._run(lambda: self._store.was_claimed(command_id))
-
-    # -- what the uplink calls ----------------------------------------------------------------------------
 
     async def unsent(
         self, lane: Lane, after_seq: int, limit: int, *, max_bytes: int = 2**20

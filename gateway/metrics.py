@@ -1,7 +1,7 @@
 """What an operator may count: Prometheus text at `/metrics`, on loopback unless the site file says otherwise."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -75,6 +75,11 @@ class Metrics:
     def device_up(self, device: str, up: bool) -> None:
         """Note that a device answers or is silent."""
         self._device_up.labels(device).set(1 if up else 0)
+
+    def forget(self, device: str) -> None:
+        """Show nothing more of a device that is no longer configured."""
+        with suppress(KeyError):
+            self._device_up.remove(device)
 
     def overran(self, line: str, periods: int) -> None:
         """Count polls that were left out because their time had passed."""

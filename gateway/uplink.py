@@ -107,7 +107,7 @@ class Uplink:
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
         self._answered = asyncio.Event()
-        self._hurry = False
+        self._hurry = self._birth_due = False
         self._gone = False
         journal.watch(self._wake.set)
 
@@ -119,6 +119,11 @@ class Uplink:
 
     def beat(self) -> None:
         """Publish the state now, not at the next heartbeat."""
+        self._beat.set()
+
+    def reborn(self) -> None:
+        """Publish the birth anew, now: what is polled has changed."""
+        self._birth_due = True
         self._beat.set()
 
     async def flush(self, deadline: float) -> bool:
@@ -187,6 +192,7 @@ class Uplink:
             self._session, self._plan, self.connected = None, None, False
 
     async def _be_born(self, session: Session) -> None:
+        self._birth_due = False
         birth = encode(self._birth())
         await self._publish(session, Publication(self._address.birth, birth, retain=True))
         await self._tell_state(session)
@@ -214,7 +220,10 @@ class Uplink:
         await self._be_born(session)
         while True:
             await self._beat_within(self._settings.heartbeat_s)
-            await self._tell_state(session)
+            if self._birth_due:
+                await self._be_born(session)
+            else:
+                await self._tell_state(session)
 
     async def _beat_within(self, seconds: float) -> None:
         try:

@@ -1,0 +1,51 @@
+"""The numbers that are looked up when somebody asks for the metrics."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+
+from gateway.fleet import Fleet
+from gateway.journal import Journal
+from gateway.metrics import counter, gauge
+from gateway.uplink import Uplink
+
+
+def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:
+    """Return what is looked up when somebody asks for the metrics."""
+    counts, sent = journal.lane_counts(), uplink.counts
+    yield gauge(
+        "gatehouse_journal_batches",
+        "Batches kept, waiting for the server",
+        "lane",
+        ((lane.value, count.waiting) for lane, count in counts.items()),
+    )
+    yield gauge(
+        "gatehouse_journal_bytes",
+        "Bytes of them",
+        "lane",
+        ((lane.value, c.bytes) for lane, c in counts.items()),
+    )
+    yield counter(
+        "gatehouse_batches",
+        "Batches by what became of them",
+        "fate",
+        (
+            ("sent", sent.published),
+            ("stored", sent.stored),
+            ("resent", sent.resent),
+            ("rejected", sent.rejected),
+        ),
+    )
+    yield gauge("gatehouse_connected", "1 with a broker", "", (("", float(uplink.connected)),))
+    yield gauge(
+        "gatehouse_line_up",
+        "1 where a line is open",
+        "line",
+        [(poller.line, float(poller.up)) for poller in fleet.pollers],
+    )
+    yield counter(
+        "gatehouse_late_bytes",
+        "Bytes that nobody had asked for",
+        "line",
+        [(poller.line, float(poller.wire.stats.late_bytes)) for poller in fleet.pollers],
+    )
