@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from drivers.strict_yaml import YamlError
 from simulators.api_client import ApiRefused
 from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
 from simulators.processes import ProcessFailed
-from simulators.site import Site, load_site
+from simulators.site import Site, load_site, not_here
 from simulators.truth import TruthWriter
 from simulators.world import RunInfo, World, running
 
@@ -45,13 +46,23 @@ def run(
     truth: Annotated[Path | None, typer.Option(help="Folder for the ground truth and run.json.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; else at Ctrl-C.")] = None,
     broker: Annotated[str | None, typer.Option(help="HOST:PORT that all links lead to.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="HOST:PORT of this machine that takes steps and tells counts.")
+    ] = None,
+    light: Annotated[
+        bool, typer.Option("--light", help="Count, but write no line for each change and reply.")
+    ] = False,
     profiles: Profiles = None,
 ) -> None:
     """Run a simulated site until Ctrl-C."""
     site, library = _load(site_file, profiles)
     folder = truth if truth is not None else Path(f"{site_file.stem}.run")
+    if control is not None and (wrong := not_here(control)):
+        _complain(f"--control {control}: {wrong}")
+        raise typer.Exit(WRONG_INPUT)
+    options = _Options(folder, seconds, broker, control, light)
     try:
-        asyncio.run(_play(site, library, folder, seconds, broker))
+        asyncio.run(_play(site, library, options))
     except OSError as err:
         _complain(f"cannot open an endpoint or the truth's folder: {err}")
         raise typer.Exit(FAILED) from None
@@ -67,7 +78,7 @@ def check(site_file: SiteFile, profiles: Profiles = None) -> None:
     for line in site.lines:
         faults = sum(len(device.faults) for device in line.devices)
         table.add_row(
-            line.id, line.tcp or f"pty {line.pty}, {line.baud} baud", str(len(line.devices)), str(faults)
+            line.id, line.tcp or f"pty {line.pty}, {line.rate} baud", str(len(line.devices)), str(faults)
         )
     Console().print(table)
     Console().print(f"{len(site.links)} links, {len(site.story)} steps in the story")
@@ -126,26 +137,43 @@ def _complain(text: str) -> None:
     Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
-async def _play(
-    site: Site, library: Mapping[str, Profile], folder: Path, seconds: float | None, broker: str | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Options:
+    folder: Path
+    seconds: float | None
+    broker: str | None
+    control: str | None
+    light: bool
+
+
+async def _play(site: Site, library: Mapping[str, Profile], options: _Options) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with TruthWriter(folder, clock_ms) as truth:
-        async with running(World(site, library, folder, truth, clock_ms=clock_ms, broker=broker)) as world:
+    folder = options.folder
+    with TruthWriter(folder, clock_ms, records=not options.light) as truth:
+        world = World(
+            site,
+            library,
+            folder,
+            truth,
+            clock_ms=clock_ms,
+            broker=options.broker,
+            control=options.control,
+        )
+        async with running(world):
             if world.info is not None:
                 Console().print(endpoints(world.info))
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(options.seconds):
                     await stop.wait()
             except TimeoutError:
                 pass
-        Console().print(
-            f"{truth.replies} requests, {truth.served} point values served; the truth is in {folder}"
-        )
+        asked = sum(line.requests for line in world.counters.lines.values())
+        served = "" if options.light else f", {truth.served} point values served"
+        Console().print(f"{asked} requests{served}; the truth is in {folder}")
 
 
 def endpoints(info: RunInfo) -> Table:
@@ -158,4 +186,6 @@ def endpoints(info: RunInfo) -> Table:
         table.add_row(name, line.endpoint, line.framing + baud, ", ".join(line.devices))
     for name, link in info.links.items():
         table.add_row(name, link, "relay", "")
+    if info.control is not None:
+        table.add_row("control", info.control, "http", "")
     return table

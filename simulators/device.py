@@ -1,5 +1,6 @@
 """One simulated device: physics on one side, registers on the other, faults between the registers and the wire."""
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,12 +13,13 @@ from messages.types import Value
 from simulators import modbus_pdu as pdus
 from simulators import physics
 from simulators.faults import Faults
-from simulators.modbus_pdu import Block, ExceptionCode, Image, Refusal
+from simulators.modbus_pdu import Block, ExceptionCode, Image, Refusal, overlap
 from simulators.registers import BITS, WIDE, Cell, Table, cells_of
 from simulators.site import Device, seconds
 
 Fate = Literal["good", "damaged", "silent", "late", "exception", "truncated"]
 NOISE_RATE = Decimal("0.3")
+MOST_BLOCKS = 256
 ROLLOVER_MARGIN = Decimal("0.05")
 # A point of one of these names is the device's own clock, in seconds since 1970.
 CLOCK_POINTS = frozenset({"clock", "device_clock", "device_time", "unix_time"})
@@ -52,6 +54,8 @@ class Answer:
     points: tuple[str, ...] = ()
     delay: float = 0.0
     damage: Literal["", "flip", "cut"] = ""
+    again: float | None = None
+    """Seconds after its end that the same answer is said once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class SimDevice:
     line: str
     profile: Profile
     rng: Random
-    report: Callable[[Change | Exchanged], None]
+    report: Callable[[Change | Exchanged], None] | None
+    """None where nobody wants to know."""
     muted: bool = False
     values: dict[str, Value] = field(init=False, default_factory=dict)
     faults: Faults = field(init=False)
@@ -87,6 +92,11 @@ class SimDevice:
         self._now = 0.0
         self._wall = 0.0
         self._image = self._layout()
+        self._counts = dict.fromkeys(self.cells, 0) if self.spec.physics.kind == "reads" else None
+        self._blocks: dict[tuple[Table, int, int], tuple[str, ...]] = {}
+        self._babbles_at = 0.0
+        first = next(iter(self.cells.values()), None)
+        self._first = (first.table, first.address) if first is not None else None
 
     @property
     def id(self) -> str:
@@ -104,9 +114,10 @@ class SimDevice:
 
     def tick(self, now: float, dt: Decimal, wall: float) -> None:
         """Advance physics to `now` (seconds since the start; `wall` is the time of day) and report what changed."""
-        self._now, self._wall = now, wall
         due = self.faults.due(now)
-        self._refresh(dt)
+        self._now, self._wall = now, wall
+        if self._counts is None or not self.values:  # what only counts its reads does not move by itself
+            self._refresh(dt)
         for fault in due:
             if fault.kind == "register_rollover":
                 margin = fault.margin if fault.margin is not None else ROLLOVER_MARGIN
@@ -115,9 +126,7 @@ class SimDevice:
                 start = fault.start or Decimal(0)
                 old = {p: self.values[p] for p, c in self.cells.items() if c.counts}
                 self._restart(dict.fromkeys(old, start))
-                self.report(
-                    Exchanged(self.id, fault.serial, {p: (v, self.values[p]) for p, v in old.items()})
-                )
+                self._tell(Exchanged(self.id, fault.serial, {p: (v, self.values[p]) for p, v in old.items()}))
 
     def hold(self, values: Mapping[str, Value]) -> None:
         """Take points over from physics."""
@@ -155,14 +164,62 @@ class SimDevice:
             return
 
     def _carry_out(self, block: Block) -> list[int]:
-        if self.faults.active("busy", self._now):
-            raise Refusal(ExceptionCode.SERVER_DEVICE_BUSY)
+        busy = self.faults.active("busy", self._now)
+        if busy is not None:
+            raise Refusal(busy.code or ExceptionCode.SERVER_DEVICE_BUSY)
         if block.function <= 4:
+            if self._counts is not None:
+                self._count(block, self._counts)
             return self._image.read(block, self._hidden(block.table))
         self._image.store(block)
         return []
 
+    def scans(self, block: Block) -> bool:
+        """Tell whether a block holds the first point of the profile: a new scan of the device begins."""
+        return self._first is not None and block.table == self._first[0] and self._first[1] in block.span
+
+    @property
+    def echoes(self) -> bool:
+        """True while the adapter hands back what is sent to this device."""
+        return self.faults.active("echo", self._now) is not None
+
+    def babble(self) -> tuple[bytes | None, float] | None:
+        """Return what the device says unasked within this tick, a PDU or None for noise, and when; or None."""
+        fault = self.faults.active("babble", self._now)
+        if fault is None or self._now < self._babbles_at or self.muted:
+            return None
+        every = seconds(fault.every)
+        self._babbles_at = self._now + every
+        when = self.rng.random() * min(every, 0.2)
+        if fault.sends != "reply" or self._first is None:
+            return None, when
+        function = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}[self._first[0]]
+        request = struct.pack(">BHH", function, self._first[1], 1)
+        block = pdus.parse(request)
+        try:
+            return pdus.reply(block, self._image.read(block)), when
+        except Refusal as refusal:
+            return pdus.refuse(request, refusal.code), when
+
+    def _count(self, block: Block, counts: dict[str, int]) -> None:
+        """Let every point inside the block hold how often it has been read, this time included."""
+        if any(overlap(block.span, gone) for gone in self._hidden(block.table)) or not self._image.has(block):
+            return
+        wrong = self.faults.active("wrong_word_order", self._now) is not None
+        for point in self._inside(block):
+            if point in self._held:
+                continue
+            counts[point] += 1
+            cell = self.cells[point]
+            value, words = cell.counted(counts[point])
+            self._put(cell, value, cell.encode(value, wrong_order=True) if wrong else words)
+
     def _delayed(self, answer: Answer) -> Answer:
+        if not self.faults:
+            return answer
+        double = self.faults.active("double", self._now)
+        if double is not None and self._chance(Decimal(1) if double.rate is None else double.rate):
+            answer = replace(answer, again=seconds(double.delay))
         late = self.faults.active("late", self._now)
         slow = self.faults.active("slow", self._now)
         if late is not None:
@@ -171,6 +228,8 @@ class SimDevice:
         return replace(answer, delay=seconds(slow.delay)) if slow is not None else answer
 
     def _damaged(self, answer: Answer) -> Answer:
+        if not self.faults:
+            return answer
         noise = self.faults.active("crc_noise", self._now)
         if noise is not None and self._chance(NOISE_RATE if noise.rate is None else noise.rate):
             return replace(answer, fate="damaged", damage="flip")
@@ -184,6 +243,8 @@ class SimDevice:
 
     def _refresh(self, dt: Decimal) -> None:
         values = dict(self._model.update(dt, self._held))
+        for point, times in (self._counts or {}).items():
+            values[point] = self.cells[point].counted(times)[0]
         for point in CLOCK_POINTS & values.keys():
             skew = self.faults.active("clock_skew", self._now)
             values[point] = Decimal(int(self._wall + (seconds(skew.skew) if skew else 0)))
@@ -204,7 +265,12 @@ class SimDevice:
         table = self._image.held[cell.table]
         for address, word in zip(cell.addresses, words, strict=True):
             table[address] = word if cell.mask == -1 else table[address] & ~cell.mask | word & cell.mask
-        self.report(Change(self.id, cell.id, value, words))
+        if self.report is not None:
+            self.report(Change(self.id, cell.id, value, words))
+
+    def _tell(self, news: Exchanged) -> None:
+        if self.report is not None:
+            self.report(news)
 
     def _restart(self, registers: Mapping[str, Decimal]) -> None:
         """Make counting registers go on from other values."""
@@ -225,7 +291,8 @@ class SimDevice:
             image.held[cell.table].update(dict.fromkeys(cell.addresses, 0))
         for order in self._orders:
             image.held[order.table].setdefault(order.address, 0)
-        bridge = int(options.get("bridge", 0))
+        bridge = options.get("bridge", "auto")
+        bridge = 0 if bridge == "auto" else int(bridge)  # unless a profile knows better, holes are refused
         for table in image.held.values():
             _fill_holes(table, bridge)
         return image
@@ -236,12 +303,21 @@ class SimDevice:
         return [self.cells[point].addresses for point in points if self.cells[point].table == table]
 
     def _inside(self, block: Block) -> tuple[str, ...]:
-        span = block.span
-        return tuple(
-            cell.id
-            for cell in self.cells.values()
-            if cell.table == block.table and cell.address >= span.start and cell.addresses.stop <= span.stop
-        )
+        key = (block.table, block.address, block.count)
+        found = self._blocks.get(key)
+        if found is None:
+            span = block.span
+            found = tuple(
+                cell.id
+                for cell in self.cells.values()
+                if cell.table == block.table
+                and cell.address >= span.start
+                and cell.addresses.stop <= span.stop
+            )
+            if len(self._blocks) >= MOST_BLOCKS:  # a master that tries every address
+                self._blocks.clear()
+            self._blocks[key] = found
+        return found
 
     def _write(self, table: Table, address: int, values: Sequence[int]) -> None:
         """Carry out a write as a whole or refuse it as a whole."""

@@ -25,6 +25,9 @@ class Faults:
         for spec in specs:
             self.add(spec, 0.0)
 
+    def __bool__(self) -> bool:
+        return bool(self._windows)
+
     def add(self, fault: Fault, at: float, lasting: float | None = None) -> None:
         """Add a fault whose own times count from `at`; `lasting` overrides its end."""
         start = at + seconds(fault.from_)

@@ -58,7 +58,9 @@ def _line(line: Line, endpoint: str) -> dict[str, Any]:
         content["framing"] = line.frames
     else:
         content["serial"] = str(Path(endpoint).absolute())
-        content["baud"] = line.baud
+        content["baud"] = line.rate
+        if line.framing is not None:
+            content["framing"] = line.frames
     if line.timeout is not None:
         content["timeout"] = line.timeout
     if line.poll:

@@ -1,10 +1,12 @@
-"""Requests found in a stream of bytes, and replies framed: the server half of RTU and MBAP, sans-I/O."""
+"""Requests found in a stream of bytes, and replies framed: the server half of RTU, ASCII and MBAP, sans-I/O."""
 
 import struct
 from dataclasses import dataclass
 from typing import Protocol
 
 MAX_FRAME = 260
+MAX_ASCII = 513
+_DIGITS = frozenset(b"0123456789ABCDEF")
 _FIXED = frozenset({1, 2, 3, 4, 5, 6})
 _COUNTED = frozenset({15, 16})
 
@@ -26,6 +28,13 @@ class Request:
 class Framing(Protocol):
     """One direction in, the other out."""
 
+    skipped: int
+    """How many bytes were passed over because they were part of no request."""
+
+    @property
+    def begun(self) -> bool:
+        """True while a request has begun and is not whole."""
+
     def feed(self, data: bytes) -> list[Request]:
         """Take bytes in any portions and return the requests that are whole now."""
 
@@ -41,11 +50,18 @@ class RtuFraming:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self.skipped = 0
+
+    @property
+    def begun(self) -> bool:
+        """True while a request has begun and is not whole."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Request]:
         """Take bytes in any portions and return the requests that are whole now."""
         self._buffer += data
-        found = list(self._take())
+        found = self._take()
+        self.skipped += max(0, len(self._buffer) - MAX_FRAME)
         del self._buffer[:-MAX_FRAME]
         return found
 
@@ -55,9 +71,12 @@ class RtuFraming:
         while len(self._buffer) >= 4:
             if crc16(self._buffer) == 0:
                 found.append(Request(self._buffer[0], bytes(self._buffer[1:-2]), len(self._buffer)))
+                self._buffer.clear()
                 break
             del self._buffer[0]
+            self.skipped += 1
             found.extend(self._take())
+        self.skipped += len(self._buffer)
         self._buffer.clear()
         return found
 
@@ -66,7 +85,7 @@ class RtuFraming:
         body = bytes([request.unit]) + pdu
         return body + struct.pack("<H", crc16(body))
 
-    def _take(self) -> "list[Request]":
+    def _take(self) -> list[Request]:
         found: list[Request] = []
         while (size := _request_size(self._buffer)) is not None and len(self._buffer) >= size:
             frame = bytes(self._buffer[:size])
@@ -75,7 +94,50 @@ class RtuFraming:
                 del self._buffer[:size]
             else:
                 del self._buffer[0]
+                self.skipped += 1
         return found
+
+
+class AsciiFraming:
+    """Modbus ASCII: a colon, hexadecimal digits with a longitudinal redundancy check, CR and LF."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.skipped = 0
+
+    @property
+    def begun(self) -> bool:
+        """True while a request has begun and is not whole."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> list[Request]:
+        """Take bytes in any portions and return the requests that are whole now."""
+        self._buffer += data
+        found: list[Request] = []
+        while (end := self._buffer.find(b"\r\n")) >= 0:
+            frame = bytes(self._buffer[: end + 2])
+            del self._buffer[: end + 2]
+            start = frame.rfind(b":")
+            self.skipped += max(0, start)
+            body = _unhexed(frame[start + 1 : -2]) if start >= 0 else None
+            if body is None or len(body) < 3 or sum(body) & 0xFF:
+                self.skipped += len(frame) - max(0, start)
+            else:
+                found.append(Request(body[0], body[1:-1], len(frame) - start))
+        self.skipped += max(0, len(self._buffer) - MAX_ASCII)
+        del self._buffer[:-MAX_ASCII]
+        return found
+
+    def silence(self) -> list[Request]:
+        """Forget what began: no more than a second may pass between two characters."""
+        self.skipped += len(self._buffer)
+        self._buffer.clear()
+        return []
+
+    def wrap(self, request: Request, pdu: bytes) -> bytes:
+        """Frame a reply: capital digits, and the check that makes the sum of all bytes zero."""
+        body = bytes([request.unit]) + pdu
+        return b":" + (body + bytes([-sum(body) & 0xFF])).hex().upper().encode() + b"\r\n"
 
 
 class MbapFraming:
@@ -83,6 +145,12 @@ class MbapFraming:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self.skipped = 0
+
+    @property
+    def begun(self) -> bool:
+        """True while a request has begun and is not whole."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[Request]:
         """Take bytes in any portions; raise `NotModbus` for a header that is none."""
@@ -109,7 +177,16 @@ class MbapFraming:
 
 def framing(name: str) -> Framing:
     """Return a new framing by its name in a site file."""
+    if name == "ascii":
+        return AsciiFraming()
     return RtuFraming() if name == "rtu" else MbapFraming()
+
+
+def _unhexed(digits: bytes) -> bytes | None:
+    """Read pairs of capital digits, and nothing that `bytes.fromhex` is generous about."""
+    if len(digits) % 2 or not set(digits) <= _DIGITS:
+        return None
+    return bytes.fromhex(digits.decode())
 
 
 def _request_size(buffer: bytearray) -> int | None:

@@ -24,14 +24,15 @@ class ExceptionCode(IntEnum):
     ILLEGAL_DATA_ADDRESS = 2
     ILLEGAL_DATA_VALUE = 3
     SERVER_DEVICE_FAILURE = 4
+    ACKNOWLEDGE = 5
     SERVER_DEVICE_BUSY = 6
 
 
 class Refusal(Exception):
     """A request that is answered with an exception code."""
 
-    def __init__(self, code: ExceptionCode) -> None:
-        super().__init__(code.name)
+    def __init__(self, code: int) -> None:
+        super().__init__(ExceptionCode(code).name)
         self.code = code
 
 
@@ -68,12 +69,17 @@ class Image:
         table = self.held[block.table]
         if block.count > (self.max_bits if block.table in BITS else self.max_registers):
             raise Refusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
-        if any(_overlap(block.span, gone) for gone in hidden):
+        if any(overlap(block.span, gone) for gone in hidden):
             raise Refusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         try:
             return [table[address] for address in block.span]
         except KeyError:
             raise Refusal(ExceptionCode.ILLEGAL_DATA_ADDRESS) from None
+
+    def has(self, block: Block) -> bool:
+        """Tell whether a read of the block would be answered."""
+        limit = self.max_bits if block.table in BITS else self.max_registers
+        return block.count <= limit and self.held[block.table].keys() >= set(block.span)
 
     def store(self, block: Block) -> None:
         """Write a block as a master asked; raise `Refusal` where that is not allowed."""
@@ -159,5 +165,6 @@ def _within(block: Block) -> Block:
     return block
 
 
-def _overlap(one: range, other: range) -> bool:
+def overlap(one: range, other: range) -> bool:
+    """Tell whether two spans of addresses share one."""
     return one.start < other.stop and other.start < one.stop

@@ -362,7 +362,7 @@ def make(profile: Profile, physics: Physics, rng: Random) -> Model:
             return Lift(profile, physics, rng)
         case "env":
             return Environment(profile, physics, rng)
-        case _:  # a fire panel and everything static: only the story changes it
+        case _:  # a fire panel, everything static, and what counts its reads: physics does not change it
             return Bound(profile, physics)
 
 

@@ -17,6 +17,7 @@ from drivers.profile import Point
 from messages.types import Value
 
 WIDE = Context(prec=80)  # uint64 times any exponent of a profile stays exact
+_EXACT_IN_FLOAT32 = 2**24
 FLOAT32_DIGITS = 9  # no float32 needs more to be read back
 
 Table = Literal["coil", "discrete", "input", "holding"]
@@ -138,6 +139,19 @@ class Cell:
         if self.mask != -1:
             raw = (raw & self.mask) // (self.mask & -self.mask)
         return Decimal(raw).scaleb(self.exp, WIDE)
+
+    def counted(self, times: int) -> tuple[Value, tuple[int, ...]]:
+        """Return value and words of a point that holds how often it was read, starting again where it is full."""
+        if self.is_bool:
+            value: Value = bool(times & 1)
+        elif self.type in _FLOATS:
+            value = Decimal(times % _EXACT_IN_FLOAT32).scaleb(self.exp, WIDE)
+        else:
+            raw = times % (self._limits()[1] + 1)
+            value = Decimal(raw).scaleb(self.exp, WIDE) if self.exp else Decimal(raw)
+            if self.words == 1 and self.mask == -1 and self.order == "big" and self.type not in _BCD:
+                return value, (raw,)
+        return value, self.encode(value)
 
     def _count(self, value: Decimal) -> int:
         """Raw counts within the register's range."""

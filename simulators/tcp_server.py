@@ -1,18 +1,19 @@
-"""Modbus TCP, and RTU frames over TCP, on a real socket of this machine."""
+"""Modbus TCP on a real socket of this machine, and a serial server: RTU or ASCII frames over TCP."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from simulators.bus import Bus, Outgoing
-from simulators.modbus_frames import Framing, NotModbus, Request, framing
+from simulators.modbus_frames import MbapFraming, NotModbus, framing
+from simulators.wire import Pace, Wire
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 64
-SILENCE_S = 0.05  # an RTU request over TCP that stopped for this long will not be finished
-READ_SIZE = 4096
+MOST_UNREAD = 64 * 1024  # what a client does not fetch; a reply beyond that is not delivered
 
 
 class TcpServer:
@@ -24,21 +25,26 @@ class TcpServer:
         host: str,
         port: int,
         frames: str,
+        pace: Pace,
         clock_ms: Callable[[], int],
         *,
         stranger: Callable[[int], bool] = lambda _port: False,
     ) -> None:
-        self._bus = bus
+        self.bus = bus
+        self.clock_ms = clock_ms
+        self.turnaround = pace.turnaround
+        self.open: set[_Connection] = set()
+        self.empty = asyncio.Event()
+        """Set when the last connection is gone."""
+        self.wire = None if frames == "mbap" else Wire(bus, framing(frames), pace, clock_ms)
         self._host, self._port = host, port
-        self._frames = frames
-        self._clock_ms = clock_ms
         self._stranger = stranger
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> str:
         """Listen and return `host:port`."""
-        self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), self._host, self._port)
         host, port = self._server.sockets[0].getsockname()[:2]
         self._port = port
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -47,76 +53,111 @@ class TcpServer:
         """Close the listener and every connection."""
         if self._server is not None:
             self._server.close()
-        tasks = list(self._open)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self.empty.clear()
+        for connection in list(self.open):
+            connection.abort()
+        if self.wire is not None:
+            self.wire.close()
         if self._server is not None:
             await self._server.wait_closed()
+        if self.open:
+            await self.empty.wait()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._open) >= MAX_CONNECTIONS:
-            writer.close()
-            return
-        self._open.add(task)
-        try:
-            stranger = self._stranger(writer.get_extra_info("peername")[1])
-            async with asyncio.TaskGroup() as group:
-                await self._requests(reader, partial(self._answer, writer, group, stranger))
-                # The client is gone: nobody waits for what is still on its way.
-                writer.close()
-        except asyncio.CancelledError:
-            writer.transport.abort()  # the server stops: the task ends as asked, and quietly
-        finally:
-            self._open.discard(task)
-            writer.close()
+    def is_stranger(self, port: int) -> bool:
+        """Tell whether no gateway of ours owns the client's port."""
+        return self._stranger(port)
 
-    async def _requests(self, reader: asyncio.StreamReader, take: Callable[[Framing, Request], None]) -> None:
-        frames = framing(self._frames)
-        waiting: float | None = None
-        while True:
-            try:
-                async with asyncio.timeout(waiting):
-                    data = await reader.read(READ_SIZE)
-            except TimeoutError:
-                found, waiting = frames.silence(), None
-            except OSError:
-                return
+    def tick(self) -> None:
+        """Let devices babble that do."""
+        frames = self.wire.frames if self.wire is not None else MbapFraming()
+        for data, when in self.bus.babble(frames):
+            if self.wire is not None:
+                self.wire.later(when, partial(self.wire.babble, data, list(self.open)))
             else:
-                if not data:
-                    return
-                try:
-                    found = frames.feed(data)
-                except NotModbus as err:
-                    log.info(
-                        "%s: closed a connection that does not speak Modbus TCP: %s", self._bus.line, err
-                    )
-                    return
-                waiting = SILENCE_S if self._frames == "rtu" else None
-            for request in found:
-                take(frames, request)
+                self.bus.counts.babbled += 1
+                for connection in self.open:
+                    connection.write(data)
 
-    def _answer(
-        self,
-        writer: asyncio.StreamWriter,
-        group: asyncio.TaskGroup,
-        stranger: bool,
-        frames: Framing,
-        request: Request,
-    ) -> None:
-        outgoing = self._bus.receive(request, frames, self._clock_ms(), stranger=stranger)
-        if outgoing.delay > 0:
-            group.create_task(self._later(writer, outgoing), name=f"{self._bus.line} late reply")
-        else:
-            self._send(writer, outgoing)
 
-    async def _later(self, writer: asyncio.StreamWriter, outgoing: Outgoing) -> None:
-        await asyncio.sleep(outgoing.delay)
-        self._send(writer, outgoing)
+class _Connection(asyncio.Protocol):
+    """One client of a line."""
 
-    def _send(self, writer: asyncio.StreamWriter, outgoing: Outgoing) -> None:
-        delivered = outgoing.data is None or not writer.is_closing()
-        if outgoing.data is not None and delivered:
-            writer.write(outgoing.data)
+    def __init__(self, server: TcpServer) -> None:
+        self.stranger = False
+        self._server = server
+        self._bus = server.bus
+        self._transport: asyncio.Transport | None = None
+        self._frames = MbapFraming()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if len(self._server.open) >= MAX_CONNECTIONS:
+            self._transport.abort()
+            return
+        self.stranger = self._server.is_stranger(transport.get_extra_info("peername")[1])
+        self._server.open.add(self)
+        self._bus.counts.connections += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._transport = None
+        if self in self._server.open:
+            self._bus.counts.connections -= 1
+            self._server.open.discard(self)
+            if not self._server.open:
+                self._server.empty.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None or self not in self._server.open:
+            return
+        if self._server.wire is not None:
+            self._server.wire.take(data, self)
+            return
+        try:
+            found = self._frames.feed(data)
+        except NotModbus as err:
+            log.info("%s: closed a connection that does not speak Modbus TCP: %s", self._bus.line, err)
+            self._bus.counts.damaged_requests += 1
+            self._transport.close()
+            return
+        for request in found:
+            outgoing = self._bus.receive(
+                request, self._frames, self._server.clock_ms(), stranger=self.stranger
+            )
+            self._later(outgoing.delay + self._server.turnaround, outgoing)
+
+    def abort(self) -> None:
+        """Close at once; nobody is told what was still on its way."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def write(self, data: bytes) -> bool:
+        """Hand bytes to the client; return False where there is none any more, or none that reads."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.get_write_buffer_size() > MOST_UNREAD:
+            return False
+        transport.write(data)
+        return True
+
+    def _later(self, seconds: float, outgoing: Outgoing) -> None:
+        if seconds <= 0 or outgoing.data is None:
+            self._send(outgoing)
+            return
+
+        def ring() -> None:
+            self._timers.discard(timer)
+            self._send(outgoing)
+
+        timer = asyncio.get_running_loop().call_later(seconds, ring)
+        self._timers.add(timer)
+
+    def _send(self, outgoing: Outgoing) -> None:
+        data = outgoing.data
+        delivered = data is None or self.write(data)
         self._bus.sent(outgoing, delivered=delivered)
+        if data is not None and outgoing.again is not None and delivered:
+            self._later(outgoing.again, Outgoing(data))

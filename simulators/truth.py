@@ -60,7 +60,7 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened on the site."""
 
     t: int
-    kind: Literal["event", "fault", "set", "release", "link", "exchange", "story", "frozen", "muted"]
+    kind: Literal["event", "fault", "mend", "set", "release", "link", "exchange", "story", "frozen", "muted"]
     device: str = ""
     event: str = ""
     edge: str = ""
@@ -71,9 +71,16 @@ class TruthWriter:
     """Writes a run's truth into a folder; a missing folder is made."""
 
     def __init__(
-        self, folder: Path, clock_ms: Callable[[], int], *, tell: Callable[[FactRow], None] | None = None
+        self,
+        folder: Path,
+        clock_ms: Callable[[], int],
+        *,
+        tell: Callable[[FactRow], None] | None = None,
+        records: bool = True,
     ) -> None:
+        """`records` False leaves changes and replies out, so that a bench measures a gateway and not this."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.records = records
         self._clock_ms = clock_ms
         self._tell = tell
         self._encoder = msgspec.json.Encoder(decimal_format="string")

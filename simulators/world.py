@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,15 +18,19 @@ import msgspec
 from drivers.profile import Profile
 from messages.types import Value
 from simulators.bus import Bus
+from simulators.control import Control
+from simulators.counters import COUNTERS, Counters
 from simulators.device import Change, Exchanged, SimDevice
 from simulators.events import EventWatch
 from simulators.registers import as_hex
 from simulators.relay import Relay
 from simulators.serial_server import SerialServer
-from simulators.site import Line, Site, Step, seconds
+from simulators.site import Line, Site, Step, misfits, seconds
 from simulators.tcp_server import TcpServer
 from simulators.truth import RUN, TruthWriter
+from simulators.wire import Pace
 
+USUAL_TURNAROUND_S = 0.005
 MAX_CATCH_UP = 25  # ticks; after a longer sleep of the machine, time jumps and physics do not race after it
 
 
@@ -48,6 +52,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     started: int
     lines: dict[str, LineInfo]
     links: dict[str, str]
+    control: str | None = None
+    """`host:port` that takes steps while the site runs."""
 
 
 @dataclass(order=True)
@@ -69,9 +75,13 @@ class World:
         *,
         clock_ms: Callable[[], int],
         broker: str | None = None,
+        control: str | None = None,
         stranger: Callable[[int], bool] = lambda _port: False,
     ) -> None:
-        """`broker` is where all links lead; `stranger` says of a TCP client's port that no gateway of ours owns it."""
+        """`broker` is where all links lead, `control` where steps are taken while the site runs.
+
+        `stranger` says of a TCP client's port that no gateway of ours owns it.
+        """
         self._stranger = stranger
         self.site = site
         self.profiles = profiles
@@ -83,6 +93,9 @@ class World:
         self._clock_ms = clock_ms
         self._rng = Random(site.seed)  # noqa: S311 - repeatable on purpose
         self._order = itertools.count()
+        self.counters = Counters(
+            (line.id for line in site.lines), (device.id for _, device in site.devices())
+        )
         self.devices = {device.id: self._device(line.id, device) for line, device in site.devices()}
         self._watches = {name: EventWatch(name, device.profile) for name, device in self.devices.items()}
         self._servers: dict[str, TcpServer | SerialServer] = {
@@ -92,10 +105,19 @@ class World:
             link.id: Relay(link.id, *_endpoint(link.listen), *_endpoint(broker or link.to))
             for link in site.links
         }
+        self.control = Control(self, *_endpoint(control)) if control is not None else None
         self._due = [
             _Due(seconds(step.at), next(self._order), partial(self._step, step)) for step in site.story
         ]
         heapq.heapify(self._due)
+
+    def play(self, steps: Sequence[Step]) -> list[str]:
+        """Let steps happen now, whatever their time; return what is wrong with them, and then nothing happens."""
+        wrong = misfits(self.site, steps, self.profiles)
+        if not wrong:
+            for step in steps:
+                self._step(step)
+        return wrong
 
     async def start(self) -> RunInfo:
         """Open every endpoint and write `run.json`."""
@@ -107,23 +129,32 @@ class World:
                 endpoint=endpoint,
                 kind="tcp" if line.tcp else "serial",
                 framing=line.frames,
-                baud=None if line.tcp else line.baud,
+                baud=line.rate,
                 devices=tuple(device.id for device in line.devices),
             )
         links = {name: await relay.start() for name, relay in self.relays.items()}
         info = RunInfo(
-            site=self.site.site, pid=os.getpid(), started=self._clock_ms(), lines=lines, links=links
+            site=self.site.site,
+            pid=os.getpid(),
+            started=self._clock_ms(),
+            lines=lines,
+            links=links,
+            control=await self.control.start() if self.control is not None else None,
         )
         self.info = info
         write_whole(self._folder / RUN, msgspec.json.format(msgspec.json.encode(info), indent=2))
         return info
 
     async def stop(self) -> None:
-        """Close every endpoint."""
+        """Close every endpoint and write `counters.json`."""
+        if self.control is not None:
+            await self.control.stop()
         for relay in self.relays.values():
             await relay.stop()
         for server in self._servers.values():
             await server.stop()
+        told = msgspec.json.encode(self.counters.told())
+        write_whole(self._folder / COUNTERS, msgspec.json.format(told, indent=2) + b"\n")
 
     async def run(self) -> None:
         """Tick until cancelled or frozen."""
@@ -168,6 +199,8 @@ class World:
         wall = self._clock_ms() / 1000
         for device in self.devices.values():
             device.tick(self.now, dt, wall)
+        for server in self._servers.values():
+            server.tick()
         self._watch()
 
     def _watch(self) -> None:
@@ -198,6 +231,9 @@ class World:
             self._hold(device, step.set)
             if lasting is not None:
                 self._at(lasting, lambda: self._release(device, tuple(step.set or ())))
+        if step.mend:
+            device.faults.clear()
+            self.truth.fact("mend", device=device.id)
         if step.fault is not None:
             device.faults.add(step.fault, self.now, lasting)
             self.truth.fact("fault", device=device.id, fault=step.fault.kind, seconds=lasting)
@@ -233,16 +269,26 @@ class World:
 
     def _device(self, line: str, device: Any) -> SimDevice:
         rng = Random(f"{self.site.seed}/{device.id}")  # noqa: S311 - a device's course does not depend on its neighbours
-        return SimDevice(device, line, self.profiles[device.profile], rng, self._report)
+        report = self._report if self.truth.records else None
+        return SimDevice(device, line, self.profiles[device.profile], rng, report)
 
     def _server(self, line: Line) -> TcpServer | SerialServer:
         devices = {device.unit: self.devices[device.id] for device in line.devices}
-        bus = Bus(line.id, devices, self.truth, self._clock_ms, self._rng)
+        bus = Bus(line.id, devices, self.truth, self._clock_ms, self._rng, self.counters)
+        usual = USUAL_TURNAROUND_S if line.rate else 0.0
+        pace = Pace.of(
+            line.rate,
+            line.frames,
+            usual if line.turnaround is None else seconds(line.turnaround),
+            seconds(line.burst),
+            strict=line.strict,
+            echo=line.echo,
+        )
         if line.tcp is not None:
             host, port = _endpoint(line.tcp)
-            return TcpServer(bus, host, port, line.frames, self._clock_ms, stranger=self._stranger)
+            return TcpServer(bus, host, port, line.frames, pace, self._clock_ms, stranger=self._stranger)
         path = self._folder / (line.pty or line.id)
-        return SerialServer(bus, path, line.baud, seconds(line.turnaround), self._clock_ms)
+        return SerialServer(bus, path, line.frames, pace, self._clock_ms)
 
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerAscii, FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU
 
-from simulators.modbus_frames import MbapFraming, NotModbus, Request, RtuFraming, crc16
+from simulators.modbus_frames import AsciiFraming, MbapFraming, NotModbus, Request, RtuFraming, crc16
 
 PDUS = st.one_of(
     st.builds(
@@ -85,6 +85,43 @@ def test_mbap_requests_agree_with_a_stranger(
     found = [request for part in portions(data, cuts) for request in frames.feed(part)]
     assert found == [Request(unit, pdu, len(data), transaction)]
     assert frames.wrap(found[0], pdu) == data
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 247), PDUS), min_size=1, max_size=4),
+    st.lists(st.integers(0), max_size=12),
+)
+def test_ascii_requests_agree_with_a_stranger_however_they_come(
+    sent: list[tuple[int, bytes]], cuts: list[int]
+) -> None:
+    strange = FramerAscii(DecodePDU(True))
+    parts = [strange.encode(pdu, unit, 0) for unit, pdu in sent]
+    frames = AsciiFraming()
+    found = [request for part in portions(b"".join(parts), cuts) for request in frames.feed(part)]
+    assert found == [Request(unit, pdu, len(part)) for (unit, pdu), part in zip(sent, parts, strict=True)]
+    assert [frames.wrap(request, request.pdu) for request in found] == parts
+    assert not frames.begun
+    assert frames.skipped == 0
+
+
+@given(st.binary(max_size=1500))
+def test_ascii_noise_never_raises_and_the_buffer_stays_small(noise: bytes) -> None:
+    frames = AsciiFraming()
+    frames.feed(noise)
+    assert len(frames._buffer) <= 513
+    frames.silence()
+    assert not frames.begun
+
+
+@pytest.mark.parametrize(
+    "frame", [b":010300000001FA\r\n", b":010300000001fb\r\n", b":0103 0000001FB\r\n", b":\r\n"]
+)
+def test_an_ascii_request_with_a_wrong_check_or_wrong_digits_is_none(frame: bytes) -> None:
+    frames = AsciiFraming()
+    assert frames.feed(frame) == []
+    assert frames.skipped == len(frame)
+    good = b":010300000001FB\r\n"
+    assert frames.feed(b":0103" + good) == [Request(1, bytes.fromhex("0300000001"), len(good))]
 
 
 @given(st.integers(1, 247), PDUS)

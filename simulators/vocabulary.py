@@ -1,0 +1,168 @@
+"""The words of a site file: lines, devices, what can be wrong with them, and the steps of a story."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from messages.types import Id
+
+Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$")]
+Endpoint = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]{1,200}:[0-9]{1,5}$")]
+FaultKind = Literal[
+    "silent",
+    "slow",
+    "late",
+    "busy",
+    "crc_noise",
+    "truncate",
+    "double",
+    "babble",
+    "echo",
+    "illegal_address",
+    "wrong_word_order",
+    "register_rollover",
+    "meter_exchange",
+    "clock_skew",
+]
+PhysicsKind = Literal[
+    "auto", "electricity", "water", "door", "fire", "lift", "pump", "env", "static", "reads"
+]
+Frames = Literal["mbap", "rtu", "ascii"]
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything read from a site file: an unknown key is an error."""
+
+
+class Physics(Strict, frozen=True, kw_only=True):
+    """What a device does apart from its protocol; `kind` auto follows the profile's class and resource.
+
+    Of kind `reads`, each point holds the number of times it has been read.
+    """
+
+    kind: PhysicsKind = "auto"
+    load_w: Decimal = Decimal(800)
+    flow_lph: Decimal = Decimal(120)
+    total: Decimal = Decimal(1000)
+    values: dict[str, Decimal | bool | None] = {}
+    """Points held at a value from the start, for example a CT ratio."""
+
+
+class Fault(Strict, frozen=True, kw_only=True):
+    """Something wrong with a device between `from` and `until` (after the start), or for as long as the story says."""
+
+    kind: FaultKind
+    from_: Duration = msgspec.field(default="0s", name="from")
+    until: Duration | None = None
+    delay: Duration | None = None
+    rate: Decimal | None = None
+    points: tuple[str, ...] = ()
+    margin: Decimal | None = None
+    """How far below its modulus a register is set, in its unit."""
+    start: Decimal | None = None
+    serial: str = ""
+    skew: Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$")] | None = None
+    code: Literal[5, 6] | None = None
+    """The exception of a busy device: acknowledged for later (5), or busy (6)."""
+    every: Duration | None = None
+    sends: Literal["noise", "reply"] | None = None
+    """What a babbling device sends unasked: bytes that mean nothing, or a sound reply that nobody asked for."""
+
+
+class Device(Strict, frozen=True, kw_only=True):
+    """One device; the lower half is only for the gateway configuration that `gatehouse-sim` can write."""
+
+    id: Id
+    profile: str
+    unit: Annotated[int, msgspec.Meta(ge=1, le=247)]
+    physics: Physics = Physics()
+    faults: tuple[Fault, ...] = ()
+    writable: tuple[str, ...] = ()
+    """Points that a master may write besides what the profile's actions need."""
+    name: str = ""
+    building: str = ""
+    floor: str = ""
+    place: str = ""
+    timeout: Duration | None = None
+    poll: dict[str, Duration] = {}
+    options: dict[str, Any] = {}
+    meter: dict[str, str] | None = None
+
+
+class Line(Strict, frozen=True, kw_only=True):
+    """A TCP endpoint or a serial bus on a pseudo-terminal, and the devices on it."""
+
+    id: Id
+    devices: tuple[Device, ...]
+    tcp: Endpoint | None = None
+    pty: str | None = None
+    framing: Frames | None = None
+    baud: Annotated[int, msgspec.Meta(ge=300, le=1_000_000)] | None = None
+    """Bytes take the time of this baud rate: always on a pty (9600 if nothing is said), on TCP where it is said."""
+    turnaround: Duration | None = None
+    """How long a device takes to begin its answer: 5 ms on a bus with byte times, else nothing."""
+    burst: Duration = "4ms"
+    """Characters that are there within so much time are handed over together; 0ms: one by one."""
+    strict: bool = False
+    """True where devices do not hear a request that begins less than 3.5 characters after the last byte."""
+    echo: bool = False
+    """True where the adapter hands back what the master sends."""
+    gateway: Id | None = None
+    label: str = ""
+    timeout: Duration | None = None
+    poll: dict[str, Duration] = {}
+
+    @property
+    def frames(self) -> Frames:
+        """The framing in force: said, or what is usual for the wire."""
+        return self.framing or ("mbap" if self.tcp else "rtu")
+
+    @property
+    def rate(self) -> int | None:
+        """The baud rate whose byte times are kept, None where bytes take no time."""
+        return self.baud if self.tcp else self.baud or 9600
+
+
+class Link(Strict, frozen=True, kw_only=True):
+    """A TCP relay that can be cut, for example between a gateway and its broker."""
+
+    id: Id
+    to: Endpoint
+    listen: Endpoint = "127.0.0.1:0"
+
+
+class Step(Strict, frozen=True, kw_only=True):
+    """One line of the story: at a time after the start, something happens to one device or one link."""
+
+    at: Duration
+    device: Id | None = None
+    link: Id | None = None
+    set: dict[str, Decimal | bool | None] | None = None
+    release: tuple[str, ...] = ()
+    """Points that are given back to physics after a `set`."""
+    fault: Fault | None = None
+    mend: bool = False
+    """True ends every fault of the device, before a new one of the same step begins."""
+    for_: Duration | None = msgspec.field(default=None, name="for")
+    cut: Duration | None = None
+    note: str = ""
+
+
+class Site(Strict, frozen=True, kw_only=True):
+    """A whole simulated site."""
+
+    site: Id
+    lines: tuple[Line, ...]
+    seed: int = 1
+    tick: Duration = "200ms"
+    timezone: str = "Asia/Shanghai"
+    links: tuple[Link, ...] = ()
+    story: tuple[Step, ...] = ()
+
+    def devices(self) -> Iterator[tuple[Line, Device]]:
+        """All devices, each with the line that it is on."""
+        for line in self.lines:
+            for device in line.devices:
+                yield line, device
