@@ -21,6 +21,7 @@ import sysconfig
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
@@ -43,10 +44,21 @@ def nats_binary() -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nobody listens on now, and that no system hands out unasked.
+
+    What binds port 0 or connects gets a number of the ephemeral range: while a broker is down, somebody else's
+    connection could get its port there.
+    """
+    ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(ephemeral.read_text().split()[0]) if ephemeral.exists() else 32768
+    while True:
+        with socket.socket() as probe:
+            port = SystemRandom().randrange(10_000, max(lowest, 20_000))
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
 
 
 def listening(port: int) -> bool:

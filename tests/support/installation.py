@@ -18,6 +18,7 @@ from simulators.reconcile import NOT_READ, StoredRow, _pairs, _same, served_by_p
 from simulators.site import Site, load_site
 from simulators.truth import Truth, TruthWriter
 from simulators.world import World, running
+from tests.support.broker import free_port
 from tests.support.sims import clock_ms, library
 
 SITES = Path(__file__).parents[1] / "e2e" / "sites"
@@ -215,7 +216,10 @@ async def installation(
     async with AsyncExitStack() as stack:
         if broker:
             ForeignBroker.broker_url = broker
-        estate = await stack.enter_async_context((ForeignBroker if broker else kind)(folder, site, profiles))
+        # Ports that stay free while the server or its broker is dead and somebody else asks for any port.
+        http, mqtt = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        made = (ForeignBroker if broker else kind)(folder, site, profiles, http=http, mqtt=mqtt)
+        estate = await stack.enter_async_context(made)
         await estate.make_accounts()
         info = await estate.start_server()
         truth = stack.enter_context(TruthWriter(folder / "truth", clock_ms))
