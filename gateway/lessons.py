@@ -142,7 +142,8 @@ class DeviceLessons:
     lacks: set[str] = field(default_factory=set)
     """Points that this device has refused."""
     _learned: Learned = field(init=False)
-    _seen: tuple[int, int] = (0, -1)
+    _seen: tuple[int, int, int] = (0, -1, 0)
+    _found: int = 0
     _answers: bool = False
     _open: dict[Key, _Doubt] = field(default_factory=dict)
     _hopeless: set[Key] = field(default_factory=set)
@@ -156,7 +157,7 @@ class DeviceLessons:
             self.lessons.forget(self._learned)
         self._open.clear()
         learned = self._learned
-        self._seen = (id(learned), learned.version)
+        self._seen = self._now
         return Known(frozenset(learned.cuts), frozenset(learned.bad - learned.differs | self.lacks))
 
     @property
@@ -164,8 +165,11 @@ class DeviceLessons:
         """Whether a plan would come out otherwise than with what was known when it was made."""
         if self._open:
             return False
-        learned = self._learned
-        return self._seen != (id(learned), learned.version) or self.lessons.expired(learned)
+        return self._seen != self._now or self.lessons.expired(self._learned)
+
+    @property
+    def _now(self) -> tuple[int, int, int]:
+        return id(self._learned), self._learned.version, self._found
 
     def says_firmware(self, text: str) -> None:
         """Take the firmware that the device names: another one may refuse otherwise."""
@@ -178,8 +182,10 @@ class DeviceLessons:
 
     def answered(self, transaction: Transaction) -> None:
         """Take note that the device has answered this."""
-        self._answers = True
         learned = self._learned
+        if not self._answers:
+            self._answers = True
+            self._teach(self.lacks)
         learned.longest = max(learned.longest, transaction.reply_bytes)
         if learned.bad or self.lacks:
             self._has(transaction.points)
@@ -206,10 +212,17 @@ class DeviceLessons:
         return ()
 
     def _lacking(self, points: Sequence[str]) -> None:
-        learned, new = self._learned, set(points) - self.lacks
-        self.lacks |= new
+        if not self.lacks.issuperset(points):
+            self.lacks.update(points)
+            self._found += 1
         # A device that has answered nothing yet may be the wrong one altogether: that teaches nothing of its model.
-        if self._answers and not new <= learned.bad and len(learned.bad) + len(new) <= MOST_POINTS:
+        if self._answers:
+            self._teach(set(points))
+
+    def _teach(self, points: set[str]) -> None:
+        learned = self._learned
+        new = points - learned.bad - learned.differs
+        if new and len(learned.bad) + len(new) <= MOST_POINTS:
             learned.bad |= new
             self.lessons.changed(learned)
 
@@ -223,6 +236,7 @@ class DeviceLessons:
                 learned.differs.add(point)
             learned.bad.discard(point)
             self.lacks.discard(point)
+        self._found += 1
         self.lessons.changed(learned)
 
     def _settle(self, key: Key, *, guilty: bool = False) -> None:
