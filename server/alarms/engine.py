@@ -183,6 +183,8 @@ def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GR
 
 def _newer(known: Knowledge, item: EventItem, last: RowMapping) -> bool:
     """Tell whether an event comes after the last applied one, as its gateway counts."""
+    if item.inferred:
+        return True
     if item.epoch == last["epoch"]:
         return (item.seq, item.index) > (last["seq"], last["idx"])
     event = item.event

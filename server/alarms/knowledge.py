@@ -38,6 +38,8 @@ _SYSTEM: dict[str, EventInfo] = {
     ),
 }
 
+OWN_EVENTS = ("journal_trouble", "clock")  # of these, what a gateway tells of itself, and ends itself
+
 # How urgent it is that a device cannot be heard, by what it watches over.
 _SILENCE = (
     ("fire", Severity.CRITICAL),

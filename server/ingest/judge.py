@@ -13,12 +13,13 @@ from messages import codec, topics
 from messages.codec import Envelope, MessageError
 from messages.text import printable
 from messages.topics import Address, Topic, TopicError
-from messages.types import DeviceEvent, Gap, GatewayState, Id, Lane, Rejected, Sample, Seq
+from messages.types import DeviceEvent, Edge, Gap, GatewayState, Id, Lane, Rejected, Sample, Seq
 from server.alarms.standing import LostAlarms
 from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
 from server.ingest.claims import Claims
+from server.ingest.cursor import Cursor
 from server.ingest.forks import is_another
 from server.ingest.lanes import LaneBook, LaneRow
 from server.ingest.quarantine import Kept, Quarantine, Refused
@@ -254,15 +255,18 @@ class Judge:
                     )
         if state.online and not message.retained:
             row = self.lanes.lane(conn, topic.address, epoch, Lane.ALARM, now)
-            self._lost_alarms(conn, topic.address, state, row.cursor.through, now)
+            self._lost_alarms(conn, topic.address, state, row.cursor, now)
 
     def _lost_alarms(
-        self, conn: Connection, address: Address, state: GatewayState, through: int, now: datetime
+        self, conn: Connection, address: Address, state: GatewayState, cursor: Cursor, now: datetime
     ) -> None:
-        found = self.lost.in_heartbeat(conn, address, state, through, now)
+        found = self.lost.in_heartbeat(conn, address, state, cursor, now)
         lost = [item for item in found if not self.claims.of_event(conn, address, item.event)]
         for item in lost:
-            log.error("%s/%s: %s %s: %s", *address, item.event.device, item.event.code, item.event.detail)
+            level = logging.ERROR if item.event.edge is Edge.RAISED else logging.WARNING
+            log.log(
+                level, "%s/%s: %s %s: %s", *address, item.event.device, item.event.code, item.event.detail
+            )
         if lost:
             self.alarms.apply_events(conn, address.site, address.gateway, lost, now)
 

@@ -14,7 +14,8 @@ from messages.types import CommandResult, DeviceEvent, Quality, Value
 class EventItem:
     """An event with its place in the delivery; (`epoch`, `seq`, `index`) orders the events of one gateway.
 
-    `sane_time` is false when the gateway's time lies more than 120 s ahead of the server's.
+    `sane_time` is false when the gateway's time lies more than 120 s ahead of the server's. `inferred` says that
+    nobody sent it: it follows from heartbeats, and so from how things are now.
     """
 
     event: DeviceEvent
@@ -23,6 +24,7 @@ class EventItem:
     index: int
     batch_id: int
     sane_time: bool = True
+    inferred: bool = False
 
 
 class LatestValue(NamedTuple):
