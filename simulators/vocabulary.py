@@ -81,6 +81,8 @@ class Device(Strict, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     writable: tuple[str, ...] = ()
     """Points that a master may write besides what the profile's actions need."""
+    holes: Literal["refused", "zero"] = "refused"
+    """Addresses between its points, beyond the profile's `bridge` and `readable`, are refused or read 0."""
     name: str = ""
     building: str = ""
     floor: str = ""

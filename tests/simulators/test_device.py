@@ -170,3 +170,13 @@ def test_every_change_is_told_once() -> None:
     device.hold({"u16": Decimal("12.3")})
     device.hold({"u16": Decimal("12.3")})
     assert news == [Change("d", "u16", Decimal("12.3"), (123,))]
+
+
+def test_holes_are_refused_or_read_zero_as_the_site_says() -> None:
+    hole, across, beyond = (struct.pack(">BHH", 4, *what) for what in ((280, 1), (266, 36), (302, 1)))
+    strict = made({"bcd16": Decimal("1.5")})
+    assert [strict.answer(ask).fate for ask in (hole, across, beyond)] == ["exception"] * 3
+    lenient = made({"bcd16": Decimal("1.5")}, holes="zero")
+    assert lenient.answer(hole).pdu == bytes.fromhex("04020000")
+    assert lenient.answer(across).points == ("bcd16", "bcd32", "device_clock")
+    assert lenient.answer(beyond).fate == "exception"
