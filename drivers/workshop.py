@@ -1,12 +1,12 @@
 """What a driver may offer the engineer's tools beside the polling: all optional, all pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 from drivers.api import Exchange
-from drivers.profile import Profile
+from drivers.profile import Example, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Workshop(Protocol):
     def seen(self, frame: bytes) -> Seen:
         """Judge captured bytes: whose they are, whether their check value is right, whether they are whole."""
 
-    def unmark(self, request: bytes, reply: bytes) -> tuple[str, str] | None:
-        """Return both frames in hex as a profile's example has them, with no unit or network id left in them.
+    def example(
+        self, profile: Profile, request: bytes, reply: bytes, change: Callable[[str, bytes], bytes]
+    ) -> Example | None:
+        """Return a captured question and its answer as an example of a profile, with nothing of the site left in it.
 
-        None where they are not one sound question and its answer.
+        Unit and network ids are taken out, and what no point of the profile covers is blanked. `change` may put other
+        bytes, as many, in the place of a point's. None where these are not one sound read of points of the profile.
         """
-
-    def blank(self, request: str, reply: str, spans: Sequence[tuple[bytes, bytes]]) -> str:
-        """Return an example's reply with some bytes of its data replaced by others of the same length."""

@@ -16,6 +16,7 @@ from drivers.modbus.learned import across, cuts, shorter_than
 from drivers.modbus.plan import Block, Planned
 from drivers.modbus.spans import check_spans
 from drivers.modbus.vectors import check_vector
+from drivers.modbus.workshop import ModbusWorkshop
 from drivers.profile import Profile
 from messages.text import printable
 from messages.types import Quality, Value
@@ -43,6 +44,8 @@ class ModbusDriver:
         # One counter for all devices: no two requests of a process carry the same transaction id soon after
         # each other, so that an answer for one device is never taken for another's.
         self._transactions = itertools.cycle(range(1, 0x10000))
+        self.workshop = ModbusWorkshop(self.device)
+        """For the engineer's tools."""
 
     def check(self, profile: Profile) -> None:
         """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""
