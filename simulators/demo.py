@@ -77,6 +77,7 @@ class _Stop:
     def __init__(self) -> None:
         self.enough = asyncio.Event()
         self.playing = False
+        self._leaving = False
         self._task = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
 
@@ -86,13 +87,20 @@ class _Stop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Held back meanwhile: a press between two handlers would end us by the wrong one.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPERS)
         for number in STOPPERS:
             self._loop.remove_signal_handler(number)
+            if self._leaving:
+                # Everything is taken down and we are on our way out: one more press has nothing to add.
+                signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _asked(self) -> None:
         if self.playing and not self.enough.is_set():
             self.enough.set()
         elif self._task is not None:
+            self._leaving = True
             self._task.cancel()
 
 

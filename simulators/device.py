@@ -291,10 +291,14 @@ class SimDevice:
             image.held[cell.table].update(dict.fromkeys(cell.addresses, 0))
         for order in self._orders:
             image.held[order.table].setdefault(order.address, 0)
-        bridge = options.get("bridge", "auto")
-        bridge = 0 if bridge == "auto" else int(bridge)  # unless a profile knows better, holes are refused
-        for table in image.held.values():
-            _fill_holes(table, bridge)
+        bridge = options.get("bridge", 0)
+        # What is cheapest to read along is the master's business: a device answers for its holes or does not.
+        most = 0x10000 if self.spec.holes == "zero" else bridge if isinstance(bridge, int) else 0
+        for name, table in image.held.items():
+            for first, last in options.get("readable", {}).get(name, ()):
+                for address in range(first, last + 1):
+                    table.setdefault(address, 0)
+            _fill_holes(table, most)
         return image
 
     def _hidden(self, table: Table) -> list[range]:
