@@ -7,8 +7,9 @@ from msgspec import structs
 
 from drivers.lines import SerialSettings
 from gateway.config import LineConfig
-from gateway.forecast import Turnaround, line_load
-from gateway.worst_case import FIRE, Task, bound
+from gateway.forecast import Plans, Turnaround, line_load
+from gateway.schedule import FIRE
+from gateway.worst_case import Task, bound
 
 BAUDS = (9600, 19200, 38400, 57600, 115200)
 PERIODS_S = (1.0, 0.5, 0.25)
@@ -18,13 +19,18 @@ NOTHING = "no single change is enough: give it a line of its own, and poll it mo
 
 
 def advice(
-    line: LineConfig, task: Task, budget: float, turnaround: Turnaround, longest: float | None
+    line: LineConfig,
+    task: Task,
+    budget: float,
+    turnaround: Turnaround,
+    longest: float | None,
+    plans: Plans,
 ) -> tuple[str, ...]:
     """Return the changes that are each enough by themselves, the cheapest first."""
     found = [
         text
         for text, changed, cut in _changes(line, task, longest)
-        if _helps(changed, cut, task, budget, turnaround)
+        if _helps(changed, cut, task, budget, turnaround, plans)
     ]
     seen: dict[str, str] = {}
     for text in found:
@@ -63,8 +69,10 @@ def _changes(
         yield "move it to a line of its own", replace(line, devices=alone), longest
 
 
-def _helps(line: LineConfig, cut: float | None, task: Task, budget: float, turnaround: Turnaround) -> bool:
-    load = line_load(line, turnaround, cut)
+def _helps(
+    line: LineConfig, cut: float | None, task: Task, budget: float, turnaround: Turnaround, plans: Plans
+) -> bool:
+    load = line_load(line, turnaround, cut, plans)
     mine = [one for one in load.tasks if one.device == task.device and one.rank == FIRE]
     found = [bound(one, load, 1).latency for one in mine]
     return all(latency is not None and latency <= budget for latency in found)

@@ -10,12 +10,11 @@ from drivers import registry
 from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
 from drivers.lines import SerialSettings
 from gateway.config import Device, LineConfig
-from gateway.worst_case import FIRE, Bound, LineLoad, Task, bound
+from gateway.schedule import FIRE, RANKS
+from gateway.worst_case import Bound, LineLoad, Task, bound
 
 # How long a device thinks before it answers, where nobody has measured it: most meters take 5 to 50 ms.
 ASSUMED_TURNAROUND_S = 0.05
-
-RANK_OF = {"fire": FIRE, "alarm": 1, "billing": 2, "routine": 3, "slow": 3}
 
 Turnaround = Callable[[Device], float]
 
@@ -67,18 +66,45 @@ def timing_of(line: LineConfig, turnaround: float) -> Timing:
     return Timing(0.0, 0.0, turnaround)
 
 
-def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None = None) -> LineLoad:
+class Plans:
+    """Plans that were made before: many devices of a line are of one model, and advice tries many changes."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[tuple[str, str], DeviceDriver] = {}
+        self._plans: dict[tuple[str, str, str, Timing, float | None], Sequence[Transaction]] = {}
+
+    def driver(self, device: Device) -> DeviceDriver:
+        """Return a driver of this model; what it plans does not depend on the unit."""
+        key = self._key(device)
+        if key not in self._drivers:
+            make = registry.get(device.profile.protocol).device
+            self._drivers[key] = make(device.profile, device.file.unit, device.options)
+        return self._drivers[key]
+
+    def plan(self, device: Device, poll: str, timing: Timing, longest: float | None) -> Sequence[Transaction]:
+        """Return the transactions of one class of a device."""
+        key = (*self._key(device), poll, timing, longest)
+        if key not in self._plans:
+            points = [name for name, point in device.profile.points.items() if point.poll == poll]
+            planned = self.driver(device).plan(points, timing=timing, longest=longest) if points else ()
+            self._plans[key] = planned
+        return self._plans[key]
+
+    @staticmethod
+    def _key(device: Device) -> tuple[str, str]:
+        return device.profile.profile, repr(sorted(device.options.items()))
+
+
+def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None, plans: Plans) -> LineLoad:
     """Return all that a line does: the polls of its devices and its longest command."""
     tasks: list[Task] = []
     command = 0.0
     for device in line.devices:
         timing = timing_of(line, turnaround(device))
-        bound_driver = registry.get(device.profile.protocol).device(
-            device.profile, device.file.unit, device.options
-        )
-        tasks += _tasks(device, bound_driver, timing, longest)
+        tasks += _tasks(device, timing, longest, plans)
         for action in device.profile.actions:
-            command = max(command, _command(bound_driver.command(action, {}), timing, device.timeout))
+            steps = plans.driver(device).command(action, {})
+            command = max(command, _command(steps, timing, device.timeout))
     return LineLoad(tuple(tasks), command=command)
 
 
@@ -88,9 +114,10 @@ def forecast(
     budget: float,
     turnaround: Turnaround = lambda _device: ASSUMED_TURNAROUND_S,
     longest: float | None = None,
+    plans: Plans | None = None,
 ) -> Forecast:
     """Reckon a line; `budget` is the longest in seconds that a change of a fire point may go unseen."""
-    load = line_load(line, turnaround, longest)
+    load = line_load(line, turnaround, longest, plans or Plans())
     everybody = len(line.devices)
     foreseen, missed = [], []
     for task in load.tasks:
@@ -102,12 +129,9 @@ def forecast(
     return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed))
 
 
-def _tasks(device: Device, driver: DeviceDriver, timing: Timing, longest: float | None) -> Iterable[Task]:
-    for poll, rank in RANK_OF.items():
-        points = [name for name, point in device.profile.points.items() if point.poll == poll]
-        if not points:
-            continue
-        for planned in driver.plan(points, timing=timing, longest=longest):
+def _tasks(device: Device, timing: Timing, longest: float | None, plans: Plans) -> Iterable[Task]:
+    for poll, rank in RANKS.items():
+        for planned in plans.plan(device, poll, timing, longest):
             yield Task(
                 device.id,
                 planned.label,

@@ -10,7 +10,7 @@ from rich.table import Table
 from drivers.strict_yaml import parse_duration
 from gateway.advice import advice
 from gateway.config import Device
-from gateway.forecast import ASSUMED_TURNAROUND_S, Forecast, Foreseen, forecast
+from gateway.forecast import ASSUMED_TURNAROUND_S, Forecast, Foreseen, Plans, forecast
 from gateway.screen import PROBLEMS, JsonOption, SiteArgument, fail, load, out, plain, say, table
 from gateway.worst_case import Bound
 
@@ -46,9 +46,12 @@ def plan(
     def thinking(_device: Device) -> float:
         return thinks
 
-    found = [forecast(line, budget=line.fire_budget, turnaround=thinking) for line in loaded.lines]
+    plans = Plans()
+    found = [
+        forecast(line, budget=line.fire_budget, turnaround=thinking, plans=plans) for line in loaded.lines
+    ]
     helps = [
-        [advice(line, missed.task, line.fire_budget, thinking, None) for missed in each.missed]
+        [advice(line, missed.task, line.fire_budget, thinking, None, plans) for missed in each.missed]
         for line, each in zip(loaded.lines, found, strict=True)
     ]
     if as_json:

@@ -13,12 +13,13 @@ is never silent (a babbling device) and answers that come later than the time-ou
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-FIRE = 0
+from gateway.schedule import FIRE, LONGEST_DEBT_S, PROBE_SHARE, RESERVED, ROUTINE
+
 LONGEST_S = 3600.0
-_STEPS = 10_000
+_STEPS, _CLOSE = 10_000, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,6 @@ class LineLoad:
     tasks: tuple[Task, ...]
     command: float = 0.0
     """The longest command with its read-back; it goes before any poll."""
-    reserve: float = 0.2
-    """The share of the time that classes below get while they wait; fire does not give it."""
     other: float = 0.0
     """The longest transaction of an engineer's tool."""
 
@@ -76,16 +75,24 @@ def bound(task: Task, load: LineLoad, dead: int = 0) -> Bound:
     """Return the bound of one task while it answers itself and the worst `dead` other devices fall silent at once."""
     others = [other for other in load.tasks if other is not task]
     victims = _worst_victims(task, others, dead)
-    cost = {id(other): other.silent if other.device in victims else other.seconds for other in others}
-    above = [(other.period, cost[id(other)]) for other in others if other.rank < task.rank]
-    same = [(other.period, cost[id(other)]) for other in others if other.rank == task.rank]
-    below = [cost[id(other)] for other in others if other.rank > task.rank]
+
+    def cost(other: Task) -> float:
+        return other.silent if other.device in victims else other.seconds
+
+    above = _by_period((other for other in others if other.rank < task.rank), cost)
+    same = _by_period((other for other in others if other.rank == task.rank), cost)
+    below = [cost(other) for other in others if other.rank > task.rank]
     # Whoever is silent is probed: a probe has begun at the worst moment too.
     probes = [other.silent for other in others if other.device in victims]
     blocking = max([*below, *probes, load.other], default=0.0)
     fixed = blocking + task.seconds + load.command
-    share = load.reserve if task.rank != FIRE and (below or load.other) else 0.0
-    response = _fixed_point(task, fixed, above, same, share, blocking)
+    share = 0.0
+    if task.rank != FIRE and (below or load.other):
+        # What lower classes are owed of this time, and the most that they may have saved up before.
+        share, fixed = RESERVED, fixed + blocking + LONGEST_DEBT_S
+    if task.rank >= ROUTINE and victims:
+        share, fixed = share + PROBE_SHARE, fixed + max(probes)
+    response = _fixed_point(task, fixed, above, same, share)
     if response is None:
         return NO_BOUND
     # In time, the next poll is due one period after the last was. One that overran is due again on its grid, at
@@ -119,29 +126,35 @@ def _worst_victims(task: Task, others: Sequence[Task], dead: int) -> frozenset[s
     return frozenset(chosen)
 
 
+def _by_period(tasks: Iterable[Task], cost: Callable[[Task], float]) -> tuple[tuple[float, float], ...]:
+    """Add up what tasks of one period cost: a line has hundreds of tasks and a handful of periods."""
+    sums: dict[float, float] = {}
+    for task in tasks:
+        sums[task.period] = sums.get(task.period, 0.0) + cost(task)
+    return tuple(sums.items())
+
+
 def _fixed_point(
     task: Task,
     fixed: float,
-    above: Iterable[tuple[float, float]],
-    same: Iterable[tuple[float, float]],
+    above: Sequence[tuple[float, float]],
+    same: Sequence[tuple[float, float]],
     share: float,
-    blocking: float,
 ) -> float | None:
     """Find the least response that contains all that can come before the end of this one."""
-    above, same = tuple(above), tuple(same)
+    if share + sum(cost / period for period, cost in above) >= 1:
+        return None  # what lies above never leaves it time
     response = fixed
     for _ in range(_STEPS):
-        demand = fixed
+        demand = fixed + response * share
         for period, cost in above:
             demand += (1 + math.floor(response / period)) * cost
         for period, cost in same:
             window = max(0.0, min(response, task.period - period))
             demand += (1 + math.floor(window / period)) * cost
-        if share:
-            demand += response * share + blocking
         if demand > LONGEST_S:
             return None
-        if demand <= response + 1e-9:
+        if demand <= response + _CLOSE:
             return response
         response = demand
     return None

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.config import load_site
 from gateway.forecast import forecast
-from gateway.worst_case import FIRE
+from gateway.schedule import FIRE
 
 HEAD = """
 site: garden-mews
@@ -99,7 +99,7 @@ def test_more_meters_make_the_panel_no_later(tmp_path: Path) -> None:
 
 
 def test_a_line_with_too_much_to_do_says_so(tmp_path: Path) -> None:
-    path = site_file(tmp_path, meters=60, baud=1200, extra="poll: {routine: 2s}\n")
+    path = site_file(tmp_path, meters=30, baud=1200, extra="poll: {routine: 2s}\n")
     _, text = run(str(path))
     assert "longer periods, or a second line" in text
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.schedule import Job, Schedule
-from gateway.worst_case import FIRE, LineLoad, Task, bound, bounds
+from gateway.schedule import FIRE, Job, Schedule
+from gateway.worst_case import LineLoad, Task, bound, bounds
 
 
 def task(name: str, rank: int, period: float, seconds: float, silent: float = 0.5) -> Task:
