@@ -110,9 +110,9 @@ def test_probes_of_dead_devices_take_their_share_of_the_line_at_most():
     for index in range(30):
         schedule.add(f"dead{index}", rank=PROBE_RANK, period=1, due=0)
     cost = {"alive": 0.02, **{f"dead{index}": 0.5 for index in range(30)}}
-    log = run(schedule, seconds=200, cost=cost)
+    log = run(schedule, seconds=300, cost=cost)
     dead = sum(0.5 for _, what in log if what != "alive")
-    assert 10 < dead <= PROBE_SHARE * 200 + 0.5
+    assert 10 < dead <= PROBE_SHARE * 300 + 0.5
     assert {what for _, what in log} == set(cost), "every dead device has its probe"
 
 
@@ -225,7 +225,7 @@ def test_a_snapshot_rises_when_its_window_is_about_to_close():
     log = run(schedule, seconds=8, cost=cost)
     read = [at for at, what in log if what == "meter"]
     assert len(read) == 1
-    assert 5.2 <= read[0] <= 5.2 + 0.05 + 1e-9
+    assert 5.2 - 1e-6 <= read[0] <= 5.2 + 0.05 + 1e-6
     assert job.due == 65.0, "its grid goes on from the moment that it was aimed at"
 
 
