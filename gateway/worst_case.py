@@ -8,14 +8,16 @@ command; and the share of time that lower classes are owed. It is an upper bound
 time, after George, Rivierre and Spuri (INRIA RR-2966, 1996), with their busy period replaced by the rule that a poll
 which still waits is never queued twice.
 
-A device that answers takes up to its reckoned time, a dead one its whole time-out. Not in the bound: a line that
-is never silent (a babbling device) and answers that come later than the time-out.
+A device that answers takes up to its reckoned time, a dead one its whole time-out: twice before it counts as
+silent, and then as probes. Not in the bound: a line that is never silent (a babbling device), damaged frames that
+are asked for again, devices that die over and over, and answers that come later than the time-out.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gateway.backoff import SILENT_AFTER
 from gateway.schedule import FIRE, LONGEST_DEBT_S, PROBE_SHARE, RESERVED, ROUTINE
 
 LONGEST_S = 3600.0
@@ -75,17 +77,13 @@ def bound(task: Task, load: LineLoad, dead: int = 0) -> Bound:
     """Return the bound of one task while it answers itself and the worst `dead` other devices fall silent at once."""
     others = [other for other in load.tasks if other is not task]
     victims = _worst_victims(task, others, dead)
-
-    def cost(other: Task) -> float:
-        return other.silent if other.device in victims else other.seconds
-
-    above = _by_period((other for other in others if other.rank < task.rank), cost)
-    same = _by_period((other for other in others if other.rank == task.rank), cost)
-    below = [cost(other) for other in others if other.rank > task.rank]
+    above = _by_period(other for other in others if other.rank < task.rank)
+    same = _by_period(other for other in others if other.rank == task.rank)
+    below = [other.seconds for other in others if other.rank > task.rank]
     # Whoever is silent is probed: a probe has begun at the worst moment too.
     probes = [other.silent for other in others if other.device in victims]
     blocking = max([*below, *probes, load.other], default=0.0)
-    fixed = blocking + task.seconds + load.command
+    fixed = blocking + task.seconds + load.command + sum(victims.values())
     share = 0.0
     if task.rank != FIRE and (below or load.other):
         # What lower classes are owed of this time, and the most that they may have saved up before.
@@ -106,31 +104,31 @@ def bounds(load: LineLoad, dead: int = 0) -> dict[Task, Bound]:
     return {task: bound(task, load, dead) for task in load.tasks}
 
 
-def _worst_victims(task: Task, others: Sequence[Task], dead: int) -> frozenset[str]:
-    """Choose the devices whose silence costs this task the most."""
-    extra: dict[str, float] = {}
+def _worst_victims(task: Task, others: Sequence[Task], dead: int) -> dict[str, float]:
+    """Choose the devices whose silence costs this task the most; return what each costs before it counts as silent.
+
+    A device is silent after so many unanswered polls, in its own class; from then on it is only probed.
+    """
+    cost: dict[str, float] = {}
+    longest = ("", 0.0)
     for other in others:
         if other.device == task.device:
             continue
-        more = max(0.0, other.silent - other.seconds)
-        if other.rank <= task.rank:
-            extra[other.device] = extra.get(other.device, 0.0) + more * (1 + task.period / other.period)
-        else:
-            extra[other.device] = max(extra.get(other.device, 0.0), more)
-    ranked = sorted(extra, key=lambda device: (-extra[device], device))
-    longest = max(others, key=lambda other: other.silent, default=None)
-    chosen = ranked[:dead]
-    if dead and longest is not None and longest.device != task.device and longest.device not in chosen:
+        ahead = SILENT_AFTER * other.silent if other.rank <= task.rank else 0.0
+        cost[other.device] = max(cost.get(other.device, 0.0), ahead)
+        longest = max(longest, (other.device, other.silent), key=lambda found: found[1])
+    chosen = dict(sorted(cost.items(), key=lambda found: (-found[1], found[0]))[:dead])
+    if dead and longest[0]:
         # The longest time-out blocks from below, whoever else is dead: counted besides, which is never too short.
-        chosen.append(longest.device)
-    return frozenset(chosen)
+        chosen.setdefault(longest[0], 0.0)
+    return chosen
 
 
-def _by_period(tasks: Iterable[Task], cost: Callable[[Task], float]) -> tuple[tuple[float, float], ...]:
+def _by_period(tasks: Iterable[Task]) -> tuple[tuple[float, float], ...]:
     """Add up what tasks of one period cost: a line has hundreds of tasks and a handful of periods."""
     sums: dict[float, float] = {}
     for task in tasks:
-        sums[task.period] = sums.get(task.period, 0.0) + cost(task)
+        sums[task.period] = sums.get(task.period, 0.0) + task.seconds
     return tuple(sums.items())
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.schedule import FIRE, Job, Schedule
+from gateway.backoff import SILENT_AFTER
+from gateway.schedule import FIRE, PROBE_RANK, Job, Schedule
 from gateway.worst_case import LineLoad, Task, bound, bounds
 
 
@@ -31,6 +32,7 @@ def run(
         phase = 0.0 if together else random.uniform(0, each.period)
         schedule.add(each, rank=each.rank, period=each.period, due=phase)
     now, worst = 0.0, {each.label: 0.0 for each in tasks}
+    missed: dict[str, int] = {}
     while now < until:
         job: Job[Task] | None = schedule.next(now)
         if job is None:
@@ -43,6 +45,11 @@ def run(
         worst[each.label] = max(worst[each.label], now + taken - job.due)
         schedule.done(job, began=now, ended=now + taken)
         now += taken
+        if each.device in dead:
+            missed[each.device] = missed.get(each.device, 0) + 1
+            if missed[each.device] == SILENT_AFTER:
+                schedule.remove(job)
+                schedule.add(each, rank=PROBE_RANK, period=random.uniform(0.5, 5), due=now)
     return {label: longest for label, longest in worst.items() if f"dev-{label}" not in dead}
 
 
