@@ -18,6 +18,7 @@ from drivers.profile import Profile
 from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
 from gateway import logs, plan_cli
+from gateway.answers import names_differ
 from gateway.app import GatewayTrouble, run_until_signal
 from gateway.births import too_large
 from gateway.config import Site, load_site
@@ -88,8 +89,10 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
     if trouble := too_large(loaded):
         fail(f"{site}: {trouble}")
     rows = [_line_row(loaded, index) for index in range(len(loaded.lines))]
+    note = names_differ(loaded.broker.username or "", loaded.file.gateway)
     if as_json:
-        plain(json.dumps({"ok": True, "config": loaded.hash, "lines": rows}, ensure_ascii=False, indent=1))
+        told = {"ok": True, "config": loaded.hash, "lines": rows, "notes": [note] if note else []}
+        plain(json.dumps(told, ensure_ascii=False, indent=1))
         return
     heads = ["line", "endpoint", "devices", "points", "requests", "per minute"]
     total = ["all", "", *(str(round(sum(row[head] for row in rows))) for head in heads[2:])]
@@ -100,6 +103,8 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
     made.add_row(*total)
     out.print(made)
     plain("requests: reads in one full cycle; per minute: at the configured periods")
+    if note:
+        plain(f"note: broker: {note}")
 
 
 @app.command()

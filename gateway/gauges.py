@@ -38,6 +38,12 @@ def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:
     )
     yield gauge("gatehouse_connected", "1 with a broker", "", (("", float(uplink.connected)),))
     yield gauge(
+        "gatehouse_unanswered_seconds",
+        "For how long the broker has taken batches and no server has said that they are stored",
+        "",
+        (("", uplink.unanswered_s),),
+    )
+    yield gauge(
         "gatehouse_line_up",
         "1 where a line is open",
         "line",

@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 
 import msgspec
 
+from gateway.answers import Answers
 from gateway.journal import Journal, JournalBatch, JournalDown
 from gateway.sendplan import Sending, SendPlan, Stream
 from messages import topics
@@ -47,6 +48,7 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     birth_again_s: float = 2.0
     publish_timeout_s: float = 10.0
     keepalive_s: int = 15
+    unanswered_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class Uplink:
         self._on_change = on_change
         self._settings = settings or UplinkSettings()
         self._random = random or SystemRandom()
+        self._answers = Answers(broker.username or "", address.gateway, self._settings.unanswered_s)
         self._session: Session | None = None
         self._plan: SendPlan | None = None
         self._epoch = ""
@@ -116,6 +119,11 @@ class Uplink:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._run_commands(), name="uplink commands")
             group.create_task(self._stay_connected(), name="uplink session")
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long the broker has taken batches of which no server says that they are stored."""
+        return self._answers.unanswered(self._now())
 
     def beat(self) -> None:
         """Publish the state now, not at the next heartbeat."""
@@ -177,6 +185,7 @@ class Uplink:
             await session.subscribe([self._address.stored_filter, self._address.command_filter])
             self._begin_epoch()
             await self._be_born(session)
+            self._answers.begin()
             self._session, self.connected = session, True
             self.counts.connected += 1
             async with asyncio.TaskGroup() as group:
@@ -220,6 +229,7 @@ class Uplink:
         await self._be_born(session)
         while True:
             await self._beat_within(self._settings.heartbeat_s)
+            self._answers.look(self._now())
             if self._birth_due:
                 await self._be_born(session)
             else:
@@ -279,6 +289,7 @@ class Uplink:
         payload = batch_payload(self._address.gateway, self._epoch, batch.lane, batch.seq, batch.items)
         await self._publish(session, Publication(self._address.up(batch.lane), payload))
         self.counts.puback += 1
+        self._answers.taken(self._now())
         plan.puback(stream, batch, self._now())
         self._wake.set()
 
@@ -309,6 +320,7 @@ class Uplink:
             self._take_command(decode_command(message.payload), topic.leaf, retained=message.retained)
 
     def _take_stored(self, stored: Stored) -> None:
+        self._answers.answered()
         if stored.epoch != self._epoch:
             self.counts.ignored += 1
             log.debug("uplink: an answer for epoch %s, this is %s", stored.epoch, self._epoch)

@@ -92,6 +92,8 @@ class Session:
 
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
+        self.granted: Callable[[], None] = lambda: None
+        """Called when a subscription was granted: only then is a connection of any use."""
 
     async def publish(self, publication: Publication, *, timeout: float = 10.0) -> None:
         """Publish with QoS 1 and return when the broker has acknowledged: which says that a broker has it, no more."""
@@ -115,6 +117,7 @@ class Session:
         for topic, code in zip(topics, codes, strict=True):
             if code >= REFUSED:
                 raise BrokerLost(f"the broker refuses a subscription to {topic}: check this account's rights")
+        self.granted()
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what arrives, in order, until the connection ends with `BrokerLost`."""
@@ -210,21 +213,29 @@ async def stay_connected(
 ) -> None:
     """Serve one session after another for ever; said once when the broker is lost and once when it is back.
 
+    It is back when it grants a subscription: one that lets us in and refuses us everything is of no use.
+
     `open_session` returns a fresh `connect(...)` context each time. `serve` ends only by `BrokerLost` or
     cancellation; any other exception is a bug and passes through.
     """
     loop = asyncio.get_running_loop()
-    wait, here = FIRST_WAIT_S, None
+    wait = FIRST_WAIT_S
+    here: bool | None = None
+
+    def granted() -> None:
+        nonlocal here
+        if here is not True:
+            here = True
+            log.info("broker %s: connected", where)
+            on_change(True, "")
+
     while True:
         began = loop.time()
         try:
             # A task group in `serve` whose child loses the broker forgets that it was cancelled in that instant.
             with _cancellation_heard():
                 async with open_session() as session:
-                    if here is not True:
-                        here = True
-                        log.info("broker %s: connected", where)
-                        on_change(True, "")
+                    session.granted = granted
                     # In a task of its own: before Python 3.13 a task group whose child fails cancels the task that
                     # it stands in and does not take that back, which is not our being cancelled.
                     await asyncio.create_task(_served(serve, session), name=f"broker session {where}")

@@ -71,6 +71,7 @@ async def test_stay_connected_over_a_killed_broker(broker: Broker) -> None:
     async def serve(session: Session) -> None:
         nonlocal lives
         lives += 1
+        await session.subscribe(["t"])
         served.set()
         async for _ in session.messages():
             pass
