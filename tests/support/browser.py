@@ -117,12 +117,13 @@ async def desk(
     language: str = "en",
     theme: str = "dark",
     size: tuple[int, int] = (1440, 900),
+    zone: str = "Asia/Shanghai",
     **options: Any,
 ) -> AsyncIterator[Desk]:
     """A browser of its own (cookies, storage, worker); at the end it must have had nothing to complain about."""
     context = await browser.new_context(
         viewport={"width": size[0], "height": size[1]},
-        timezone_id="Asia/Shanghai",
+        timezone_id=zone,
         locale="zh-CN" if language == "zh" else "en-GB",
         **options,
     )

@@ -40,6 +40,7 @@ const gateways = ["garden-mews", "lakeside"].flatMap((site) =>
     q: 1,
     site,
     id,
+    timezone: site === "lakeside" ? "Asia/Urumqi" : "Asia/Shanghai",
     online: !(site === "lakeside" && i === 1),
     last_seen_at: new Date(Date.now() - 3000).toISOString(),
     since: new Date(Date.now() - 9e6).toISOString(),

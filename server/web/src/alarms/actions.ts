@@ -4,6 +4,7 @@ import { useState } from "react";
 import { ApiError, call, operationId } from "../api/client";
 import type { Alarm, BulkResult } from "../api/types";
 import { useI18n } from "../i18n";
+import { en } from "../i18n/en";
 import { alarms } from "../store/stores";
 import { useErrorText } from "../ui/parts";
 import { report } from "../ui/problems";
@@ -17,7 +18,7 @@ export interface Actions {
 }
 
 export function useActions(): Actions {
-  const { t, label } = useI18n();
+  const { t, label, word } = useI18n();
   const errorText = useErrorText();
   const [sending, setSending] = useState<ReadonlySet<string>>(new Set());
   const [bulkSending, setBulkSending] = useState(false);
@@ -41,7 +42,7 @@ export function useActions(): Actions {
       alarms.apply([answer.alarm]);
       return true;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 409) conflict(alarm, error);
+      if (error instanceof ApiError && (error.code === "stale" || (error.code === "not_allowed" && what === "ack"))) conflict(alarm, error);
       else report(`${t(what === "ack" ? "ack.failed" : "close.failed", { name: label(alarm) })} ${errorText(error)}`);
       return false;
     } finally {
@@ -63,7 +64,7 @@ export function useActions(): Actions {
       try {
         const result = await call<BulkResult>("POST", "alarms/ack", { op_id: operationId(), ids, note });
         if (result.refused.length > 0) {
-          const why = [...new Set(result.refused.map((one) => one.why))].join("; ");
+          const why = [...new Set(result.refused.map((one) => (`refused.${one.code}` in en ? word("refused", one.code) : one.why)))].join(t("list.between"));
           report(t("bulk.refused", { n: result.refused.length, all: ids.length, why }));
         }
         return true;

@@ -3,11 +3,11 @@ import { call } from "../api/client";
 import type { Alarm, JournalEntry, Role } from "../api/types";
 import { useI18n } from "../i18n";
 import { causeText } from "../i18n/cause";
-import { longTime } from "../i18n/time";
 import { may } from "../shell/roles";
 import { useLoad } from "../ui/hooks";
-import { Failure, Key, Mark, markStyle, Time } from "../ui/parts";
-import { go } from "../ui/router";
+import { Link } from "../ui/link";
+import { Fact, Failure, Key, Mark, markStyle, Words } from "../ui/parts";
+import { Time, useTimes } from "../ui/times";
 
 interface Props {
   alarm: Alarm;
@@ -19,35 +19,27 @@ interface Props {
   onBack: (() => void) | null;
 }
 
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
-  );
-}
-
 function Facts({ alarm }: { alarm: Alarm }) {
   const { t, word, language } = useI18n();
+  const times = useTimes(alarm.site);
   return (
     <dl className="facts">
       <Fact name={t("detail.raised")}>
-        <Time at={alarm.raised_at} />
+        <Time at={alarm.raised_at} site={alarm.site} />
       </Fact>
       {alarm.occurred_at && alarm.occurred_at !== alarm.raised_at && (
         <Fact name={t("detail.occurred")}>
-          <Time at={alarm.occurred_at} />
+          <Time at={alarm.occurred_at} site={alarm.site} />
         </Fact>
       )}
       {alarm.cleared_at && (
         <Fact name={t("detail.cleared")}>
-          <Time at={alarm.cleared_at} />
+          <Time at={alarm.cleared_at} site={alarm.site} />
         </Fact>
       )}
       {alarm.acked_at && (
         <Fact name={t("detail.acked")}>
-          {t("detail.by", { time: longTime(alarm.acked_at), name: alarm.acked_by ?? "–" })}
+          {t("detail.by", { time: times.long(alarm.acked_at), name: alarm.acked_by ?? "–" })}
         </Fact>
       )}
       {alarm.count > 1 && <Fact name={t("detail.count")}>{alarm.count}</Fact>}
@@ -83,7 +75,7 @@ function Journal({ alarm }: { alarm: Alarm }) {
       <ol className="journal">
         {(journal ?? []).map((entry) => (
           <li key={entry.seq}>
-            <Time at={entry.at} className="journal-time" />
+            <Time at={entry.at} site={alarm.site} className="journal-time" />
             <span>
               {word("act", entry.action)}
               {entry.actor && <b> {entry.actor}</b>}
@@ -134,21 +126,11 @@ function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
   );
 }
 
-export function AlarmDetail(props: Props) {
-  const { alarm, onBack } = props;
+/** All there is to know of one alarm; what can be done about it are its children. */
+export function AlarmSheet({ alarm, title, children }: { alarm: Alarm; title?: RefObject<HTMLHeadingElement | null>; children: ReactNode }) {
   const { t, label, place } = useI18n();
-  const title = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    if (onBack) title.current?.focus();
-  }, [onBack !== null]);
-  const device = `/devices?device=${encodeURIComponent(`${alarm.site}/${alarm.device}`)}`;
   return (
-    <aside className="detail" aria-label={t("detail.title")}>
-      {onBack && (
-        <button type="button" className="back" onClick={onBack}>
-          ‹ {t("detail.back")}
-        </button>
-      )}
+    <>
       <h2 ref={title} tabIndex={-1} id="alarm-detail-title">
         <Mark severity={alarm.severity} style={markStyle(alarm)} />
         <span>{label(alarm)}</span>
@@ -160,25 +142,58 @@ export function AlarmDetail(props: Props) {
         {t(`sev.${alarm.severity}`)} · {t(`state.${alarm.state}`)} · {t(`cond.${alarm.condition}`)}
       </p>
       <p>
-        <a
-          href={device}
-          onClick={(event) => {
-            if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-            event.preventDefault();
-            go(device);
-          }}
-        >
-          {alarm.device_name || alarm.device}
-        </a>
+        <Link to={`/devices?device=${encodeURIComponent(`${alarm.site}/${alarm.device}`)}`}>{alarm.device_name || alarm.device}</Link>
       </p>
-      {alarm.class === "fire" && <p className="hint">{t("fire.call")}</p>}
+      {alarm.state !== "closed" && alarm.class === "fire" && <p className="hint">{t("fire.call")}</p>}
       {alarm.latched && alarm.state !== "closed" && <p className="hint">{t("detail.latchedhelp")}</p>}
       {alarm.late && <p className="hint">{t("detail.latehelp")}</p>}
       {alarm.test && <p className="hint">{t("detail.testhelp")}</p>}
       {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.gateway })}</p>}
-      <Buttons {...props} />
+      {children}
       <Facts alarm={alarm} />
       <Journal alarm={alarm} />
+    </>
+  );
+}
+
+export function AlarmDetail(props: Props) {
+  const { alarm, onBack } = props;
+  const { t } = useI18n();
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (onBack) title.current?.focus();
+  }, [onBack !== null]);
+  return (
+    <aside className="detail" aria-label={t("detail.title")}>
+      {onBack && (
+        <button type="button" className="back" onClick={onBack}>
+          ‹ {t("detail.back")}
+        </button>
+      )}
+      <AlarmSheet alarm={alarm} title={title}>
+        <Buttons {...props} />
+      </AlarmSheet>
     </aside>
+  );
+}
+
+/** An alarm that is not among the open ones: asked of the server by its number. */
+export function PastAlarm({ id }: { id: string }) {
+  const { t } = useI18n();
+  const path = `alarms/${encodeURIComponent(id)}`;
+  const [state, again] = useLoad(path, (signal) => call<{ alarm: Alarm }>("GET", path, undefined, signal));
+  if (state.phase === "failed") return <Failure title={t("detail.failed")} error={state.error} onRetry={again} />;
+  if (!state.data) return <Words>{t("detail.loading")}</Words>;
+  const { alarm } = state.data;
+  return (
+    <AlarmSheet alarm={alarm}>
+      {alarm.state === "closed" ? (
+        <p className="hint">{t("detail.gone")}</p>
+      ) : (
+        <p>
+          <Link to={`/alarms?id=${encodeURIComponent(alarm.id)}`}>{t("history.toopen")}</Link>
+        </p>
+      )}
+    </AlarmSheet>
   );
 }

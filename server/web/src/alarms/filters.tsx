@@ -1,7 +1,7 @@
 import { type RefObject, useMemo } from "react";
 import type { Alarm, Severity } from "../api/types";
 import { useI18n } from "../i18n";
-import { Key, Mark } from "../ui/parts";
+import { Choice, distinct, Key, Mark } from "../ui/parts";
 import type { Change } from "../ui/router";
 import { SEVERITIES, toggled } from "./address";
 import type { Filters } from "./select";
@@ -13,25 +13,6 @@ interface Props {
   change: (change: Change, replace?: boolean) => void;
   search: RefObject<HTMLInputElement | null>;
   narrow: boolean;
-}
-
-function Choice(props: { name: string; all: string; value: string; options: [string, string][]; onChange: (value: string) => void }) {
-  const { name, all, value, options, onChange } = props;
-  return (
-    <select aria-label={name} value={value} onChange={(event) => onChange(event.target.value)} className={value ? "chosen" : ""}>
-      <option value="">{all}</option>
-      {value && !options.some(([option]) => option === value) && <option value={value}>{value}</option>}
-      {options.map(([option, text]) => (
-        <option key={option} value={option}>
-          {text}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-function distinct(alarms: Alarm[], field: (alarm: Alarm) => string): string[] {
-  return [...new Set(alarms.map(field))].filter(Boolean).sort();
 }
 
 function Chips({ filters, counts, change }: Pick<Props, "filters" | "counts" | "change">) {
@@ -59,12 +40,12 @@ function Chips({ filters, counts, change }: Pick<Props, "filters" | "counts" | "
 
 function Choices({ all, filters, change, search }: Pick<Props, "all" | "filters" | "change" | "search">) {
   const { t, word } = useI18n();
-  const sites = useMemo(() => distinct(all, (alarm) => alarm.site), [all]);
+  const sites = useMemo(() => distinct(all.map((alarm) => alarm.site)), [all]);
   const buildings = useMemo(
-    () => distinct(filters.site ? all.filter((alarm) => alarm.site === filters.site) : all, (alarm) => alarm.building),
+    () => distinct((filters.site ? all.filter((alarm) => alarm.site === filters.site) : all).map((alarm) => alarm.building)),
     [all, filters.site],
   );
-  const classes = useMemo(() => distinct(all, (alarm) => alarm.class), [all]);
+  const classes = useMemo(() => distinct(all.map((alarm) => alarm.class)), [all]);
   const same = (values: string[]): [string, string][] => values.map((value) => [value, value]);
   return (
     <>

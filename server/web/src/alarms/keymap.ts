@@ -1,9 +1,11 @@
 /** What a key means on the alarm page: pure. */
 
+import type { Place } from "../ui/keyplace";
+
 export type Command =
   | { do: "move"; by: number }
   | { do: "page"; by: number }
-  | { do: "first" | "last" | "ack" | "bulk" | "resolve" | "mark" | "search" | "clear" | "hold" | "group" | "open" | "next" | "sound" | "theme" | "help" }
+  | { do: "first" | "last" | "ack" | "bulk" | "resolve" | "mark" | "search" | "clear" | "hold" | "group" | "open" | "next" }
   | { do: "severity"; index: number };
 
 const LETTERS: Record<string, Command> = {
@@ -17,9 +19,6 @@ const LETTERS: Record<string, Command> = {
   h: { do: "hold" },
   g: { do: "group" },
   n: { do: "next" },
-  m: { do: "sound" },
-  t: { do: "theme" },
-  "?": { do: "help" },
   "1": { do: "severity", index: 0 },
   "2": { do: "severity", index: 1 },
   "3": { do: "severity", index: 2 },
@@ -36,8 +35,6 @@ const IN_GRID: Record<string, Command> = {
   Enter: { do: "open" },
   " ": { do: "mark" },
 };
-
-export type Place = "grid" | "field" | "other";
 
 /** What a key means here, or nothing: pure. */
 export function commandOf(key: string, place: Place, letters: boolean): Command | null {

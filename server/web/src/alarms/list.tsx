@@ -1,6 +1,7 @@
 import { memo, type PointerEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useI18n } from "../i18n";
-import { Mark, markStyle, Time } from "../ui/parts";
+import { Mark, markStyle } from "../ui/parts";
+import { Time } from "../ui/times";
 import type { Row } from "./select";
 
 const OVERSCAN = 8;
@@ -59,7 +60,7 @@ const ListRow = memo(function ListRow(props: RowProps) {
         <span className="hidden">{t(`sev.${alarm.severity}`)}</span>
       </span>
       <span role="gridcell" className="c-time">
-        <Time at={alarm.raised_at} />
+        <Time at={alarm.raised_at} site={alarm.site} />
       </span>
       <span role="gridcell" className="c-state">
         {state}

@@ -6,16 +6,16 @@ import { may } from "../shell/roles";
 import { useSignal } from "../store/signal";
 import { alarms, feed, lastClosedAt, loading, reload } from "../store/stores";
 import { MEDIUM, NARROW, useMedia, useNow, useStore } from "../ui/hooks";
-import { Failure, Key, ReasonDialog, Time, Words } from "../ui/parts";
+import { Failure, Key, ReasonDialog, Words } from "../ui/parts";
+import { helpShown } from "../ui/prefs";
 import { useSearch } from "../ui/router";
-import { SoundControl, toggleSound } from "../ui/sound";
-import { toggleTheme } from "../ui/theme";
+import { SoundControl } from "../ui/sound";
+import { Time } from "../ui/times";
 import { useActions } from "./actions";
 import { CLEARED, filtersOf, keyOf, narrows, SEVERITIES, toggled } from "./address";
-import { AlarmDetail } from "./detail";
+import { AlarmDetail, PastAlarm } from "./detail";
 import { FilterBar, Order } from "./filters";
 import { useHeldList, usePointerRest } from "./held";
-import { KeysHelp } from "./help";
 import { AlarmHistory } from "./history";
 import type { Command } from "./keymap";
 import { useKeys } from "./keys";
@@ -57,8 +57,7 @@ function Empty({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }
   const last = useSignal(lastClosedAt);
   if (narrowed) {
     return (
-      <Words>
-        <p className="state-title">{t("alarms.nomatch")}</p>
+      <Words title={t("alarms.nomatch")}>
         <button type="button" onClick={onClear}>
           {t("alarms.clear")}
         </button>
@@ -67,8 +66,7 @@ function Empty({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }
   }
   const [before, after] = t("alarms.lastclosed").split("{time}");
   return (
-    <Words>
-      <p className="state-title">{t("alarms.empty")}</p>
+    <Words title={t("alarms.empty")}>
       {last && (
         <p>
           {before}
@@ -92,10 +90,10 @@ export function AlarmsPage({ role }: { role: Role }) {
         <h1>{t("alarms.title")}</h1>
         <LinkState />
         <nav className="tabs" aria-label={t("alarms.title")}>
-          <button type="button" aria-current={history ? undefined : "page"} onClick={() => change({ view: null, from: null, to: null })}>
+          <button type="button" aria-current={history ? undefined : "page"} onClick={() => change({ view: null, from: null, to: null, id: null })}>
             {t("alarms.tab.open")}
           </button>
-          <button type="button" aria-current={history ? "page" : undefined} onClick={() => change({ view: "history" })}>
+          <button type="button" aria-current={history ? "page" : undefined} onClick={() => change({ view: "history", id: null })}>
             {t("alarms.tab.history")}
           </button>
         </nav>
@@ -107,7 +105,7 @@ export function AlarmsPage({ role }: { role: Role }) {
   );
 }
 
-type Asked = { what: "bulk"; plan: BulkPlan } | { what: "close"; id: string } | { what: "keys" } | null;
+type Asked = { what: "bulk"; plan: BulkPlan } | { what: "close"; id: string } | null;
 
 function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchParams; change: ReturnType<typeof useSearch>[1] }) {
   const { t } = useI18n();
@@ -141,7 +139,10 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   const held = useHeldList(live, key, hold || scrolled || pointer.busy || asked !== null);
   const rows = filters.group ? grouped(held.list, opened) : ungrouped(held.list);
   const at = selected === null ? -1 : rows.findIndex((row) => row.id === selected);
+  const marked = useMemo(() => new Set([...marks].filter((id) => id.includes("|") || alarms.get(id))), [marks, version]);
   const current = at >= 0 ? (rows[at] as Row).alarm : selected === null ? undefined : alarms.get(selected);
+  // A link to an alarm that has been closed since must show it, not nothing.
+  const past = current === undefined && selected !== null && !selected.includes("|") && phase.phase === "ready" ? selected : null;
   const floodAt = useNow(10_000) + (feed.get().skew ?? 0);
   const flood = useMemo(() => recent(all, floodAt), [all, floodAt]);
 
@@ -181,7 +182,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   const askBulk = () => {
     if (!canAck) return;
     const row = rows[at];
-    if (marks.size > 0) setAsked({ what: "bulk", plan: planOf([...marks].flatMap((id) => rows.find((one) => one.id === id)?.members ?? []).concat([...marks])) });
+    if (marked.size > 0) setAsked({ what: "bulk", plan: planOf([...marked].flatMap((id) => rows.find((one) => one.id === id)?.members ?? []).concat([...marked])) });
     else setAsked({ what: "bulk", plan: row && row.members.length > 0 ? planOf(row.members) : shownPlan });
   };
   const open = (row: Row | undefined) => {
@@ -200,7 +201,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   };
   const clear = () => {
     if (medium && full) setFull(false);
-    else if (marks.size > 0) setMarks(new Set());
+    else if (marked.size > 0) setMarks(new Set());
     else change(CLEARED);
   };
 
@@ -238,12 +239,6 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
         return goOn();
       case "severity":
         return change(toggled(filters, SEVERITIES[command.index] ?? "critical"));
-      case "sound":
-        return void toggleSound();
-      case "theme":
-        return toggleTheme();
-      case "help":
-        return setAsked({ what: "keys" });
     }
   };
   useKeys(run);
@@ -268,7 +263,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
   if (phase.phase === "idle" || (phase.phase === "loading" && alarms.size === 0)) return <Words>{t("alarms.loading")}</Words>;
 
   // On a phone the details have the screen for themselves.
-  const covered = narrow && full && current !== undefined;
+  const covered = narrow && full && (current !== undefined || past !== null);
   const detail = current ? (
     <AlarmDetail
       key={String(current.id)}
@@ -280,7 +275,17 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
       onClose={() => setAsked({ what: "close", id: String(current.id) })}
       onBack={medium ? () => setFull(false) : null}
     />
+  ) : past !== null ? (
+    <aside className="detail" aria-label={t("detail.title")}>
+      {medium && (
+        <button type="button" className="back" onClick={() => setSelected(null)}>
+          ‹ {t("detail.back")}
+        </button>
+      )}
+      <PastAlarm key={past} id={past} />
+    </aside>
   ) : null;
+  const nothing = <aside className="detail detail-none" aria-label={t("detail.title")}>{rows.length > 0 && t("alarms.pick")}</aside>;
 
   return (
     <>
@@ -305,7 +310,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
           <AlarmList
             rows={rows}
             selected={selected}
-            marks={marks}
+            marks={marked}
             opened={opened}
             sending={actions.sending}
             canAck={canAck}
@@ -330,19 +335,18 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
               {hold ? t("alarms.held") : scrolled ? t("alarms.heldscroll") : t("alarms.hold")} <Key>h</Key>
             </button>
             <span className="space" />
-            <button type="button" className="icon" aria-label={t("keys.title")} onClick={() => setAsked({ what: "keys" })}>
+            <button type="button" className="icon keys-button" aria-label={t("keys.title")} onClick={() => helpShown.set(true)}>
               ?
             </button>
             {canAck && (
-              <button type="button" disabled={marks.size === 0 && shownPlan.ids.length === 0} onClick={askBulk}>
-                {marks.size > 0 ? t("alarms.bulkmarked", { n: marks.size }) : t("alarms.bulk", { n: shownPlan.ids.length })} <Key>A</Key>
+              <button type="button" disabled={marked.size === 0 && shownPlan.ids.length === 0} onClick={askBulk}>
+                {marked.size > 0 ? t("alarms.bulkmarked", { n: marked.size }) : t("alarms.bulk", { n: shownPlan.ids.length })} <Key>A</Key>
               </button>
             )}
           </footer>
         </div>
-        {medium ? full && detail : (detail ?? <aside className="detail detail-none" aria-label={t("detail.title")}>{t("alarms.pick")}</aside>)}
+        {medium ? full && detail : (detail ?? nothing)}
       </div>
-      {asked?.what === "keys" && <KeysHelp onClose={() => setAsked(null)} />}
       {asked?.what === "close" && (
         <ReasonDialog
           title={t("close.title")}

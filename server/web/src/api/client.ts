@@ -8,13 +8,16 @@ export class ApiError extends Error {
   readonly code: string;
   readonly where: string;
   readonly body: unknown;
+  /** Seconds after which another try is of use, where the server says so. */
+  readonly retryS: number | null;
 
-  constructor(status: number, code: string, message: string, where = "", body: unknown = null) {
+  constructor(status: number, code: string, message: string, where = "", body: unknown = null, retryS: number | null = null) {
     super(message);
     this.status = status;
     this.code = code;
     this.where = where;
     this.body = body;
+    this.retryS = retryS;
   }
 }
 
@@ -31,10 +34,10 @@ export function sayIsSignedOut(): void {
   for (const listener of signedOutListeners) listener();
 }
 
-function errorOf(status: number, body: unknown): ApiError {
+function errorOf(status: number, body: unknown, retryAfter: string | null): ApiError {
   const error = (body as { error?: { code?: unknown; message?: unknown; where?: unknown } } | null)?.error;
   const text = (value: unknown, otherwise: string) => (typeof value === "string" ? value.slice(0, 500) : otherwise);
-  return new ApiError(status, text(error?.code, `http-${status}`), text(error?.message, ""), text(error?.where, ""), body);
+  return new ApiError(status, text(error?.code, `http-${status}`), text(error?.message, ""), text(error?.where, ""), body, /^\d{1,6}$/.test(retryAfter ?? "") ? Number(retryAfter) : null);
 }
 
 export async function call<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
@@ -58,7 +61,7 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
   }
   if (response.ok) return parsed as T;
   if (response.status === 401 && path !== "session") sayIsSignedOut();
-  throw errorOf(response.status, parsed);
+  throw errorOf(response.status, parsed, response.headers.get("retry-after"));
 }
 
 /** A query string of the parameters that say something. */

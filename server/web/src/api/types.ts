@@ -8,6 +8,8 @@ export interface Session {
   user: string;
   role: Role;
   must_change?: boolean;
+  /** Of sites whose gateways have not told theirs. */
+  timezone?: string;
 }
 
 export interface Alarm {
@@ -62,7 +64,7 @@ export interface AlarmSnapshot {
 
 export interface BulkResult {
   done: (string | number)[];
-  refused: { id: string | number; why: string }[];
+  refused: { id: string | number; code: string; why: string }[];
 }
 
 export type Conn = "unknown" | "online" | "offline" | "unreachable";
@@ -125,6 +127,7 @@ export interface Gateway {
   q: number;
   site: string;
   id: string;
+  timezone: string;
   online: boolean;
   last_seen_at: string | null;
   since: string | null;

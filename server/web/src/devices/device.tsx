@@ -1,5 +1,5 @@
-import { type ReactNode, useEffect, useState } from "react";
-import { call } from "../api/client";
+import { useEffect, useState } from "react";
+import { ApiError, call } from "../api/client";
 import type { Device, DeviceDetail, Point, Role } from "../api/types";
 import { useI18n } from "../i18n";
 import { causeText } from "../i18n/cause";
@@ -9,21 +9,13 @@ import { rank } from "../store/news";
 import { useSignal } from "../store/signal";
 import { alarms, devices, feed, onValues, watchValues } from "../store/stores";
 import { useLoad, useNow, useStore } from "../ui/hooks";
-import { Failure, Mark, Time, Words } from "../ui/parts";
+import { Fact, Failure, Mark, Words } from "../ui/parts";
 import { go, useSearch } from "../ui/router";
+import { Time, useTimes } from "../ui/times";
 import { spaced } from "../reads/decimal";
 import { PointChart } from "./chart";
 import { CommandDialog } from "./command";
 import { freshness } from "./values";
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
-  );
-}
 
 function DeviceFacts({ device }: { device: Device }) {
   const { t, word, place } = useI18n();
@@ -34,12 +26,12 @@ function DeviceFacts({ device }: { device: Device }) {
         {device.silent_since && (
           <>
             {" · "}
-            {t("device.silent")} <Time at={device.silent_since} />
+            {t("device.silent")} <Time at={device.silent_since} site={device.site} />
           </>
         )}
       </Fact>
       <Fact name={t("device.lastseen")}>
-        <Time at={device.last_seen_at} />
+        <Time at={device.last_seen_at} site={device.site} />
       </Fact>
       <Fact name={t("device.model")}>{[word("class", device.class), device.vendor, device.model].filter(Boolean).join(" · ")}</Fact>
       <Fact name={t("device.place")}>{place(device, ["building", "floor", "place", "site"])}</Fact>
@@ -73,12 +65,14 @@ function ValueText({ point, now }: { point: Point; now: number }) {
 }
 
 interface PointsProps {
+  site: string;
   points: Point[];
   charted: string | null;
   onChart: (point: string) => void;
 }
 
-function Points({ points, charted, onChart }: PointsProps) {
+function Points({ site, points, charted, onChart }: PointsProps) {
+  const times = useTimes(site);
   const { t, label, word, language } = useI18n();
   const now = useNow(1000) + (useSignal(feed).skew ?? 0);
   if (points.length === 0) return <p className="second">{t("device.none")}</p>;
@@ -114,7 +108,7 @@ function Points({ points, charted, onChart }: PointsProps) {
                 {fresh === "stale" && point.quality === "good" ? t("quality.uncertain.stale") : quality}
                 {clock}
               </td>
-              <td>{point.at === null ? "–" : <span title={point.at}>{ageText(language, now - Date.parse(point.at))}</span>}</td>
+              <td>{point.at === null ? "–" : <span title={times.full(point.at)}>{ageText(language, now - Date.parse(point.at))}</span>}</td>
             </tr>
           );
         })}
@@ -136,7 +130,7 @@ function States({ detail }: { detail: DeviceDetail }) {
         <ol className="journal">
           {detail.states.slice(0, 50).map((state) => (
             <li key={`${state.at}${state.field}${state.new}`}>
-              <Time at={state.at} className="journal-time" />
+              <Time at={state.at} site={detail.device.site} className="journal-time" />
               <span>
                 {state.field === "conn" ? "" : word("field", state.field)}
                 {/* The server's own numbers of gateways and profiles say nothing to anybody. */}
@@ -182,6 +176,15 @@ function useLivePoints(site: string, id: string, loaded: DeviceDetail | null): P
   return points;
 }
 
+export function BackButton({ onBack }: { onBack: () => void }) {
+  const { t } = useI18n();
+  return (
+    <button type="button" className="back" onClick={onBack}>
+      ‹ {t("devices.back")}
+    </button>
+  );
+}
+
 /** A guard may release doors; every other command needs an engineer (the server decides, the page does not tempt). */
 const mayOrder = (role: Role, device: Device, action: string): boolean =>
   may(role, "engineer") || (may(role, "guard") && device.class === "access" && action === "release");
@@ -197,6 +200,16 @@ export function DeviceView({ site, id, role, onBack }: { site: string; id: strin
   const points = useLivePoints(site, id, state.data);
   const device = devices.get(`${site}/${id}`) ?? state.data?.device;
   if (!device) {
+    if (state.phase === "failed" && state.error instanceof ApiError && state.error.status === 404) {
+      return (
+        <div className="card-pane">
+          {onBack && <BackButton onBack={onBack} />}
+          <Words title={t("device.gone")}>
+            <p>{t("device.gonehelp")}</p>
+          </Words>
+        </div>
+      );
+    }
     if (state.phase === "failed") return <Failure title={t("device.failed")} error={state.error} onRetry={again} />;
     return <Words>{t("device.loading")}</Words>;
   }
@@ -207,11 +220,7 @@ export function DeviceView({ site, id, role, onBack }: { site: string; id: strin
   const action = actions.find((one) => one.id === asked);
   return (
     <div className="card-pane">
-      {onBack && (
-        <button type="button" className="back" onClick={onBack}>
-          ‹ {t("devices.back")}
-        </button>
-      )}
+      {onBack && <BackButton onBack={onBack} />}
       <h2>{device.name || device.id}</h2>
       {open.length > 0 && (
         <p>
@@ -234,10 +243,10 @@ export function DeviceView({ site, id, role, onBack }: { site: string; id: strin
       {state.phase === "failed" && <Failure title={t("device.failed")} error={state.error} onRetry={again} />}
       {state.phase === "loading" && points.length === 0 ? (
         <Words>{t("device.loading")}</Words>
-      ) : (
-        <Points points={points} charted={charted} onChart={(name) => change({ point: name }, true)} />
+      ) : state.phase === "failed" && points.length === 0 ? null : (
+        <Points site={site} points={points} charted={charted} onChart={(name) => change({ point: name }, true)} />
       )}
-      {point && <PointChart path={path} point={point} />}
+      {point && <PointChart path={path} site={site} point={point} />}
       {state.data && <States detail={state.data} />}
       {action && <CommandDialog device={device} action={action} onClose={() => setAsked(null)} />}
     </div>

@@ -4,7 +4,9 @@ import { useI18n } from "../i18n";
 import { causeText } from "../i18n/cause";
 import { gateways } from "../store/stores";
 import { useLoad, useNow, useStore } from "../ui/hooks";
-import { Failure, Time, Words } from "../ui/parts";
+import { Failure, Words } from "../ui/parts";
+import { Time } from "../ui/times";
+import { BackButton } from "./device";
 
 const ASK_MS = 5_000;
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
@@ -31,7 +33,7 @@ function GatewayFacts({ gateway }: { gateway: Gateway }) {
         {gateway.since && (
           <>
             {" · "}
-            {t("gw.since")} <Time at={gateway.since} />
+            {t("gw.since")} <Time at={gateway.since} site={gateway.site} />
           </>
         )}
       </dd>
@@ -43,7 +45,7 @@ function GatewayFacts({ gateway }: { gateway: Gateway }) {
       )}
       <dt>{t("gw.lastseen")}</dt>
       <dd>
-        <Time at={gateway.last_seen_at} />
+        <Time at={gateway.last_seen_at} site={gateway.site} />
       </dd>
       <dt>{t("gw.devices")}</dt>
       <dd>{t("gw.devicecount", { n: gateway.devices, off: gateway.offline })}</dd>
@@ -96,7 +98,7 @@ function Lanes({ gateway }: { gateway: Gateway }) {
               <td className="num">{Math.max(0, lane.next - lane.first)}</td>
               <td className="num">{bytesText(lane.bytes ?? 0)}</td>
               <td>
-                <Time at={lane.oldest_at ?? null} />
+                <Time at={lane.oldest_at ?? null} site={gateway.site} />
               </td>
             </tr>
           ))}
@@ -182,14 +184,19 @@ export function GatewayView({ site, id, onBack }: { site: string; id: string; on
   const { t } = useI18n();
   useStore(gateways);
   const gateway = gateways.get(`${site}/${id}`);
-  if (!gateway) return <Words>{t("device.gone")}</Words>;
+  if (!gateway) {
+    return (
+      <div className="card-pane">
+        {onBack && <BackButton onBack={onBack} />}
+        <Words title={t("device.gone")}>
+          <p>{t("device.gonehelp")}</p>
+        </Words>
+      </div>
+    );
+  }
   return (
     <div className="card-pane">
-      {onBack && (
-        <button type="button" className="back" onClick={onBack}>
-          ‹ {t("devices.back")}
-        </button>
-      )}
+      {onBack && <BackButton onBack={onBack} />}
       <h2>{t("gw.title", { name: gateway.id })}</h2>
       <p className="second">{gateway.site}</p>
       <GatewayFacts gateway={gateway} />

@@ -181,20 +181,29 @@ export function DevicesPage({ role }: { role: Role }) {
               <button type="button" aria-pressed={trouble} onClick={() => change({ trouble: trouble ? null : "1" })}>
                 {t("devices.trouble")}
               </button>
-              <button type="button" onClick={() => everything(rows.length <= tree.length)}>
+              <button type="button" disabled={rows.length === 0} onClick={() => everything(rows.length <= tree.length)}>
                 {t(rows.length <= tree.length ? "devices.expand" : "devices.collapse")}
               </button>
             </div>
             {devices.size === 0 && gateways.size === 0 ? (
-              <Words>{t("devices.none")}</Words>
+              <Words title={t("devices.none")}>
+                <p>{t("devices.nonehelp")}</p>
+                <p>
+                  <code className="wrap">gatehouse-server gateway add SITE GATEWAY</code>
+                </p>
+              </Words>
             ) : rows.length === 0 ? (
-              <Words>{t("devices.nomatch")}</Words>
+              <Words title={t("devices.nomatch")}>
+                <button type="button" onClick={() => change({ q: null, trouble: null })}>
+                  {t("alarms.clear")}
+                </button>
+              </Words>
             ) : (
               <Tree rows={rows} isOpen={isOpen} selected={selected} onToggle={toggle} onPick={pick} />
             )}
           </section>
         )}
-        {detail ?? (!medium && <div className="card-pane detail-none">{t("devices.pick")}</div>)}
+        {detail ?? (!medium && <div className="card-pane detail-none">{rows.length > 0 && t("devices.pick")}</div>)}
       </div>
     </div>
   );

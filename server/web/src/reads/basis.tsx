@@ -1,12 +1,13 @@
 import type { Boundary, ReadRow } from "../api/types";
 import { useI18n } from "../i18n";
-import { longTime } from "../i18n/time";
 import { Dialog } from "../ui/parts";
+import { useTimes } from "../ui/times";
 import { spaced } from "./decimal";
 import { reasonText } from "./reason";
 
-function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; at: string; unit: string }) {
+function Side({ name, boundary, at, unit, site }: { name: string; boundary: Boundary; at: string; unit: string; site: string }) {
   const { t, word, language } = useI18n();
+  const times = useTimes(site);
   return (
     <section className="basis-side">
       <h3>{name}</h3>
@@ -14,13 +15,13 @@ function Side({ name, boundary, at, unit }: { name: string; boundary: Boundary; 
         {boundary.value === null ? <span className="trouble">{t("reads.missingvalue")}</span> : `${spaced(boundary.value)} ${unit}`}
       </p>
       <p className="second">
-        {t("reads.at", { time: longTime(at) })} · {t(`method.${boundary.method}`)}
+        {t("reads.at", { time: times.long(at) })} · {t(`method.${boundary.method}`)}
       </p>
       {boundary.basis.length === 0 && <p>{boundary.why ? reasonText(language, boundary.why) : t("reads.nobasis")}</p>}
       {boundary.basis.map((basis) => (
         <dl className="facts" key={`${basis.epoch}/${basis.seq}/${basis.index}/${basis.at}`}>
           <dt>{t("reads.measured")}</dt>
-          <dd>{longTime(basis.at)}</dd>
+          <dd>{times.long(basis.at)}</dd>
           <dt>{t("reads.value")}</dt>
           <dd className="num">{basis.value === null ? t("value.unknown") : `${spaced(basis.value)} ${unit}`}</dd>
           <dt>{t("reads.rawregisters")}</dt>
@@ -56,8 +57,8 @@ export function BasisDrawer({ row, onClose }: { row: ReadRow; onClose: () => voi
           {t("reads.why")}: {reasonText(language, row.why)}
         </p>
       )}
-      <Side name={t("reads.col.start")} boundary={row.start} at={row.from_at} unit={row.unit} />
-      <Side name={t("reads.col.end")} boundary={row.end} at={row.to_at} unit={row.unit} />
+      <Side name={t("reads.col.start")} boundary={row.start} at={row.from_at} unit={row.unit} site={row.site} />
+      <Side name={t("reads.col.end")} boundary={row.end} at={row.to_at} unit={row.unit} site={row.site} />
       <div className="dialog-buttons">
         <button type="button" className="primary" onClick={onClose}>
           {t("dialog.close")}

@@ -1,6 +1,7 @@
 /** Totals and selection of period reads: pure, exact. */
 
 import type { ReadRow } from "../api/types";
+import { dayIn } from "../i18n/time";
 import { sum } from "./decimal";
 
 export interface UnitTotal {
@@ -39,11 +40,9 @@ export const needsLook = (row: ReadRow): boolean => row.state === "held" || row.
 /** The latest months, newest first: `latest` and those before it; `chosen` is among them wherever it lies. */
 export function monthsUpTo(latest: string, count: number, chosen: string): string[] {
   const [year = 0, month = 1] = latest.split("-").map(Number);
-  const months = Array.from({ length: count }, (_, back) => monthOf(new Date(year, month - 1 - back, 1)));
+  const months = Array.from({ length: count }, (_, back) => new Date(Date.UTC(year, month - 1 - back, 1)).toISOString().slice(0, 7));
   return months.includes(chosen) ? months : [...months, chosen].sort().reverse();
 }
 
-/** The present month in this browser's time, as the feed names it. */
-export function monthOf(date: Date): string {
-  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
-}
+/** The month there, as the feed names it. */
+export const monthIn = (ms: number, zone: string): string => dayIn(ms, zone).slice(0, 7);

@@ -1,49 +1,43 @@
 import { Component, type ReactNode, useEffect } from "react";
-import { AlarmsPage } from "../alarms/page";
 import type { Session } from "../api/types";
-import { DevicesPage } from "../devices/page";
 import { I18nProvider, useI18n } from "../i18n";
-import { ReadsPage } from "../reads/page";
 import { useSignal } from "../store/signal";
 import { closeFeed, openFeed } from "../store/stores";
-import { Dialog, Failure, Words } from "../ui/parts";
-import { Problems } from "../ui/problems";
+import { NARROW, useMedia } from "../ui/hooks";
+import { Link } from "../ui/link";
+import { Dialog, Failure, useErrorText, Words } from "../ui/parts";
+import { helpShown } from "../ui/prefs";
+import { dismissAll, Problems, report } from "../ui/problems";
 import { go, usePath } from "../ui/router";
 import { useSoundEngine } from "../ui/sound";
 import { theme, toggleTheme } from "../ui/theme";
 import { FireStrip } from "./firestrip";
+import { KeysHelp } from "./help";
+import { useShellKeys } from "./keys";
 import { FeedBanner, useHealth } from "./link";
+import { type PageEntry, pageOf, pagesFor } from "./pages";
 import { PasswordPage } from "./password";
 import { askSession, session, signOut } from "./session";
 import { SignInForm, SignInPage } from "./signin";
 
-const PAGES = { "/alarms": "nav.alarms", "/devices": "nav.devices", "/reads": "nav.reads" } as const;
-type Page = keyof typeof PAGES;
-
-const pageOf = (path: string): Page => (Object.keys(PAGES) as Page[]).find((page) => path.startsWith(page)) ?? "/alarms";
-
-function Rail({ page, who }: { page: Page; who: Session }) {
+function Rail({ page, who }: { page: PageEntry; who: Session }) {
   const { t, toggle } = useI18n();
   const now = useSignal(theme);
+  const narrow = useMedia(NARROW);
+  const errorText = useErrorText();
+  const leave = () => {
+    signOut().catch((error: unknown) => report(`${t("shell.stillin")} ${errorText(error)}`));
+  };
   return (
     <header className="rail">
       <span className="brand" aria-hidden="true">
         {t("app.name")}
       </span>
       <nav aria-label={t("nav.label")}>
-        {(Object.keys(PAGES) as Page[]).map((name) => (
-          <a
-            key={name}
-            href={name}
-            aria-current={name === page ? "page" : undefined}
-            onClick={(event) => {
-              if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-              event.preventDefault();
-              go(name);
-            }}
-          >
-            {t(PAGES[name])}
-          </a>
+        {pagesFor(who.role).map((one) => (
+          <Link key={one.path} to={one.path} current={one === page}>
+            {t(narrow ? one.short : one.nav)}
+          </Link>
         ))}
       </nav>
       <button type="button" className="rail-menu" popoverTarget="account" aria-label={t("shell.account")}>
@@ -60,7 +54,7 @@ function Rail({ page, who }: { page: Page; who: Session }) {
         <button type="button" lang={t("shell.language") === "English" ? "en" : "zh-CN"} onClick={toggle}>
           {t("shell.language")}
         </button>
-        <button type="button" onClick={() => void signOut()}>
+        <button type="button" onClick={leave}>
           {t("shell.signout")}
         </button>
       </div>
@@ -68,14 +62,20 @@ function Rail({ page, who }: { page: Page; who: Session }) {
   );
 }
 
+/** The frame of every page; it alone is drawn again each second, to see whether the feed still lives. */
+function Frame({ children }: { children: ReactNode }) {
+  const { health } = useHealth();
+  return <div className={`app${health === "lost" || health === "signed-out" ? " app-lost" : ""}`}>{children}</div>;
+}
+
 function SignedIn({ who, expired }: { who: Session; expired: boolean }) {
   const { t } = useI18n();
-  const page = pageOf(usePath());
-  const { health } = useHealth();
+  const page = pageOf(usePath(), who.role);
   useSoundEngine();
+  useShellKeys();
   useEffect(() => {
     if (!expired) openFeed();
-  }, [expired]);
+  }, [expired, who.user]);
   useEffect(() => {
     const back = (event: PageTransitionEvent) => {
       if (event.persisted) openFeed();
@@ -85,14 +85,16 @@ function SignedIn({ who, expired }: { who: Session; expired: boolean }) {
     return () => {
       window.removeEventListener("pagehide", closeFeed);
       window.removeEventListener("pageshow", back);
+      // Whoever signs in next starts with a clean sheet.
+      dismissAll();
+      helpShown.set(false);
     };
   }, []);
   useEffect(() => {
-    document.title = `${t(PAGES[page])} · ${t("app.name")}`;
+    document.title = `${t(page.nav)} · ${t("app.name")}`;
   }, [page, t]);
-  const lost = health === "lost" || health === "signed-out";
   return (
-    <div className={`app${lost ? " app-lost" : ""}`}>
+    <Frame>
       <a className="skip" href="#page">
         {t("nav.skip")}
       </a>
@@ -102,18 +104,17 @@ function SignedIn({ who, expired }: { who: Session; expired: boolean }) {
         <FireStrip />
         <Problems />
         <main id="page" tabIndex={-1}>
-          {page === "/alarms" && <AlarmsPage role={who.role} />}
-          {page === "/devices" && <DevicesPage role={who.role} />}
-          {page === "/reads" && <ReadsPage />}
+          <page.View role={who.role} />
         </main>
       </div>
+      <KeysHelp lines={page.keys} />
       {expired && (
         <Dialog title={t("signin.title")} onClose={() => undefined}>
           <p>{t("signin.again")}</p>
           <SignInForm />
         </Dialog>
       )}
-    </div>
+    </Frame>
   );
 }
 

@@ -2,8 +2,9 @@ import { useI18n } from "../i18n";
 import { isFire } from "../store/news";
 import { alarms } from "../store/stores";
 import { NARROW, useMedia, useStore } from "../ui/hooks";
-import { Mark, Time } from "../ui/parts";
+import { Mark } from "../ui/parts";
 import { go } from "../ui/router";
+import { Time } from "../ui/times";
 
 /** Life safety first: on every page, as long as any fire alarm is open. */
 export function FireStrip() {
@@ -25,7 +26,7 @@ export function FireStrip() {
           <li key={alarm.id}>
             <button type="button" className="plain" onClick={() => go(`/alarms?id=${encodeURIComponent(alarm.id)}`)}>
               <span>
-                <b>{place(alarm)}</b> {alarm.site} · {label(alarm)} <Time at={alarm.raised_at} />
+                <b>{place(alarm)}</b> {alarm.site} · {label(alarm)} <Time at={alarm.raised_at} site={alarm.site} />
               </span>
             </button>
           </li>

@@ -2,11 +2,11 @@
 
 import { useI18n } from "../i18n";
 import { ageText } from "../i18n/text";
-import { longTime } from "../i18n/time";
 import { WATCHDOG_MS } from "../live/feed";
 import { useSignal } from "../store/signal";
 import { alarms, devices, feed, loading, silentFor } from "../store/stores";
 import { useNow } from "../ui/hooks";
+import { useTimes, ZoneNote } from "../ui/times";
 
 export type Health = "live" | "connecting" | "stale" | "lost" | "signed-out";
 
@@ -26,6 +26,7 @@ export function useHealth(): { health: Health; silentMs: number } {
   return { health: "connecting", silentMs };
 }
 
+/** What the head of every page says: whether it is live, and by which clock it speaks. */
 export function LinkState() {
   const { t } = useI18n();
   const { health } = useHealth();
@@ -37,10 +38,13 @@ export function LinkState() {
     "signed-out": t("link.signedout"),
   }[health];
   return (
-    <span className={`link link-${health}`} role="status">
-      <span className="link-dot" aria-hidden="true" />
-      {words}
-    </span>
+    <>
+      <span className={`link link-${health}`} role="status">
+        <span className="link-dot" aria-hidden="true" />
+        {words}
+      </span>
+      <ZoneNote />
+    </>
   );
 }
 
@@ -48,13 +52,14 @@ export function FeedBanner() {
   const { t, language } = useI18n();
   const { health, silentMs } = useHealth();
   const { skew } = useSignal(feed);
+  const times = useTimes();
   const { phase } = useSignal(loading);
   if (health === "lost" || health === "signed-out") {
     const last = new Date(Date.now() - silentMs).toISOString();
     return (
       <div className="banner banner-lost" role="alert">
         <strong>{t("lost.title")}</strong>
-        <span aria-live="off">{t("lost.since", { age: ageText(language, silentMs), time: longTime(last) })}</span>
+        <span aria-live="off">{t("lost.since", { age: ageText(language, silentMs), time: times.long(last) })}</span>
         <span>{t("lost.do")}</span>
       </div>
     );

@@ -45,7 +45,7 @@ export function PasswordPage() {
         </form>
       </div>
       <div className="signin-foot">
-        <button type="button" onClick={() => void signOut()}>
+        <button type="button" onClick={() => signOut().catch((error: unknown) => setProblem(errorText(error)))}>
           {t("shell.signout")}
         </button>
         <button type="button" lang={t("shell.language") === "English" ? "en" : "zh-CN"} onClick={toggle}>

@@ -4,6 +4,7 @@ import { ApiError, call, onSignedOut } from "../api/client";
 import type { Session } from "../api/types";
 import { Signal } from "../store/signal";
 import { feed } from "../store/stores";
+import { setUsualZone } from "../store/zones";
 
 export type SessionState =
   | { phase: "asking" }
@@ -12,6 +13,11 @@ export type SessionState =
   | { phase: "failed"; error: unknown };
 
 export const session = new Signal<SessionState>({ phase: "asking" });
+
+session.subscribe(() => {
+  const now = session.get();
+  if (now.phase === "in") setUsualZone(now.session.timezone);
+});
 
 onSignedOut(() => {
   const now = session.get();

@@ -23,8 +23,7 @@ export function SignInForm() {
     setBusy(true);
     signIn(String(data.get("username")), String(data.get("password"))).catch((error: unknown) => {
       setBusy(false);
-      const status = error instanceof ApiError ? error.status : 500;
-      setProblem(status === 401 ? t("signin.wrong") : status === 429 ? t("signin.slow") : errorText(error));
+      setProblem(error instanceof ApiError && error.status === 401 ? t("signin.wrong") : errorText(error));
     });
   };
 

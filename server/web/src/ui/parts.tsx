@@ -4,7 +4,8 @@ import { type ReactNode, type Ref, useEffect, useId, useRef } from "react";
 import { ApiError } from "../api/client";
 import type { Severity } from "../api/types";
 import { useI18n } from "../i18n";
-import { fullTime, shortTime } from "../i18n/time";
+import { en } from "../i18n/en";
+import type { Key as TextKey } from "../i18n/text";
 import { rank, severityOf } from "../store/news";
 
 const SHAPES: Record<Severity, string> = {
@@ -36,36 +37,25 @@ export function markStyle(alarm: { acked: boolean; state: string }): MarkStyle {
   return alarm.state === "cleared" ? "dashed" : "fill";
 }
 
-export function Time({ at, className }: { at: string | null; className?: string }) {
-  const { language } = useI18n();
-  if (at === null) return <span className={className}>–</span>;
-  return (
-    <time className={className} dateTime={at} title={fullTime(at, language)}>
-      {shortTime(at)}
-    </time>
-  );
-}
+const STATUSES = [401, 403, 404, 409, 413, 422, 429] as const;
 
-/** What went wrong, in the page's language, and in English what the server adds. */
+/** What went wrong and what to do, in the page's language. The server's own words stand in for a code that is new here. */
 export function useErrorText(): (error: unknown) => string {
   const { t, language } = useI18n();
   return (error) => {
     if (!(error instanceof ApiError)) return t("error.500");
-    const known = [401, 403, 404, 409, 413, 422, 429] as const;
-    const found = known.find((status) => status === error.status);
-    const general =
-      error.status === 0
-        ? t("error.unreachable")
-        : found
-          ? t(`error.${found}`)
-          : error.status >= 500
-            ? t("error.500")
-            : t("error.other", { status: error.status });
-    const more = error.status === 0 || error.status === 401 || language === "zh" ? "" : error.message;
-    return more ? `${general} ${more}` : general;
+    if (error.status === 0) return t("error.unreachable");
+    if (error.code === "slow_down" && error.retryS !== null) return t("code.slow_down.for", { s: error.retryS });
+    const exact = `code.${error.code}`;
+    if (exact in en) return t(exact as TextKey);
+    const known = STATUSES.find((status) => status === error.status);
+    const general = known ? t(`error.${known}`) : error.status >= 500 ? t("error.500") : t("error.other", { status: error.status });
+    const more = language === "en" && error.message ? error.message : [error.code, error.where].filter(Boolean).join(": ");
+    return error.status === 401 || !more ? general : `${general} (${more})`;
   };
 }
 
+/** Something could not be had: what, why, and the way to try again. */
 export function Failure({ title, error, onRetry }: { title: string; error: unknown; onRetry: () => void }) {
   const { t } = useI18n();
   const text = useErrorText();
@@ -80,9 +70,11 @@ export function Failure({ title, error, onRetry }: { title: string; error: unkno
   );
 }
 
-export function Words({ children }: { children: ReactNode }) {
+/** A state in words where data would stand: loading, or empty and what to do about it. */
+export function Words({ title, children }: { title?: string; children?: ReactNode }) {
   return (
     <div className="state" role="status">
+      {title && <p className="state-title">{title}</p>}
       {children}
     </div>
   );
@@ -111,6 +103,8 @@ export function Dialog({ title, onClose, children, className = "" }: DialogProps
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
+    // A stray Enter must press nothing that changes anything: the way out has the focus, or what asks for it.
+    dialog?.querySelector<HTMLElement>("[data-focus]")?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
@@ -183,3 +177,39 @@ export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy =
     </Dialog>
   );
 }
+
+export function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+interface ChoiceProps {
+  name: string;
+  /** What stands for no choice. */
+  all: string;
+  value: string;
+  options: readonly [value: string, text: string][];
+  onChange: (value: string) => void;
+}
+
+/** One of several, or all; a value that is no longer among them stays to be seen. */
+export function Choice({ name, all, value, options, onChange }: ChoiceProps) {
+  return (
+    <select aria-label={name} value={value} onChange={(event) => onChange(event.target.value)} className={value ? "chosen" : ""}>
+      <option value="">{all}</option>
+      {value && !options.some(([option]) => option === value) && <option value={value}>{value}</option>}
+      {options.map(([option, text]) => (
+        <option key={option} value={option}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** The values that there are, in order. */
+export const distinct = (values: readonly string[]): string[] => [...new Set(values)].filter(Boolean).sort();

@@ -10,4 +10,6 @@ function remembered(name: string, otherwise: boolean): Signal<boolean> {
 
 /** One-letter keys can be switched off (WCAG 2.1.4). */
 export const letterKeys = remembered("gatehouse.keys", true);
+/** The help about keys is open. */
+export const helpShown = new Signal(false);
 export const soundWanted = remembered("gatehouse.sound", false);

@@ -16,6 +16,8 @@ export function report(text: string): void {
   problems.set([...problems.get().slice(-2), { id: last, text }]);
 }
 
+export const dismissAll = (): void => problems.set([]);
+
 export function Problems() {
   const { t } = useI18n();
   const list = useSignal(problems);

@@ -2,7 +2,6 @@
 
 import { useEffect, useState } from "react";
 import { useI18n } from "../i18n";
-import { shortTime } from "../i18n/time";
 import { severityOf } from "../store/news";
 import { useSignal } from "../store/signal";
 import { alarms, news, setCanSound, silentFor, speaker } from "../store/stores";
@@ -11,6 +10,7 @@ import { useNow } from "./hooks";
 import { soundWanted } from "./prefs";
 import { Key } from "./parts";
 import { Sounder } from "./sounder";
+import { useTimes } from "./times";
 
 const sounder = new Sounder(
   (pattern) => {
@@ -68,6 +68,7 @@ export function SoundControl() {
   const { t } = useI18n();
   const wanted = useSignal(soundWanted);
   const now = useNow(1000);
+  const times = useTimes();
   const [, again] = useState(0);
   const left = sounder.silencedUntil - performance.now();
   const ready = audioReady();
@@ -76,7 +77,7 @@ export function SoundControl() {
     : !ready
       ? t("sound.blocked")
       : left > 0
-        ? t("sound.silenced", { time: shortTime(new Date(now + left).toISOString()) })
+        ? t("sound.silenced", { time: times.short(new Date(now + left).toISOString()) })
         : t("sound.on");
   const quiet = (minutes: number) => () => {
     sounder.silence(minutes * 60_000);

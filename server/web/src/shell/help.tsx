@@ -1,36 +1,26 @@
 import { useI18n } from "../i18n";
-import type { Key as TextKey } from "../i18n/text";
 import { useSignal } from "../store/signal";
 import { Dialog } from "../ui/parts";
-import { letterKeys } from "../ui/prefs";
+import { helpShown, letterKeys } from "../ui/prefs";
+import type { KeyLine } from "./pages";
 
-const KEYS: [keys: string, text: TextKey][] = [
-  ["j k ↓ ↑", "keys.move"],
-  ["PgDn PgUp Home End", "keys.page"],
-  ["Enter", "keys.enter"],
-  ["a", "keys.ack"],
-  ["n", "keys.next"],
-  ["r", "keys.resolve"],
-  ["x Space", "keys.mark"],
-  ["A", "keys.bulk"],
-  ["1 2 3 4", "keys.sev"],
-  ["/", "keys.search"],
-  ["Esc", "keys.esc"],
-  ["h", "keys.hold"],
-  ["g", "keys.group"],
+const EVERYWHERE: readonly KeyLine[] = [
   ["m", "keys.sound"],
   ["t", "keys.theme"],
   ["?", "keys.help"],
 ];
 
-export function KeysHelp({ onClose }: { onClose: () => void }) {
+/** The keys of this page and of every page, and the switch for those of one letter. */
+export function KeysHelp({ lines }: { lines: readonly KeyLine[] }) {
   const { t } = useI18n();
   const on = useSignal(letterKeys);
+  if (!useSignal(helpShown)) return null;
+  const close = () => helpShown.set(false);
   return (
-    <Dialog title={t("keys.title")} onClose={onClose}>
+    <Dialog title={t("keys.title")} onClose={close}>
       <p>{t(on ? "shell.keys.on" : "shell.keys.off")}</p>
       <dl className="keys">
-        {KEYS.map(([keys, text]) => (
+        {[...lines, ...EVERYWHERE].map(([keys, text]) => (
           <div key={keys}>
             <dt>
               {keys.split(" ").map((key) => (
@@ -45,7 +35,7 @@ export function KeysHelp({ onClose }: { onClose: () => void }) {
         <button type="button" onClick={() => letterKeys.set(!on)}>
           {t(on ? "keys.off" : "keys.on")}
         </button>
-        <button type="button" className="primary" onClick={onClose}>
+        <button type="button" className="primary" data-focus onClick={close}>
           {t("dialog.close")}
         </button>
       </div>
