@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +23,7 @@ from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.meters import multiplier_of, wrong_ratings
 from gateway.site_file import DeviceFile, LineFile, SiteFile
+from gateway.snapshots import Snapshots
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
 from messages.text import printable
 from messages.types import MAX_DEVICES, MeterInfo
@@ -29,6 +31,7 @@ from messages.types import MAX_DEVICES, MeterInfo
 MAX_SECRET_BYTES = 4096
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.01, 60.0
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.001, 86_400.0
+DAY_S = 86_400.0
 SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.1, 60.0
 
 Path_ = tuple[str | int, ...]
@@ -58,6 +61,8 @@ class LineConfig:
     devices: tuple[Device, ...]
     fire_budget: float = 2.0
     """The longest in seconds that a change of a fire point may go unseen."""
+    snapshots: Snapshots | None = None
+    """When its billing registers are read for the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +106,14 @@ class _Checker:
     name: str
     problems: list[Problem] = field(default_factory=list)
     library: Mapping[str, Profile] = field(default_factory=dict)
+    zone: ZoneInfo | None = None
+    snapshots: Snapshots | None = None
 
     def site(self) -> Site:
         self.library = self._library()
         broker = self._broker()
         self._timezone()
+        self._snapshot()
         self._same_ids()
         lines = tuple(
             line
@@ -181,10 +189,21 @@ class _Checker:
 
     def _timezone(self) -> None:
         try:
-            ZoneInfo(self.file.timezone)
+            self.zone = ZoneInfo(self.file.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             name = printable(self.file.timezone, 60)
             self.wrong(("timezone",), f"{name!r} is no time zone: write a name such as Asia/Shanghai")
+
+    def _snapshot(self) -> None:
+        every, window = (
+            parse_duration(text) for text in (self.file.snapshot.every, self.file.snapshot.window)
+        )
+        if not (60 <= every <= DAY_S and DAY_S % every == 0):
+            self.wrong(("snapshot", "every"), "write 1m to 24h, and so that a day is a multiple of it")
+        elif not 1 <= window <= every / 2:
+            self.wrong(("snapshot", "window"), "write 1s to half of `every`")
+        elif self.zone is not None:
+            self.snapshots = Snapshots(self.zone, timedelta(seconds=every), timedelta(seconds=window))
 
     def _metrics(self) -> tuple[str, int] | None:
         if self.file.metrics is None:
@@ -230,7 +249,7 @@ class _Checker:
         serial = isinstance(settings, SerialSettings)
         endpoint = (line.serial if serial else line.tcp) or ""
         budget = parse_duration(line.fire_budget or self.file.fire_budget)
-        return LineConfig(line.id, line, settings, printable(endpoint), devices, budget)
+        return LineConfig(line.id, line, settings, printable(endpoint), devices, budget, self.snapshots)
 
     def _settings(self, path: Path_, line: LineFile) -> TcpSettings | SerialSettings | None:
         if (line.tcp is None) == (line.serial is None):

@@ -11,6 +11,7 @@ from drivers.strict_yaml import parse_duration
 from gateway.advice import advice
 from gateway.config import Device
 from gateway.forecast import ASSUMED_TURNAROUND_S, Forecast, Foreseen, Plans, forecast
+from gateway.line_rules import longest_of
 from gateway.screen import PROBLEMS, JsonOption, SiteArgument, fail, load, out, plain, say, table
 from gateway.worst_case import Bound
 
@@ -48,10 +49,14 @@ def plan(
 
     plans = Plans()
     found = [
-        forecast(line, budget=line.fire_budget, turnaround=thinking, plans=plans) for line in loaded.lines
+        forecast(line, budget=line.fire_budget, turnaround=thinking, longest=longest_of(line), plans=plans)
+        for line in loaded.lines
     ]
     helps = [
-        [advice(line, missed.task, line.fire_budget, thinking, None, plans) for missed in each.missed]
+        [
+            advice(line, missed.task, line.fire_budget, thinking, longest_of(line), plans)
+            for missed in each.missed
+        ]
         for line, each in zip(loaded.lines, found, strict=True)
     ]
     if as_json:

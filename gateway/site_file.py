@@ -101,6 +101,13 @@ class LineFile(Strict, frozen=True, kw_only=True):
     devices: tuple[DeviceFile, ...] = ()
 
 
+class SnapshotFile(Strict, frozen=True, kw_only=True):
+    """When billing registers are read besides their period: at each multiple of `every` after local midnight."""
+
+    every: Duration = "15m"
+    window: Duration = "1m"
+
+
 class SiteFile(Strict, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -114,5 +121,6 @@ class SiteFile(Strict, frozen=True, kw_only=True):
     poll: dict[PollClass, Duration] = {}
     fire_budget: Duration = "2s"
     """The longest that a change of a fire point may go unseen."""
+    snapshot: SnapshotFile = SnapshotFile()
     profiles: tuple[Where, ...] = ()
     lines: tuple[LineFile, ...] = ()

@@ -1,0 +1,31 @@
+"""What holds for one configured line: how its time is reckoned, how long one read may last, when books are read."""
+
+from drivers.lines import SerialSettings
+from gateway.around import Rules
+from gateway.config import LineConfig
+from gateway.forecast import timing_of
+from gateway.timeouts import FLOOR_S, FLOOR_TCP_ALONE_S, FLOOR_TCP_S
+
+# Until a device was measured, a hole is bridged as if it thought as little as a quick one.
+ASSUMED_TURNAROUND_S = 0.005
+# A fire poll waits for one read that has begun, for its own answer, and for a dead device: each has its part.
+LONGEST_PART = 4
+
+
+def longest_of(line: LineConfig) -> float | None:
+    """Return how long one read may last so that fire is seen within its budget; None where nothing waits for it."""
+    points = (point for device in line.devices for point in device.profile.points.values())
+    return line.fire_budget / LONGEST_PART if any(point.poll == "fire" for point in points) else None
+
+
+def rules_of(line: LineConfig) -> Rules:
+    """Return the rules for the poller of this line."""
+    serial = isinstance(line.settings, SerialSettings)
+    shared = FLOOR_TCP_S if len(line.devices) > 1 else FLOOR_TCP_ALONE_S
+    return Rules(
+        timing=timing_of(line, ASSUMED_TURNAROUND_S),
+        longest=longest_of(line),
+        floor=FLOOR_S if serial else shared,
+        adds_wire_time=serial,
+        snapshots=line.snapshots,
+    )
