@@ -24,6 +24,7 @@ from gateway.config import Site
 from gateway.fleet import Fleet, Targets
 from gateway.gauges import gauges
 from gateway.journal import Journal, Limits, Trouble, random_id
+from gateway.lessons_store import keep_lessons, load_lessons
 from gateway.orphans import Orphans
 from gateway.own_alarms import OwnAlarms
 from gateway.poller import Poller
@@ -95,6 +96,9 @@ class Gateway:
             commands = group.create_task(self.commands.run(), name="commands")
             orphans = group.create_task(self.orphans.run(), name="orphaned alarms")
             reloads = group.create_task(self.reloader.run(), name="reloads")
+            learned = asyncio.Event()
+            keeper = keep_lessons(self.fleet.lessons, self.site.state_dir, learned)
+            group.create_task(keeper, name="lessons")
             self.fleet.start(group)
             log.info("gateway %s/%s runs: boot %s", self.site.file.site, self.site.file.gateway, self.boot)
             await stop.wait()
@@ -102,6 +106,7 @@ class Gateway:
             await self.reloader.stop()
             await _ended([reloads])
             await self.fleet.stop()
+            learned.set()
             await self.commands.stop()
             await _ended([commands])
             self.recorder.close()
@@ -187,7 +192,8 @@ def _assemble(site: Site, given: Given, journal: Journal, metrics: metering.Metr
     recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
     around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
     orphans = Orphans(recorder, given.clock, given.clock_state)
-    fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans)
+    lessons = load_lessons(site.state_dir, given.clock)
+    fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans, lessons)
     fleet.set_up(site.lines)
     fleet.settle_strangers(journal.state_keys())
     reloader = Reloader(site, fleet)

@@ -17,6 +17,8 @@ from gateway.around import Recorder, Surroundings
 from gateway.commands import Target
 from gateway.config import LineConfig, Site
 from gateway.edges import Edges, load
+from gateway.lessons import Lessons
+from gateway.line_rules import rules_of
 from gateway.metrics import Metrics
 from gateway.orphans import Orphans, raised_in
 from gateway.polled import Polled, polled
@@ -114,6 +116,7 @@ class Fleet:
     random: Random
     load_state: Callable[[str], bytes | None]
     orphans: Orphans
+    lessons: Lessons
     changed: Callable[[], None] = lambda: None
     """Called when a device or a line falls silent or comes back."""
     _lines: dict[str, _Living] = field(default_factory=dict)
@@ -197,8 +200,16 @@ class Fleet:
             line.settings, clock=self.around.clock, rng=self.random, monotonic=self.around.monotonic
         )
         devices = self._devices(line, edges)
-        poller = Poller(line.id, wire, devices, self.recorder, self.metrics, self.around)
-        poller.changed = self._changed
+        poller = Poller(
+            line.id,
+            wire,
+            devices,
+            self.recorder,
+            self.metrics,
+            self.around,
+            changed=self._changed,
+            rules=rules_of(line),
+        )
         return _Living(line, wire, poller)
 
     def _changed(self) -> None:
@@ -215,5 +226,5 @@ class Fleet:
                 edges = load(device.profile.events, self.load_state(edge_key(device.id)))
             else:
                 edges.events = device.profile.events
-            made.append(polled(device, driver, edges, self.random))
+            made.append(polled(device, driver, edges, self.random, self.lessons))
         return made

@@ -160,6 +160,14 @@ class DeviceLessons:
         self._seen = self._now
         return Known(frozenset(learned.cuts), frozenset(learned.bad - learned.differs | self.lacks))
 
+    def thinks(self) -> float | None:
+        """Return how long the device takes to begin its answer, in seconds, None where it was never measured."""
+        return self.lessons.thinks(self.device)
+
+    def measured(self, seconds: float) -> None:
+        """Keep how long the device takes to begin its answer, for the planning after the next start."""
+        self.lessons.measured(self.device, seconds)
+
     @property
     def stale(self) -> bool:
         """Whether a plan would come out otherwise than with what was known when it was made."""

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 
-from drivers.api import DeviceDriver, Exchange, Known, Reading, Transaction
+from drivers.api import DeviceDriver, Exchange, Reading, Transaction
 from drivers.errors import DriverError
 from drivers.lines import Reply
 from gateway.around import Rules
 from gateway.backoff import LONGEST_FIRE_S, LONGEST_S, Health
 from gateway.config import Device
 from gateway.edges import Change, Edges
+from gateway.lessons import DeviceLessons, Lessons
 from gateway.schedule import ALARM, RANKS
 from gateway.timeouts import RoundTrip
 from messages.codec import utc_ms
@@ -83,22 +84,28 @@ class Polled:
     driver: DeviceDriver
     edges: Edges
     health: Health
+    lessons: DeviceLessons
     answered: bool = False
     """True once it has answered in this life: to say `answers` and `answers again` apart."""
     billing: frozenset[str] = frozenset()
+    not_good: set[str] = field(init=False)
+    """The points of which this life has no good reading, or a bad one since."""
     trip: RoundTrip = field(default_factory=lambda: RoundTrip(1.0))
     hasty: bool = False
     """True where it has fire or alarm points: after a silence it is asked again at once, in their class."""
+
+    def __post_init__(self) -> None:
+        self.not_good = set(self.config.profile.points)
 
     @property
     def id(self) -> str:
         """The device's id."""
         return self.config.id
 
-    def works(self, rules: Rules, known: Known) -> list[Work]:
+    def works(self, rules: Rules) -> list[Work]:
         """Plan afresh: transactions per poll class, so that a slow point never rides at a fast pace."""
-        works = []
-        thinks = self.trip.smooth
+        works, known = [], self.lessons.known()
+        thinks = self.trip.smooth if self.trip.smooth is not None else self.lessons.thinks()
         timing = rules.timing if thinks is None else replace(rules.timing, turnaround=thinks)
         for poll in RANKS:
             points = [name for name, point in self.config.profile.points.items() if point.poll == poll]
@@ -133,15 +140,17 @@ class Polled:
     def _sample(
         self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, raw: Mapping[str, str]
     ) -> Sample:
+        bad = {
+            name: reading.quality for name, reading in readings.items() if reading.quality is not Quality.GOOD
+        }
+        if self.not_good or bad:
+            self.not_good.difference_update(readings)
+            self.not_good.update(bad)
         return Sample(
             device=self.config.id,
             at=utc_ms(at),
             values={name: reading.value for name, reading in readings.items()},
-            bad={
-                name: reading.quality
-                for name, reading in readings.items()
-                if reading.quality is not Quality.GOOD
-            },
+            bad=bad,
             clock=clock,
             raw=raw,
         )
@@ -177,8 +186,8 @@ def plain(value: Value) -> str:
     return format(value, "f")
 
 
-def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random) -> Polled:
-    """Bind a configured device to its driver and its journaled alarm state."""
+def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random, lessons: Lessons) -> Polled:
+    """Bind a configured device to its driver, its journaled alarm state and what its model has taught."""
     points = config.profile.points
     fire = any(point.poll == "fire" for point in points.values())
     return Polled(
@@ -186,6 +195,7 @@ def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random) -
         driver,
         edges,
         Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
+        lessons.book(config.id, driver, config.profile, config.options),
         billing=frozenset(name for name, point in points.items() if point.billing),
         trip=RoundTrip(config.timeout),
         hasty=any(RANKS[point.poll] <= ALARM for point in points.values()),

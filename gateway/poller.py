@@ -26,7 +26,7 @@ from gateway.around import Meters, Recorder, Rules, Surroundings, Wire
 from gateway.orders import CommandRun, Order, carry_out
 from gateway.polled import Asked, Polled, Work
 from gateway.presence import Presence, Task
-from gateway.schedule import BILLING, FIRE, TOOLS, Job, Schedule
+from gateway.schedule import AT_ONCE_S, BILLING, FIRE, PROBE_RANK, TOOLS, Job, Schedule
 from gateway.snapshots import Books
 from gateway.teller import Teller, edge_key
 from messages.text import printable
@@ -137,6 +137,9 @@ class Poller:
         self._wake.set()
 
     def _let_go(self) -> None:
+        for device in self.devices:
+            if device.trip.smooth is not None:
+                device.lessons.measured(device.trip.smooth)
         for job in self.schedule:
             if isinstance(job.what, Order):
                 job.what.settle(CommandRun.not_run("the gateway stopped before it was sent"))
@@ -186,6 +189,9 @@ class Poller:
             return
         if self.presence.parks(job, work):
             return
+        if work.device.lessons.stale and job.rank != PROBE_RANK:
+            self.presence.replan(work.device, now)
+            return
         try:
             exchange = work.device.driver.exchange(work.transaction)
         except Misconfigured as err:
@@ -210,7 +216,7 @@ class Poller:
         if exchange.matched or not self.wire.owing or (job.held and job.rank == FIRE):
             return False
         clear = self.wire.clear_at(exchange)
-        if clear <= now:
+        if clear <= now + AT_ONCE_S:
             return False
         self.schedule.hold(job, clear)
         return True
@@ -244,6 +250,7 @@ class Poller:
         else:
             if presence.answered(device):
                 presence.spare(work)
+            device.lessons.answered(work.transaction)
             await self.teller.take(work, reply)
         return None
 
@@ -281,11 +288,10 @@ class Poller:
             return None
         if job not in self.schedule:
             return None  # a probe: the polls that its answer has just set going will find out for themselves
-        parts = work.device.driver.split(work.transaction)
+        parts = work.device.lessons.refused(work.transaction, err)
         if not parts:
             self.presence.exclude(work, err)
             return None
-        log.info("%s refuses %s: asking in %d parts", work.device.id, work.transaction.label, len(parts))
         self.presence.split(job, work, parts, now)
         return None
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from drivers.api import Known, Transaction
+from drivers.api import Transaction
 from drivers.errors import DriverError, FrameDamaged, LineDown
 from gateway.around import Meters, Rules, Surroundings
 from gateway.backoff import Health
@@ -83,11 +83,34 @@ class Presence:
         for job in (*seat.jobs, *([seat.probe] if seat.probe else ())):
             self.schedule.remove(job)
         seat.jobs, seat.probe, seat.parked = [], None, []
-        for work in device.works(self.rules, Known()):
+        for work in device.works(self.rules):
             for point in work.transaction.points:
                 if bad and point in bad:
                     work.bad, work.said = bad[point]
             seat.jobs.append(self.schedule.add(work, rank=RANKS[work.poll], period=work.period, due=now))
+
+    def replan(self, device: Polled, now: float) -> None:
+        """Plan by what was learned since; each poll stays due as its points were, and what is left out stays out."""
+        before = list(self.works(device))
+        bad = {
+            point: (work.bad, work.said)
+            for _, work in before
+            if work.bad is not None
+            for point in work.transaction.points
+        }
+        self.plan(device, now, bad)
+        for job, work in self.works(device):
+            points = set(work.transaction.points)
+            same = [
+                (was, old)
+                for was, old in before
+                if old.poll == work.poll and not points.isdisjoint(old.transaction.points)
+            ]
+            if same:
+                self.schedule.at(job, min(was.due for was, _ in same))
+            out = [old for _, old in same if old.excluded is not None]
+            if out and points.issubset(*(old.transaction.points for old in out[:1])):
+                work.excluded = out[0].excluded
 
     def split(self, job: "Job[Task]", work: Work, parts: Sequence[Transaction], now: float) -> None:
         """Ask for a poll in parts from now on."""

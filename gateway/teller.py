@@ -7,7 +7,7 @@ from datetime import datetime
 from drivers.api import Reading
 from drivers.lines import Reply
 from gateway.around import Recorder, Surroundings
-from gateway.polled import Polled, Work
+from gateway.polled import Polled, Work, plain
 from messages.types import ClockState, Quality
 
 
@@ -23,6 +23,9 @@ class Teller:
         device = work.device
         readings = device.driver.decode(work.transaction, reply.payload)
         work.bad, work.busy, work.damaged = None, 0, False
+        firmware = device.config.profile.firmware
+        if firmware is not None and firmware in readings:
+            device.lessons.says_firmware(plain(readings[firmware].value))
         clock = self.around.clock_state()
         for lane, sample in device.samples(reply.at, readings, clock):
             self.recorder.sample(lane, sample, read=True)

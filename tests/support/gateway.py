@@ -19,6 +19,7 @@ from drivers.profile import DEFAULT_PERIODS, Action, Event, Point, Profile, When
 from gateway.around import Surroundings
 from gateway.config import Device
 from gateway.edges import load
+from gateway.lessons import Lessons
 from gateway.polled import Polled, polled
 from gateway.poller import Poller
 from gateway.site_file import DeviceFile
@@ -101,14 +102,16 @@ class ToyDriver(DeviceDriver):
 
     def plan(
         self,
-        points: Iterable[str],
+        points: Sequence[str],
         *,
         timing: Timing | None = None,
         known: Known | None = None,
         longest: float | None = None,
     ) -> Sequence[Transaction]:
-        names = list(points)
-        return [self._of(names[at : at + self.block]) for at in range(0, len(names), self.block)]
+        lacking = known.bad if known is not None else frozenset()
+        names = [name for name in points if name not in lacking]
+        alone = [self._of([name]) for name in points if name in lacking]
+        return [self._of(names[at : at + self.block]) for at in range(0, len(names), self.block)] + alone
 
     def _of(self, names: Sequence[str]) -> Transaction:
         return Transaction(tuple(names), block=tuple(names), label=f"{names[0]}-{names[-1]}")
@@ -242,7 +245,13 @@ def device_of(
         {},
         None,
     )
-    return polled(config, ToyDriver(name, profile, block), load(profile.events, state), Random(seed))
+    return polled(
+        config,
+        ToyDriver(name, profile, block),
+        load(profile.events, state),
+        Random(seed),
+        Lessons(lambda: START),
+    )
 
 
 class Bench:
