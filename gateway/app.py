@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -21,17 +22,20 @@ from gateway.births import Watched, birth, raised, too_large, unread
 from gateway.clock import ClockWatch, wall_clock
 from gateway.commands import Commands
 from gateway.config import Site
+from gateway.config_store import ConfigStore
 from gateway.fleet import Fleet, Targets
 from gateway.gauges import gauges
 from gateway.journal import Journal, Limits, Trouble, random_id
 from gateway.lessons_store import keep_lessons, load_lessons
 from gateway.orphans import Orphans
-from gateway.own_alarms import OwnAlarms
+from gateway.own_alarms import ROLLED_BACK, OwnAlarms
 from gateway.poller import Poller
 from gateway.recorder import JournalRecorder
 from gateway.reload import Reloader
-from gateway.uplink import Uplink
+from gateway.remote import RemoteConfig, Sight, Start, begin
+from gateway.uplink import Inlet, Uplink
 from messages.codec import utc_ms
+from messages.configs import decode_offer, encode_config
 from messages.text import printable
 from messages.topics import Address
 from messages.types import ClockState, GatewayState, Lane
@@ -41,7 +45,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 5.0  # a stop waits so long for the server to store what is on its way; the journal keeps the rest
 CLOCK_LOOK_S = 1.0
 MAX_SILENT_NAMED = 500  # a state message is small: with more silent devices than this the line is the news
-JOURNAL_FILE = "journal.sqlite"
+JOURNAL_FILE, CONFIG_FILE = "journal.sqlite", "config.json"
 
 
 class GatewayTrouble(Exception):
@@ -72,6 +76,7 @@ class Gateway:
     fleet: Fleet
     orphans: Orphans
     reloader: Reloader
+    remote: RemoteConfig
     metrics_port: int | None
 
     @property
@@ -96,6 +101,7 @@ class Gateway:
             commands = group.create_task(self.commands.run(), name="commands")
             orphans = group.create_task(self.orphans.run(), name="orphaned alarms")
             reloads = group.create_task(self.reloader.run(), name="reloads")
+            remote = group.create_task(self.remote.run(), name="configuration from afar")
             learned = asyncio.Event()
             keeper = keep_lessons(self.fleet.lessons, self.site.state_dir, learned)
             group.create_task(keeper, name="lessons")
@@ -116,7 +122,7 @@ class Gateway:
                     "not everything is stored by the server yet: the journal keeps it for the next start"
                 )
             await self.uplink.farewell("stopped")
-            for task in (uplink, own, orphans):
+            for task in (uplink, own, orphans, remote):
                 task.cancel()
         log.info("stopped")
 
@@ -172,7 +178,12 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
             )
         )
         metrics = metering.Metrics()
-        gateway = _assemble(site, given, journal, metrics)
+        store = ConfigStore(site.state_dir / CONFIG_FILE)
+        try:
+            start = await asyncio.to_thread(begin, site, store, given.clock())
+        except OSError as err:
+            raise GatewayTrouble(f"{site.state_dir / CONFIG_FILE} cannot be written: {err.strerror}") from err
+        gateway = _assemble(start, store, given, journal, metrics)
         own.append(gateway.own)
         for each in told:
             gateway.own.trouble(each)
@@ -187,7 +198,10 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
         yield gateway
 
 
-def _assemble(site: Site, given: Given, journal: Journal, metrics: metering.Metrics) -> Gateway:
+def _assemble(
+    start: Start, store: ConfigStore, given: Given, journal: Journal, metrics: metering.Metrics
+) -> Gateway:
+    site = start.site
     boot = random_id(given.random)
     recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
     around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
@@ -206,17 +220,35 @@ def _assemble(site: Site, given: Given, journal: Journal, metrics: metering.Metr
     def state() -> GatewayState:
         return gateway.state()
 
+    address = Address(site.file.site, site.file.gateway)
+
+    def take_offer(_leaf: str, payload: bytes, _retained: bool) -> None:
+        if payload:  # an empty one takes an offer back
+            remote.take(decode_offer(payload))
+
     uplink = Uplink(
         journal,
-        Address(site.file.site, site.file.gateway),
+        address,
         site.broker,
         boot=boot,
         birth=lambda: birth(reloader.site, at=given.clock(), boot=boot, epoch=journal.epoch),
         state=state,
         on_command=commands.take,
+        inlets={"config": Inlet(address.config, take_offer)},
         random=given.random,
     )
-    fleet.changed, reloader.changed = uplink.beat, uplink.reborn
+    remote = RemoteConfig(
+        start.record,
+        store,
+        reloader,
+        Sight(fleet, uplink),
+        given.clock,
+        around.monotonic,
+        nap,
+        alarm=partial(own.tell, ROLLED_BACK),
+        say=lambda said: uplink.keep(address.config_said, encode_config(said)),
+    )
+    fleet.changed, reloader.changed, reloader.source = uplink.beat, uplink.reborn, remote
     gateway = Gateway(
         boot,
         given,
@@ -228,6 +260,7 @@ def _assemble(site: Site, given: Given, journal: Journal, metrics: metering.Metr
         fleet,
         orphans,
         reloader,
+        remote,
         metrics_port=None,
     )
     metrics.watch(lambda: gauges(journal, uplink, fleet))

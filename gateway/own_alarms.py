@@ -20,6 +20,7 @@ from messages.types import ClockState, DeviceEvent, Edge, Severity
 
 LOOK_S = 10.0
 CLOCK, JOURNAL = "clock", "journal_trouble"
+ROLLED_BACK = "config_rolled_back"
 STATE_KEY = "own"
 MAX_TROUBLES = 20
 _TOLD = frozenset({"journal_full", "journal_corrupt", "journal_put_back"})  # the others are states, looked at
@@ -71,6 +72,10 @@ class OwnAlarms:
         if trouble.code in _TOLD and len(self.troubles) < MAX_TROUBLES:
             self.troubles.append(trouble)
         self._said.set()
+
+    async def tell(self, code: str, detail: str) -> bool:
+        """Journal something that happened once; False if nobody keeps it."""
+        return await self._write([self._made(code, Edge.PULSE, detail)], self.edges.after(()))
 
     async def run(self) -> None:
         """Look until cancelled."""

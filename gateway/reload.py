@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from drivers.strict_yaml import YamlError
 from gateway.births import too_large
@@ -19,6 +20,16 @@ class ReloadRefused(Exception):
     """Nothing was changed; the text says why and what to do."""
 
 
+class Source(Protocol):
+    """Where a reload at the box reads from."""
+
+    def read(self) -> Site:
+        """Return what is to run; raise `YamlError` or `ReloadRefused`. Called in a thread."""
+
+    async def taken(self) -> None:
+        """What `read` returned last runs now."""
+
+
 @dataclass(slots=True, eq=False)
 class Reloader:
     """Holds what runs now. `reload` takes the site file again, `apply` any configuration; `run` does one at a time."""
@@ -27,6 +38,8 @@ class Reloader:
     fleet: Fleet
     changed: Callable[[], None] = lambda: None
     """Called when another configuration runs: births are to be told anew."""
+    source: Source | None = None
+    """None: the site file and nothing else."""
     _jobs: "asyncio.Queue[_Job | None]" = field(default_factory=asyncio.Queue)
     _asked: bool = False
     _closed: bool = False
@@ -82,15 +95,19 @@ class Reloader:
     async def _change(self, site: Site | None) -> Difference:
         if self._closed:
             raise ReloadRefused("the gateway is stopping: nothing is changed")
-        if site is None:
-            # Profiles are checked by decoding their examples: work for a thread, while lines keep their periods.
-            site = await asyncio.to_thread(load_site, self.site.path)
-        self.check(site)
-        what = await self.fleet.apply(site.lines)
-        self.site = site
+        found = site if site is not None else await asyncio.to_thread(self._read)
+        self.check(found)
+        what = await self.fleet.apply(found.lines)
+        self.site = found
+        if site is None and self.source is not None:
+            await self.source.taken()
         self.changed()
-        log.info("configuration %s applied: %s", site.hash, what)
+        log.info("configuration %s applied: %s", found.hash, what)
         return what
+
+    def _read(self) -> Site:
+        # Profiles are checked by decoding their examples: work for a thread, while lines keep their periods.
+        return load_site(self.site.path) if self.source is None else self.source.read()
 
 
 @dataclass(slots=True, eq=False)

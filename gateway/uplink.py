@@ -7,8 +7,7 @@ that goes away must not stop a door half-way.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random, SystemRandom
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from gateway.answers import Answers
 from gateway.journal import Journal, JournalBatch, JournalDown
 from gateway.sendplan import Sending, SendPlan, Stream
+from gateway.uplink_types import Inlet, UplinkCounts, UplinkSettings
 from messages import topics
 from messages.broker import (
     BrokerAddress,
@@ -31,38 +31,13 @@ from messages.text import printable
 from messages.topics import Address, TopicError
 from messages.types import Birth, Command, GatewayState, Lane, Rejected, Stored
 
-__all__ = ["Sending", "Uplink", "UplinkCounts", "UplinkSettings"]
+__all__ = ["Inlet", "Sending", "Uplink", "UplinkCounts", "UplinkSettings"]
 
 log = logging.getLogger(__name__)
 
 COMMANDS_WAITING = 100
 REJECTIONS_LOGGED = 5
 JOURNAL_RETRY_S = 1.0
-
-
-class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The uplink's clockwork."""
-
-    sending: Sending = Sending()
-    heartbeat_s: float = 10.0
-    birth_again_s: float = 2.0
-    publish_timeout_s: float = 10.0
-    keepalive_s: int = 15
-    unanswered_s: float = 60.0
-
-
-@dataclass(slots=True)
-class UplinkCounts:
-    """What happened in this life of the process, in batches unless named otherwise; for metrics."""
-
-    connected: int = 0
-    published: int = 0
-    puback: int = 0
-    stored: int = 0
-    resent: int = 0
-    rejected: int = 0
-    commands: int = 0
-    ignored: int = 0
 
 
 def _nothing(*_: object) -> None:
@@ -84,11 +59,14 @@ class Uplink:
         on_command: Callable[[Command], Awaitable[None]],
         on_rejected: Callable[[Lane, Rejected], None] = _nothing,
         on_change: Callable[[bool, str], None] = _nothing,
+        inlets: Mapping[str, Inlet] | None = None,
         settings: UplinkSettings | None = None,
         random: Random | None = None,
     ) -> None:
         self.counts = UplinkCounts()
         self.connected = False
+        self.heard_at = 0.0
+        """When the server last said that it has stored something of this journal, by the event loop's clock."""
         self._journal = journal
         self._address = address
         self._broker = broker
@@ -98,6 +76,9 @@ class Uplink:
         self._on_command = on_command
         self._on_rejected = on_rejected
         self._on_change = on_change
+        self._inlets = dict(inlets or {})
+        self._kept: dict[str, bytes] = {}
+        self._untold: set[str] = set()
         self._settings = settings or UplinkSettings()
         self._random = random or SystemRandom()
         self._answers = Answers(broker.username or "", address.gateway, self._settings.unanswered_s)
@@ -132,6 +113,12 @@ class Uplink:
     def reborn(self) -> None:
         """Publish the birth anew, now: what is polled has changed."""
         self._birth_due = True
+        self._beat.set()
+
+    def keep(self, topic: str, payload: bytes) -> None:
+        """Publish this as the retained message of a topic, now and at the beginning of each session."""
+        self._kept[topic] = payload
+        self._untold.add(topic)
         self._beat.set()
 
     async def flush(self, deadline: float) -> bool:
@@ -182,7 +169,8 @@ class Uplink:
 
     async def _serve(self, session: Session) -> None:
         try:
-            await session.subscribe([self._address.stored_filter, self._address.command_filter])
+            further = [inlet.filter for inlet in self._inlets.values()]
+            await session.subscribe([self._address.stored_filter, self._address.command_filter, *further])
             self._begin_epoch()
             await self._be_born(session)
             self._answers.begin()
@@ -204,9 +192,13 @@ class Uplink:
         self._birth_due = False
         birth = encode(self._birth())
         await self._publish(session, Publication(self._address.birth, birth, retain=True))
+        self._untold |= self._kept.keys()
         await self._tell_state(session)
 
     async def _tell_state(self, session: Session) -> None:
+        while self._untold:
+            topic = self._untold.pop()
+            await self._publish(session, Publication(topic, self._kept[topic], retain=True))
         if not self._gone:
             await self._publish(session, self._retained_state(self._state()))
 
@@ -318,6 +310,8 @@ class Uplink:
             self._take_stored(stored)
         elif topic.kind == "command":
             self._take_command(decode_command(message.payload), topic.leaf, retained=message.retained)
+        elif topic.kind in self._inlets:
+            self._inlets[topic.kind].take(topic.leaf, message.payload, message.retained)
 
     def _take_stored(self, stored: Stored) -> None:
         self._answers.answered()
@@ -334,6 +328,7 @@ class Uplink:
             )
             self._wake.set()
             return
+        self.heard_at = self._now()
         self._stored[stored.lane] = max(stored.through, self._stored.get(stored.lane, 0))
         self._note_rejected(stored)
         self._journal.forget(stored.lane, stored.through, epoch=stored.epoch)

@@ -9,6 +9,7 @@ from random import Random
 from messages import topics
 from messages.broker import BrokerAddress, Message, Publication, Session, connect, stay_connected
 from messages.codec import decode_birth, decode_envelope, decode_state, encode
+from messages.configs import ConfigSaid, decode_config_said
 from messages.types import Birth, GatewayState, Lane, Stored
 
 
@@ -26,6 +27,7 @@ class ToyServer:
     changed_bytes: list[tuple[str, Lane, int]] = field(default_factory=list)
     births: list[Birth] = field(default_factory=list)
     states: list[GatewayState] = field(default_factory=list)
+    config_said: list[ConfigSaid] = field(default_factory=list)
     session: Session | None = None
     _new: asyncio.Event = field(default_factory=asyncio.Event)
     _through: dict[tuple[str, Lane], int] = field(default_factory=lambda: defaultdict(int))
@@ -60,7 +62,9 @@ class ToyServer:
         await self.session.publish(Publication(address.stored(lane), encode(stored)))
 
     async def _serve(self, session: Session) -> None:
-        await session.subscribe([topics.UP_FILTER, topics.BIRTH_FILTER, topics.STATE_FILTER])
+        await session.subscribe(
+            [topics.UP_FILTER, topics.BIRTH_FILTER, topics.STATE_FILTER, topics.CONFIG_SAID_FILTER]
+        )
         self.session = session
         self._new.set()
         try:
@@ -75,6 +79,8 @@ class ToyServer:
         topic = topics.parse(message.topic)
         if topic.kind == "birth":
             self.births.append(decode_birth(message.payload))
+        elif topic.kind == "config_said":
+            self.config_said.append(decode_config_said(message.payload))
         elif topic.kind == "state":
             self.states.append(decode_state(message.payload))
         else:
