@@ -101,7 +101,9 @@ class Child:
         """Send a signal to the process itself; one that is gone needs none."""
         if self.running and self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                # Not its own `send_signal`: that one looks first whether the process has ended, and takes away from
+                # asyncio how it did.
+                os.kill(self._process.pid, number)
 
     async def stop(self, timeout: float = STOP_S) -> int:
         """Ask it to end and wait; a process that does not is killed, and `ProcessFailed` says so."""
