@@ -1,0 +1,238 @@
+"""An RS-485 bus in simulated time: byte times, silences, slaves that think, die, mumble, are busy or come late.
+
+The poller on it is the real one, and so is the line's memory of late answers. A day runs in seconds.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+from drivers.api import Exchange, Known, Timing, Transaction
+from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
+from drivers.lines import Reply, Stats
+from drivers.lines.late import LateAnswers
+from drivers.profile import DEFAULT_PERIODS, Profile
+from gateway.around import Rules, Surroundings
+from gateway.config import Device
+from gateway.edges import load
+from gateway.lessons import Lessons
+from gateway.polled import Polled, Work, polled
+from gateway.poller import Poller
+from gateway.site_file import DeviceFile
+from gateway.worst_case import LineLoad, Task
+from messages.types import ClockState
+from tests.support.gateway import START, Counted, Remembered, SimTime, ToyDriver
+
+BYTE = 10 / 9600
+SILENCE = 3.5 * BYTE
+REQUEST = 8
+ANSWER = b"\x01"
+
+
+@dataclass
+class Slave:
+    """How a slave behaves now; change it while the bus runs."""
+
+    thinks: float = 0.005
+    dead: bool = False
+    noisy: float = 0.0
+    """Which share of its answers is damaged."""
+    busy: float = 0.0
+    """Which share of its answers is `busy`."""
+
+
+class _Reader:
+    """A late answer is known by its first two bytes, as Modbus RTU knows it by unit and function."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def feed(self, data: bytes) -> bytes | None:
+        return data if data[:2] == self._key else None
+
+
+class BusDriver(ToyDriver):
+    """As the toy, with frames as long as Modbus RTU would have them: a point is `words` registers."""
+
+    words = 2
+
+    def plan(
+        self,
+        points: Iterable[str],
+        *,
+        timing: Timing | None = None,
+        known: Known | None = None,
+        longest: float | None = None,
+    ) -> Sequence[Transaction]:
+        block = self.block
+        if longest is not None and timing is not None:
+            while block > 1 and timing.seconds(REQUEST, 5 + 2 * self.words * block) > longest:
+                block -= 1
+        names = list(points)
+        return [self._of(names[at : at + block]) for at in range(0, len(names), block)]
+
+    def _of(self, names: Sequence[str]) -> Transaction:
+        made = super()._of(names)
+        return Transaction(made.points, made.block, made.label, REQUEST, 5 + 2 * self.words * len(names))
+
+    def exchange(self, transaction: Transaction) -> Exchange:
+        request = f"{self.device}:{transaction.label}".encode()
+        return Exchange(request, _Reader(request[:2]), transaction.reply_bytes)
+
+
+@dataclass
+class SimBus:
+    """The wire: one request at a time, every byte takes its time, late answers come when nobody asks any more."""
+
+    time: SimTime
+    slaves: Mapping[str, Slave]
+    random: Random
+    stats: Stats = field(default_factory=Stats)
+    log: list[tuple[float, str, float, str]] = field(default_factory=list)
+    """Of each exchange: when its request began, to whom, when it ended, and how."""
+    keep: Callable[[str], bool] = lambda _device: True
+    _late: LateAnswers = field(default_factory=LateAnswers)
+    _coming: list[tuple[float, bytes]] = field(default_factory=list)
+    _busy_until: float = 0.0
+
+    @property
+    def owing(self) -> bool:
+        return bool(self._late)
+
+    def clear_at(self, exchange: Exchange) -> float:
+        return self._late.clear_at(exchange)
+
+    async def exchange(
+        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+    ) -> Reply:
+        limit = max(timeout, limit or 0.0)
+        time, device = self.time, exchange.request.partition(b":")[0].decode()
+        began = time.now
+        self._pass_to(max(began, self._busy_until + SILENCE, self._late.clear_at(exchange)))
+        self._late.asked(exchange, time.now)
+        sent = time.now + REQUEST * BYTE
+        window = self._late.window(exchange, timeout, limit)
+        frame = exchange.reply_bytes * BYTE
+        slave = self.slaves[device]
+        how = self._fate(slave, window)
+        came = sent + slave.thinks + frame
+        if how == "ok":
+            self._pass_to(came)
+            self._late.answered(exchange, time.now - sent, timeout)
+        elif how in ("busy", "damaged"):
+            self._pass_to(sent + slave.thinks + 5 * BYTE)
+        else:
+            self._pass_to(sent + window + frame)
+            if not slave.dead:
+                self._coming.append((came, exchange.request))
+        if how in ("silent", "damaged"):
+            heard = how == "damaged"
+            reader = None if heard else exchange.reader
+            self._late.unanswered(exchange, reader, sent=sent, timeout=limit, heard=heard)
+        self._busy_until = time.now
+        if self.keep(device):
+            self.log.append((began, device, time.now, how))
+        return self._end(exchange, how, sent - REQUEST * BYTE)
+
+    def _fate(self, slave: Slave, window: float) -> str:
+        if slave.dead or slave.thinks > window:
+            return "silent"
+        dice = self.random.random()
+        if dice < slave.noisy:
+            return "damaged"
+        return "busy" if dice < slave.noisy + slave.busy else "ok"
+
+    def _end(self, exchange: Exchange, how: str, began: float) -> Reply:
+        if how == "silent":
+            raise DeviceSilent("no answer in time")
+        if how == "damaged":
+            raise FrameDamaged("crc")
+        if how == "busy":
+            raise DeviceRefused("busy", code=6, busy=True)
+        now = self.time.now
+        return Reply(ANSWER, began, now, START + timedelta(seconds=(began + now) / 2))
+
+    def _pass_to(self, until: float) -> None:
+        for at, data in [each for each in self._coming if each[0] <= until]:
+            self._coming.remove((at, data))
+            self._late.hear(data, at)
+            until = max(until, at + SILENCE)
+        self.time.pass_(max(0.0, until - self.time.now))
+
+    def ends(self, device: str) -> list[float]:
+        """When this device's good answers had come."""
+        return [ended for _, name, ended, how in self.log if name == device and how == "ok"]
+
+
+def bus_device(
+    name: str,
+    profile: Profile,
+    *,
+    block: int = 8,
+    timeout: float = 0.5,
+    periods: Mapping[str, float] | None = None,
+    seed: int = 1,
+) -> Polled:
+    """A device of that profile on such a bus."""
+    file = DeviceFile(id=name, profile=profile.profile)
+    config = Device(name, file, profile, timeout, {**DEFAULT_PERIODS, **(periods or {})}, {}, None)
+    driver, lessons = BusDriver(name, profile, block), Lessons(lambda: START)
+    return polled(config, driver, load(profile.events, None), Random(seed), lessons)
+
+
+class BusBench:
+    """A poller on a simulated bus."""
+
+    def __init__(
+        self, *devices: Polled, rules: Rules | None = None, seed: int = 1, time: SimTime | None = None
+    ):
+        self.time = time or SimTime()
+        self.slaves = {device.id: Slave() for device in devices}
+        self.bus = SimBus(self.time, self.slaves, Random(seed))
+        self.recorder, self.counted = Remembered(), Counted()
+        self.timing = Timing(BYTE, SILENCE, 0.005)
+        around = Surroundings(
+            self.time.clock, lambda: ClockState.SYNCED, self.time.monotonic, Random(seed), self.time.nap
+        )
+        self.poller = Poller(
+            "bus",
+            self.bus,
+            devices,
+            self.recorder,
+            self.counted,
+            around,
+            rules=rules or Rules(timing=self.timing),
+        )
+
+    async def run(self, until: float) -> None:
+        """Let simulated time reach `until`."""
+        self.time.end, self.time.on_end = until, self.poller.stop
+        self.poller._stopping = False
+        await self.poller.run()
+
+    def load(self, thinks: float = 0.005) -> LineLoad:
+        """What `gateway.worst_case` is told of this line, its devices thinking that long."""
+        tasks = []
+        for job in self.poller.schedule:
+            work = job.what
+            if isinstance(work, Work) and not job.probe:
+                on_wire = work.wire_bytes * BYTE + 2 * SILENCE
+                tasks.append(
+                    Task(
+                        work.device.id,
+                        f"{work.device.id} {work.transaction.label}",
+                        job.rank,
+                        job.period,
+                        on_wire + thinks,
+                        on_wire + work.device.config.timeout,
+                        work.transaction.points,
+                    )
+                )
+        return LineLoad(tuple(tasks))
+
+
+def longest_gap(times: Iterable[float]) -> float:
+    """The longest time between two of them."""
+    return max(later - sooner for sooner, later in itertools.pairwise(times))
