@@ -226,7 +226,14 @@ async def stop(gateway: Name, job_id: Name, actor: Engineer, services: Has) -> R
     services.hub.notify()
     if job["state"] in OPEN:
         now = services.clock()
-        request = ToolRequest(id=job_id, tool=STOP, at=now, until=now + timedelta(seconds=60), by=actor.name)
+        request = ToolRequest(
+            id=job_id,
+            tool=STOP,
+            at=now,
+            until=now + timedelta(seconds=60),
+            by=actor.name,
+            args={"after": job["last_seq"]},
+        )  # so that a gateway that knows no such job can end it here
         try:
             await services.publish_tool(Address(job["site"], job["gateway"]), request)
         except BrokerLost:

@@ -1,0 +1,259 @@
+"""Which profile is this device? Its own words where it has some, and how its registers look through each profile.
+
+A profile is tried with its most telling read; those that look right are asked for more. What two profiles would
+both ask is asked once. A score is no proof: `read` with the meter's display is.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from drivers import registry
+from drivers.api import DeviceDriver, Reading, Transaction
+from drivers.errors import DeviceRefused, DriverError, Misconfigured
+from drivers.profile import Point, Profile
+from gateway.config import Site
+from gateway.tools.access import Tuning
+from gateway.tools.work import Work, shown
+from messages.text import printable
+from messages.types import Quality
+
+MOST_REQUESTS = 40
+MOST_READS = 4  # of one profile
+PROMISING = 35
+SHOWN = 4
+NAME_COUNTS = 20
+ENOUGH = Decimal(6)
+_TYPICAL_ENOUGH = Decimal("0.9")
+
+# What instruments show, by unit: inside the first span it speaks for the profile, outside of the second against it.
+_TYPICAL: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "V": (("80", "480"), ("0", "1000")),
+    "Hz": (("45", "65"), ("0", "70")),
+    "°C": (("-30", "110"), ("-60", "200")),
+    "%": (("1", "100"), ("0", "100")),
+    "%RH": (("5", "100"), ("0", "100")),
+    "A": (("0.01", "5000"), ("-10000", "10000")),
+    "kWh": (("0.01", "99999999"), ("0", "1000000000")),
+    "m³": (("0.01", "9999999"), ("0", "1000000000")),
+    "W": (("0.1", "1000000"), ("-100000000", "100000000")),
+    "kW": (("0.001", "10000"), ("-1000000", "1000000")),
+    "var": (("0.1", "1000000"), ("-100000000", "100000000")),
+    "VA": (("0.1", "1000000"), ("0", "100000000")),
+    "bar": (("0.1", "60"), ("-1", "1000")),
+    "kPa": (("1", "6000"), ("-100", "100000")),
+    "ppm": (("300", "5000"), ("0", "50000")),
+}
+_SURE = frozenset({"Hz", "V", "°C", "%RH"})
+
+
+@dataclass(slots=True)
+class Match:
+    """How a device looks through one profile."""
+
+    profile: Profile
+    good: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    weight: Decimal = Decimal(0)
+    points: Decimal = Decimal(0)
+    named: bool = False
+
+    @property
+    def score(self) -> int:
+        """0 to 100."""
+        if not self.weight:
+            return NAME_COUNTS if self.named else 0
+        # A single value that looks right is no evidence yet.
+        share = max(Decimal(0), self.points) / max(self.weight, ENOUGH) * 100
+        return min(100, int(share) + (NAME_COUNTS if self.named else 0))
+
+    @property
+    def why(self) -> str:
+        """What spoke for and against, in words."""
+        parts = ["it names itself so"] if self.named else []
+        if self.good:
+            parts.append("plausible: " + ", ".join(self.good[:4]))
+        if self.odd:
+            parts.append("odd: " + ", ".join(self.odd[:3]))
+        if self.refused:
+            parts.append("refuses " + ", ".join(self.refused[:3]))
+        return printable("; ".join(parts) or "nothing speaks for it", 400)
+
+    def see(self, transaction: Transaction, readings: Mapping[str, Reading]) -> None:
+        """Take what one read showed."""
+        for name in transaction.points:
+            point, reading = self.profile.points[name], readings[name]
+            verdict, weight = plausible(point, reading)
+            self.weight += weight
+            self.points += weight * verdict
+            text = f"{name} {shown(reading.value)} {point.unit}".rstrip()
+            if verdict >= _TYPICAL_ENOUGH:
+                self.good.append(text)
+            elif verdict < 0:
+                self.odd.append(text if reading.value is not None else f"{name} is no number")
+
+    def refuse(self, transaction: Transaction) -> None:
+        """Take a refusal: the device does not have what the profile says that it has."""
+        self.weight += 2 * len(transaction.points)
+        self.points -= 2 * len(transaction.points)
+        self.refused.append(transaction.label)
+
+
+def plausible(point: Point, reading: Reading) -> tuple[Decimal, Decimal]:
+    """Judge one value from -1 (cannot be) to 1 (typical), and how much that says; a zero says little."""
+    value = reading.value
+    if reading.quality is Quality.DEVICE:
+        return Decimal("0.8"), Decimal(1)  # the very pattern by which this model says that it has no value
+    if value is None:
+        return Decimal(-1), Decimal(2)
+    if isinstance(value, bool):
+        return Decimal("0.5"), Decimal("0.3")
+    if value == 0:
+        return Decimal("0.5"), Decimal("0.3")
+    spans = _TYPICAL.get(point.unit)
+    if spans is None:
+        return (Decimal("0.7"), Decimal("0.4")) if abs(value) < 10**9 else (Decimal(-1), Decimal(2))
+    (low, high), (lowest, highest) = spans
+    if Decimal(low) <= abs(value) <= Decimal(high) and (value > 0 or Decimal(lowest) < 0):
+        return Decimal(1), Decimal(3 if point.unit in _SURE else 1)
+    if Decimal(lowest) <= value <= Decimal(highest):
+        return Decimal("0.3"), Decimal(1)
+    return Decimal(-1), Decimal(2)
+
+
+def library_of(site: Site) -> Mapping[str, Profile]:
+    """Return every profile that the site knows, the shipped ones and its own; raise `YamlError`."""
+    return registry.checked_library([site.path.parent / name for name in site.file.profiles])
+
+
+class Fingerprints:
+    """Identifies units of one line."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._library: Sequence[Profile] | None = None
+
+    async def of(self, unit: int, tuning: Tuning, *, timeout: float) -> dict[str, Any]:
+        """Return what can be said of a unit: `identity` in its own words, and the likeliest `profiles`."""
+        look = _Look(self._work, unit, tuning, timeout)
+        identity = await look.identity()
+        if self._library is None:
+            # Reading files takes long enough to hold up a poll: not on the loop.
+            library = await asyncio.to_thread(library_of, self._work.site)
+            self._library = [one for one in library.values() if one.protocol == self._work.protocol]
+        matches = [await look.first(profile) for profile in self._library]
+        found = [match for match in matches if match is not None]
+        for match in found:
+            match.named = _names(identity, match.profile)
+        for match in sorted(found, key=lambda one: -one.score):
+            if match.score >= PROMISING:
+                await look.more(match)
+        best = sorted((match for match in found if match.score > 0), key=lambda one: -one.score)
+        rows = [
+            {
+                "profile": match.profile.profile,
+                "vendor": match.profile.vendor,
+                "model": match.profile.model,
+                "score": match.score,
+                "why": match.why,
+            }
+            for match in best[:SHOWN]
+        ]
+        return {"identity": dict(identity), "profiles": rows}
+
+
+class _Look:
+    """One unit under the glass: what was asked is not asked again."""
+
+    def __init__(self, work: Work, unit: int, tuning: Tuning, timeout: float) -> None:
+        self._work, self._unit, self._tuning, self._timeout = work, unit, tuning, timeout
+        self._answers: dict[str, bytes | DriverError] = {}
+        self._left = MOST_REQUESTS
+
+    async def identity(self) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        bench = self._work.workshop
+        for place in range(len(bench.identify(self._unit, self._work.options))):
+            try:
+                reply = await self._work.ask(
+                    lambda place=place: bench.identify(self._unit, self._work.options)[place],  # type: ignore[misc]
+                    timeout=self._timeout,
+                    tuning=self._tuning,
+                )
+            except DriverError:
+                continue
+            told = bench.identity(reply.payload)
+            found |= {printable(name, 40): printable(text, 200) for name, text in told.items() if text}
+        return found
+
+    async def first(self, profile: Profile) -> Match | None:
+        device = self._device(profile)
+        if device is None:
+            return None
+        match = Match(profile)
+        for transaction in _telling(profile, device)[:1]:
+            await self._see(match, device, transaction)
+        return match
+
+    async def more(self, match: Match) -> None:
+        device = self._device(match.profile)
+        if device is not None:
+            for transaction in _telling(match.profile, device)[1:MOST_READS]:
+                await self._see(match, device, transaction)
+
+    def _device(self, profile: Profile) -> DeviceDriver | None:
+        try:
+            return registry.get(profile.protocol).device(profile, self._unit, self._work.options)
+        except Misconfigured:
+            return None
+
+    async def _see(self, match: Match, device: DeviceDriver, transaction: Transaction) -> None:
+        answer = await self._answer(device, transaction)
+        if isinstance(answer, bytes):
+            match.see(transaction, device.decode(transaction, answer))
+            return
+        parts = device.split(transaction) if isinstance(answer, DeviceRefused) and answer.address else ()
+        if len(parts) == 1 or not isinstance(answer, DeviceRefused):
+            return
+        # A refused bridge over holes says nothing of the points themselves: ask for the first part alone.
+        part = await self._answer(device, parts[0]) if parts else answer
+        if isinstance(part, bytes):
+            match.see(parts[0], device.decode(parts[0], part))
+        else:
+            match.refuse(transaction)
+
+    async def _answer(self, device: DeviceDriver, transaction: Transaction) -> bytes | DriverError | None:
+        known = self._answers.get(transaction.label)
+        if known is not None or self._left <= 0:
+            return known
+        self._left -= 1
+        try:
+            reply = await self._work.ask(
+                lambda: device.exchange(transaction), timeout=self._timeout, tuning=self._tuning
+            )
+        except DriverError as err:
+            self._answers[transaction.label] = err
+            return err
+        self._answers[transaction.label] = reply.payload
+        return reply.payload
+
+
+def _telling(profile: Profile, device: DeviceDriver) -> Sequence[Transaction]:
+    """Return the reads of a profile, the one whose points say the most first."""
+
+    def says(transaction: Transaction) -> int:
+        units = [profile.points[name].unit for name in transaction.points]
+        return sum(3 if unit in _SURE else 1 for unit in units)
+
+    return sorted(device.plan(profile.points), key=says, reverse=True)
+
+
+def _names(identity: Mapping[str, str], profile: Profile) -> bool:
+    told = " ".join(identity.values()).lower()
+    words = [
+        word for word in profile.model.lower().replace("/", " ").split() if any(c.isdigit() for c in word)
+    ]
+    return bool(told) and any(word in told for word in words)

@@ -1,0 +1,208 @@
+"""Jobs in a running gateway: one at a time on a line, ended by their time, by a stop, or by the gateway's end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from drivers.errors import DriverError, LineDown
+from drivers.strict_yaml import YamlError
+from gateway.config import LineConfig, Site
+from gateway.tools.access import Access
+from gateway.tools.ask import ask
+from gateway.tools.certify import certify
+from gateway.tools.fingerprint import library_of
+from gateway.tools.read import read
+from gateway.tools.scan import scan
+from gateway.tools.trace import trace
+from gateway.tools.voice import Say, Voice
+from gateway.tools.watch import watch
+from gateway.tools.work import Running, Work
+from messages.codec import MessageError
+from messages.text import printable
+from messages.tool_args import WITHOUT_LINE, ToolArgs, tool_args
+from messages.tools import SaidKind
+
+log = logging.getLogger(__name__)
+
+MOST_JOBS = 4
+
+
+class JobRefused(Exception):
+    """This job cannot be had now; the text says why and what to do."""
+
+
+Tool = Callable[[Work, Any], Awaitable[None]]
+
+
+async def profiles(work: Work, _args: ToolArgs) -> None:
+    """Say a row for each profile that this gateway has."""
+    library = await asyncio.to_thread(library_of, work.site)
+    for name in sorted(library):
+        profile = library[name]
+        work.row(
+            {
+                "profile": name,
+                "vendor": profile.vendor,
+                "model": profile.model,
+                "class": profile.device_class,
+                "protocol": profile.protocol,
+                "points": len(profile.points),
+            }
+        )
+    work.result.update(profiles=len(library))
+
+
+TOOLS: Mapping[str, Tool] = {
+    "scan": scan,
+    "read": read,
+    "watch": watch,
+    "trace": trace,
+    "ask": ask,
+    "certify": certify,
+    "profiles": profiles,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A job at work."""
+
+    id: str
+    tool: str
+    line: str
+    voice: Voice
+    task: "asyncio.Task[None] | None" = None
+    why_stopped: str = ""
+
+    def stop(self, why: str) -> None:
+        """End it at once; what was found stays."""
+        if self.task is not None and not self.why_stopped:
+            self.why_stopped = why or "stopped"
+            self.task.cancel()
+
+
+@dataclass(slots=True, eq=False)
+class Jobs:
+    """Starts jobs and owns their tasks: `run` must be running."""
+
+    site: Callable[[], Site]
+    reach: Callable[[str], Access | None]
+    """The line of this id, None where there is none."""
+    gateway: Running
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    _jobs: dict[str, Job] = field(default_factory=dict)
+    _group: asyncio.TaskGroup | None = None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Carry jobs until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                await self._stop.wait()
+            finally:
+                self._group = None
+                for job in list(self._jobs.values()):
+                    job.stop("the gateway stops")
+
+    def stop(self) -> None:
+        """End every job and let `run` return."""
+        self._stop.set()
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a job that is at work."""
+        return self._jobs.get(job_id)
+
+    @property
+    def at_work(self) -> list[Job]:
+        """Every job that has not ended."""
+        return list(self._jobs.values())
+
+    def begin(
+        self, job_id: str, tool: str, line: str | None, args: Mapping[str, Any], seconds: float, say: Say
+    ) -> Job:
+        """Start a job, whose words go to `say`; raise `JobRefused`."""
+        if self._group is None:
+            raise JobRefused("the gateway is starting or stopping: try again in a moment")
+        try:
+            checked = tool_args(tool, args)
+        except MessageError as err:
+            raise JobRefused(str(err)) from None
+        config, wire = self._line(tool, line)
+        if job_id in self._jobs:
+            raise JobRefused("this job is at work already")
+        for other in self._jobs.values():
+            if line is not None and other.line == line:
+                raise JobRefused(f"a {other.tool} is at work on line {line}: stop it, or wait until it ends")
+        if len(self._jobs) >= MOST_JOBS:
+            raise JobRefused(f"{MOST_JOBS} tools are at work here: stop one, or wait until it ends")
+        job = Job(job_id, tool, line or "", Voice(say))
+        work = Work(
+            site=self.site(),
+            line=config,
+            wire=wire,
+            row=job.voice.row,
+            progress=job.voice.progress,
+            clock=self.clock,
+            monotonic=self.monotonic,
+            gateway=self.gateway,
+        )
+        self._jobs[job_id] = job
+        job.task = self._group.create_task(
+            self._live(job, checked, work, seconds), name=f"tool {tool} {job_id}"
+        )
+        return job
+
+    def _line(self, tool: str, line: str | None) -> tuple[LineConfig, Access]:
+        site = self.site()
+        if tool in WITHOUT_LINE:
+            return site.lines[0], _Nowhere()
+        config = next((one for one in site.lines if one.id == line), None)
+        wire = self.reach(line) if line is not None else None
+        if config is None or wire is None:
+            known = ", ".join(one.id for one in site.lines)
+            raise JobRefused(f"there is no line {printable(line or '', 64)!r}; this gateway has {known}")
+        return config, wire
+
+    async def _live(self, job: Job, args: ToolArgs, work: Work, seconds: float) -> None:
+        log.info("tool %s on line %s begins: job %s", job.tool, job.line, job.id)
+        kind, body = SaidKind.FAILED, dict[str, Any]()
+        speaking = asyncio.create_task(job.voice.run(), name=f"voice {job.id}")
+        try:
+            async with asyncio.timeout(seconds):
+                await TOOLS[job.tool](work, args)
+            kind = SaidKind.DONE
+        except TimeoutError:
+            body["why"] = "its time is over: give it more, or less to do"
+        except asyncio.CancelledError:
+            kind, body["why"] = SaidKind.STOPPED, job.why_stopped or "the gateway stops"
+            if not job.why_stopped:
+                raise
+        except LineDown as err:
+            body["why"] = f"the line is down: {printable(str(err), 400)}"
+        except (DriverError, MessageError, YamlError, OSError) as err:
+            body["why"] = printable(str(err), 600)
+        except Exception as err:  # a fault of a tool must not end the polling of the lines
+            log.exception("tool %s, job %s", job.tool, job.id)
+            body["why"] = f"a fault in this tool ({type(err).__name__}): the gateway's log has the rest"
+        finally:
+            self._jobs.pop(job.id, None)
+            speaking.cancel()
+            job.voice.end(kind, {"result": work.result, **body})
+            log.info("tool %s on line %s: %s %s", job.tool, job.line, kind.value, body.get("why", ""))
+
+
+class _Nowhere:
+    """The line of a tool that needs none."""
+
+    async def ask(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        raise LineDown("this tool has no line")
+
+    def tap(self, _show: Any) -> Callable[[], None]:
+        """Show nothing."""
+        return lambda: None

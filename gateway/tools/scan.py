@@ -1,0 +1,125 @@
+"""Who answers on this line? Every unit at every setting, slowly enough, and what those who answer are."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, Misconfigured
+from drivers.lines import SerialSettings
+from gateway.tools.access import Tuning
+from gateway.tools.fingerprint import Fingerprints
+from gateway.tools.work import Work, absent, rtt_ms
+from messages.text import printable
+from messages.tool_args import ScanArgs, units_of
+
+_LOWEST = 1
+
+
+async def scan(work: Work, args: ScanArgs) -> None:
+    """Ask every unit at every setting; a row for each that answers."""
+    await _Scan(work, args).run()
+
+
+def settings_of(work: Work, args: ScanArgs) -> Sequence[Tuning]:
+    """Return the settings to try, the line's own first; raise `Misconfigured` where it has none."""
+    own = work.line.settings
+    if not isinstance(own, SerialSettings):
+        if args.bauds or args.parities:
+            raise Misconfigured(
+                "bauds, parities: a TCP line has none: set them at the serial server, leave them out here"
+            )
+        return [Tuning()]
+    found = [
+        Tuning() if (baud, parity) == (own.baud, own.parity) else Tuning(baud, parity)
+        for baud, parity in itertools.product(args.bauds or (own.baud,), args.parities or (own.parity,))
+    ]
+    return sorted(dict.fromkeys(found), key=lambda tuning: tuning.any)
+
+
+class _Scan:
+    def __init__(self, work: Work, args: ScanArgs) -> None:
+        self.work, self.args = work, args
+        # On a serial bus unit 0 is everybody: nobody answers a broadcast.
+        everyone = work.options["framing"] != "mbap"
+        self.units = [unit for unit in units_of(args.units) if not everyone or unit >= _LOWEST]
+        self.settings = settings_of(work, args)
+        self.total = len(self.units) * len(self.settings)
+        self.done = self.noise = 0
+        self.spent = self.next_at = 0.0
+        self.found: dict[int, Tuning] = {}
+        self.prints = Fingerprints(work)
+
+    async def run(self) -> None:
+        for tuning in self.settings:
+            for unit in self.units:
+                self._tell(unit, tuning)
+                if unit not in self.found:
+                    await self._look(unit, tuning)
+                self.done += 1
+        self._tell(None, Tuning())
+
+    def _tell(self, unit: int | None, tuning: Tuning) -> None:
+        each = self.spent / self.done if self.done else self.args.timeout_ms / 1000
+        text = "" if unit is None else f"{described(self.work, tuning)} unit {unit}".strip()
+        self.work.say(self.done, self.total, each * (self.total - self.done), text)
+        self.work.result.update(
+            found=len(self.found), asked=self.done, settings=len(self.settings), noise=self.noise
+        )
+
+    async def _look(self, unit: int, tuning: Tuning) -> None:
+        began = self.work.monotonic()
+        row = await self._probe(unit, tuning)
+        self.spent += self.work.monotonic() - began
+        if row is None:
+            return
+        self.found[unit] = tuning
+        if self.args.identify:
+            row |= await self.prints.of(unit, tuning, timeout=self.args.timeout_ms / 1000)
+        self.work.row(row)
+
+    async def _probe(self, unit: int, tuning: Tuning) -> dict[str, Any] | None:
+        await self._pace()
+        began = self.work.monotonic()
+        try:
+            make = lambda: self.work.workshop.probe(unit, self.work.options)  # noqa: E731
+            reply = await self.work.ask(make, timeout=self.args.timeout_ms / 1000, tuning=tuning)
+        except DeviceSilent:
+            return None
+        except FrameDamaged:
+            # Wrong settings make noise of every answer; two devices on one address do it at the right ones.
+            self.noise += 1
+            return None
+        except DeviceRefused as err:
+            if absent(err.quality):
+                return None
+            took = round((self.work.monotonic() - began) * 1000)
+            return self._row(unit, tuning, took, printable(str(err), 200))
+        return self._row(unit, tuning, rtt_ms(reply), "answers")
+
+    def _row(self, unit: int, tuning: Tuning, rtt: int, answer: str) -> dict[str, Any]:
+        own = self.work.line.settings
+        serial = isinstance(own, SerialSettings)
+        known = next((device.id for device in self.work.line.devices if device.file.unit == unit), None)
+        return {
+            "unit": unit,
+            "baud": (tuning.baud or own.baud) if isinstance(own, SerialSettings) else None,
+            "parity": (tuning.parity or own.parity) if serial and isinstance(own, SerialSettings) else None,
+            "rtt_ms": rtt,
+            "answer": answer,
+            "configured": known,
+        }
+
+    async def _pace(self) -> None:
+        now = self.work.monotonic()
+        if now < self.next_at:
+            await asyncio.sleep(self.next_at - now)
+        self.next_at = max(now, self.next_at) + 1 / self.args.per_second
+
+
+def described(work: Work, tuning: Tuning) -> str:
+    """Say at which serial settings, as an engineer writes them; empty for a TCP line."""
+    own = work.line.settings
+    if not isinstance(own, SerialSettings):
+        return ""
+    return f"{tuning.baud or own.baud} {own.data_bits}{tuning.parity or own.parity}{tuning.stop_bits or own.stop_bits}"
