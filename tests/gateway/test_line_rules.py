@@ -13,7 +13,11 @@ broker: {{url: "mqtt://127.0.0.1:1883"}}
 {more}
 lines:
   - {{id: bus, serial: /dev/ttyUSB0, devices: [{{id: w, profile: gatehouse-demo-water-mbus, unit: 3}}]}}
-  - {{id: server, tcp: "10.0.0.7:4001", framing: rtu, baud: 2400, devices: [{{id: m, profile: acrel-adl400-primary, unit: 1}}]}}
+  - id: server
+    tcp: "10.0.0.7:4001"
+    framing: rtu
+    baud: 2400
+    devices: [{{id: m, profile: acrel-adl400-primary, unit: 1}}]
   - {{id: alone, tcp: "10.0.0.8:502", fire_budget: 4s, devices: [{{id: f, profile: {fire}, unit: 1}}]}}
 """
 FIRE = "gatehouse-demo-fire-panel"
