@@ -19,7 +19,8 @@ NEAR = timedelta(minutes=5)
 READ_WINDOW = timedelta(hours=6)
 MARGIN = Decimal("1.2")  # on a rated maximum: load may exceed the rating for a while
 NOT_BEGUN, NOT_ENDED = "the period has not begun", "the period has not ended"
-_EXACT = Context(prec=120, traps=[Inexact])
+# The contract lets 80 digits into a value and into a multiplier: their product must not be what stops a feed.
+_EXACT = Context(prec=400, traps=[Inexact])
 _BOUND = Context(prec=60, rounding=ROUND_UP)  # for what is only a bound: never lower than the exact one
 
 
@@ -227,6 +228,11 @@ def steps(
         if used is not None:
             good = reading.value
     return found
+
+
+def plus(one: Decimal, other: Decimal) -> Decimal:
+    """Add exactly, where `+` would round to the digits of the thread's context."""
+    return _EXACT.add(one, other)
 
 
 def times(amount: Decimal, multiplier: Decimal) -> Decimal:

@@ -21,6 +21,7 @@ from server.metering.boundary import (
     boundary,
     missing,
     on_the_register,
+    plus,
 )
 from server.metering.period import ReadState, Used, month_of, month_span, used
 from server.metering.readings import around, between
@@ -55,7 +56,7 @@ class Totals:
         self.count += 1
         self.states[row["state"]] += 1
         if amount is not None:
-            self.consumption[row["unit"]] += amount
+            self.consumption[row["unit"]] = plus(self.consumption[row["unit"]], amount)
 
     def view(self) -> dict[str, Any]:
         """Return the totals as JSON shows them."""

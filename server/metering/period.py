@@ -16,6 +16,7 @@ from server.metering.boundary import (
     Reading,
     ceiling,
     delta,
+    plus,
     times,
 )
 
@@ -144,7 +145,7 @@ def doubt_about(stops: Sequence[Stop], difference: Decimal, limits: Limits) -> s
                 break
             continue
         odd.clear()
-        good, total = stop, total + used_here
+        good, total = stop, plus(total, used_here)
     if odd:
         kind = Delta.SPIKE if odd[0][0] is Delta.SPIKE else Delta.EXCHANGE_SUSPECTED
         return f"{kind}: in between the register went from {good.value:f} to {odd[0][1]:f}"

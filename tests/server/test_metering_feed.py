@@ -4,6 +4,7 @@ import csv
 import io
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as Dec
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -259,6 +260,25 @@ async def test_control_totals(house):
     assert [row["meter"] for row in found["rows"]] == ["MP-2", "MP-3", "MP-A-101"]
 
 
+async def test_the_longest_numbers_of_the_contract_stop_no_feed_and_lose_no_digit(house):
+    """One meter with an absurd register must not take the others' rows with it."""
+    birth = house_birth()
+    long = Dec("9" * 39 + "." + "9" * 39 + "7")
+    absurd = MeterInfo(metering_point="MP-X", multiplier=long)
+    more = msgspec.structs.replace(birth.devices[0], id="m-2", meter=absurd)
+    house.be_born(house_birth(devices=(*birth.devices, more), boot="b2"))
+    house.now = datetime(2026, 4, 2, tzinfo=UTC)
+    for device, end in (("m-1", Dec("1.01")), ("m-2", long)):
+        for at, value in ((START, Dec(0)), (END, end)):
+            house.batch(Sample(device=device, at=at, values={"energy": value}), lane=Lane.BILLING)
+    found = (await feed(house)).json()
+    by_meter = {row["meter"]: row for row in found["rows"]}
+    product = Fraction(long) * Fraction(long)
+    assert Fraction(by_meter["MP-X"]["consumption"]) == product
+    assert by_meter["MP-A-101"]["consumption"] == "30.30"
+    assert Fraction(found["totals"]["consumption"]["kWh"]) == product + Fraction("30.3")
+
+
 async def test_csv_holds_the_same_numbers(later):
     read(later, START, "1200.00")
     read(later, END, "1263.50")
@@ -287,3 +307,4 @@ def test_no_text_is_a_formula(text):
         else:
             assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert safe("=1+1") == "'=1+1"
+    assert safe("＝1+1") == "'＝1+1"
