@@ -7,6 +7,7 @@ that goes away must not stop a door half-way.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random, SystemRandom
 
@@ -286,7 +287,7 @@ class Uplink:
         self._wake.set()
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        return time.monotonic()  # the loop's own clock, and known in the thread that serves the metrics as well
 
     # -- receiving ----------------------------------------------------------------------------------------
 
