@@ -118,7 +118,9 @@ function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
       )}
       {!alarm.acked && (
         <div className="note">
-          <label htmlFor={id}>{t("detail.note")}</label>
+          <label htmlFor={id}>
+            {t("detail.note")} <Key>w</Key>
+          </label>
           <textarea id={id} ref={note} rows={2} maxLength={500} placeholder={t("detail.notehint")} />
         </div>
       )}

@@ -5,7 +5,7 @@ import type { Place } from "../ui/keyplace";
 export type Command =
   | { do: "move"; by: number }
   | { do: "page"; by: number }
-  | { do: "first" | "last" | "ack" | "bulk" | "resolve" | "mark" | "search" | "clear" | "hold" | "group" | "open" | "next" }
+  | { do: "first" | "last" | "ack" | "bulk" | "resolve" | "mark" | "note" | "search" | "clear" | "hold" | "group" | "open" | "next" }
   | { do: "severity"; index: number };
 
 const LETTERS: Record<string, Command> = {
@@ -15,6 +15,7 @@ const LETTERS: Record<string, Command> = {
   A: { do: "bulk" },
   r: { do: "resolve" },
   x: { do: "mark" },
+  w: { do: "note" },
   "/": { do: "search" },
   h: { do: "hold" },
   g: { do: "group" },

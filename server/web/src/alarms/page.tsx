@@ -225,6 +225,8 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
       case "mark":
         if (at >= 0) toggleMark((rows[at] as Row).id);
         return;
+      case "note":
+        return note.current?.focus();
       case "search":
         return searchField.current?.focus();
       case "clear":

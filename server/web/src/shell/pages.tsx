@@ -28,6 +28,7 @@ const ALARM_KEYS: readonly KeyLine[] = [
   ["PgDn PgUp Home End", "keys.page"],
   ["Enter", "keys.enter"],
   ["a", "keys.ack"],
+  ["w", "keys.note"],
   ["n", "keys.next"],
   ["r", "keys.resolve"],
   ["x Space", "keys.mark"],

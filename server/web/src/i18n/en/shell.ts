@@ -86,6 +86,7 @@ export const shell = {
   "keys.move": "Move in the list",
   "keys.page": "A page up or down, first, last",
   "keys.ack": "Acknowledge",
+  "keys.note": "Write a note; Esc leads back",
   "keys.bulk": "Acknowledge what is marked, grouped or shown",
   "keys.resolve": "Close the alarm",
   "keys.mark": "Mark the row",

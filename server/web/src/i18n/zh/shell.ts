@@ -88,6 +88,7 @@ export const shell: Record<keyof typeof english, string> = {
   "keys.move": "上下移动",
   "keys.page": "翻页、首条、末条",
   "keys.ack": "确认",
+  "keys.note": "填写备注，按退出键返回",
   "keys.bulk": "确认所选、同组或所显示的报警",
   "keys.resolve": "关闭报警",
   "keys.mark": "选中本行",
