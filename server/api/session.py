@@ -10,6 +10,7 @@ from server.api.answers import answers, failures, respond
 from server.api.context import Ask, AtGate, Has, audit
 from server.auth import accounts
 from server.auth.guard import Actor, Gate, address_of, check_same_site, require
+from server.auth.limit import neighbourhood
 from server.auth.passwords import BadPassword
 from server.auth.roles import Right, Role
 from server.db.engine import read, write
@@ -59,7 +60,8 @@ def sign_in(request: Request, body: Credentials, services: Has, gate: AtGate) ->
     """Check a password and set the session cookie. Repeated failures make the next try wait (429)."""
     check_same_site(request)
     address, now = address_of(request), services.clock()
-    keys = ((body.username, address), address)
+    near = neighbourhood(address)
+    keys = ((body.username, near), near)
     limits = (gate.limit, gate.address_limit)
     wait = max(limit.wait(key, now) for limit, key in zip(limits, keys, strict=True))
     if wait:
@@ -81,12 +83,14 @@ def sign_in(request: Request, body: Credentials, services: Has, gate: AtGate) ->
     )
     if user is None or not fits:
         with write(services.engine) as conn:
+            # Of a name that is nobody's no word is kept: it is now and then a password in the wrong field.
+            actor = user["name"] if user is not None else "-"
             accounts.note(
-                conn, at=now, actor=body.username, address=address, action="sign-in-failed", object_="session"
+                conn, at=now, actor=actor, address=address, action="sign-in-failed", object_="session"
             )
         raise ApiError(401, "wrong_credentials", "this user name and password do not fit")
     gate.limit.succeeded(keys[0])
-    gate.address_limit.forgive(address)
+    gate.address_limit.forgive(near)
     with write(services.engine) as conn:
         secret = accounts.open_session(conn, user["id"], address, now)
         accounts.note(conn, at=now, actor=user["name"], address=address, action="sign-in", object_="session")
@@ -124,14 +128,15 @@ def change_password(body: NewPassword, actor: Self, services: Has, gate: AtGate)
     now = services.clock()
     if actor.user_id is None:
         raise ApiError(403, "forbidden", "a token has no password")
-    key = (actor.name, actor.address)
+    key = (actor.name, neighbourhood(actor.address))
     if gate.limit.wait(key, now):
         raise ApiError(429, "slow_down", "too many wrong passwords: wait a little")
+    gate.limit.failed(key, now)  # before it is known to be one, as at sign-in
     with read(services.engine) as conn:
         user = accounts.find_user(conn, actor.name)
     if user is None or not gate.passwords.matches(user["password_hash"], body.old):
-        gate.limit.failed(key, now)
         raise ApiError(422, "wrong_password", "the old password does not fit", "body.old")
+    gate.limit.succeeded(key)
     if body.new == body.old:
         raise ApiError(422, "same_password", "the new password is the old one", "body.new")
     try:

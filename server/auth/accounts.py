@@ -14,6 +14,7 @@ from server.auth.roles import Role
 from server.db.tables_auth import audit, sessions, tokens, users
 
 SEEN_STEP = timedelta(minutes=1)
+RESERVED = frozenset({"system"})
 _NAME = re.compile(r"[^\W_][\w.@-]{0,63}")
 
 
@@ -41,6 +42,8 @@ def add_user(
         raise AccountError(
             "a user name has 1 to 64 letters, digits or . @ - _, and begins with a letter or digit"
         )
+    if name.casefold() in RESERVED:
+        raise AccountError(f"{name} is what journals call the server itself: choose another name")
     if find_user(conn, name) is not None:
         raise AccountError(f"user {name} exists")
     row = {

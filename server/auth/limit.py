@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, ip_address
 
 FREE_TRIES = 5
 FIRST_WAIT = timedelta(seconds=2)
@@ -17,6 +18,19 @@ MOST_KEYS = 10_000
 class _Record:
     failures: int
     last_at: datetime
+
+
+def neighbourhood(address: str) -> str:
+    """Return by what to count an address: whoever has one IPv6 address has all 2**64 of its network."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64"
 
 
 class LoginLimit:
