@@ -12,7 +12,7 @@ from datetime import datetime
 from drivers.lines.line import Line
 from drivers.lines.records import Frame, Pace, Reply, Stats
 from drivers.lines.serial_wire import SerialWire
-from drivers.lines.settings import Echo, SerialSettings, TcpSettings
+from drivers.lines.settings import Echo, SerialMode, SerialSettings, TcpSettings
 from drivers.lines.tcp_wire import TcpWire
 from drivers.lines.wire import Wire
 
@@ -22,6 +22,7 @@ __all__ = [
     "Line",
     "Pace",
     "Reply",
+    "SerialMode",
     "SerialSettings",
     "Stats",
     "TcpSettings",
@@ -60,5 +61,6 @@ def open_line(
             late_guard=settings.late_guard,
             echo=settings.echo,
             reopen_after=settings.reopen_after,
+            mode=settings.mode,
         )
     return Line(wire, pace, clock=clock, monotonic=monotonic, rng=rng)

@@ -5,15 +5,15 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Literal, Self
 
 from drivers.api import Exchange
 from drivers.errors import DeviceSilent, FrameDamaged, LineDown
 from drivers.lines.attempt import Attempt
-from drivers.lines.backoff import Backoff
 from drivers.lines.echo import EchoFilter
 from drivers.lines.late import LateAnswers
-from drivers.lines.records import Frame, Pace, Reply, Stats
+from drivers.lines.link import Link
+from drivers.lines.records import Pace, Reply
+from drivers.lines.settings import SerialMode
 from drivers.lines.unease import Unease
 from drivers.lines.wire import Wire
 
@@ -27,13 +27,11 @@ _COARSE = 0.001
 _UNHEARD = 3
 # Waking so much later than meant, we have not watched the wire as a guard time demands.
 _OVERSLEPT = 0.005
-# Bytes kept while nobody waits for any, so that a late answer is recognised.
-_IDLE_BYTES = 4096
 # A broadcast has no answer; devices get this long to act on it before the next request.
 _TURNAROUND = 0.1
 
 
-class Line:
+class Line(Link):
     """A TCP endpoint or a serial port; carries one exchange at a time and has no task of its own."""
 
     def __init__(
@@ -45,46 +43,13 @@ class Line:
         monotonic: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        self.name = wire.name
-        self.stats = Stats()
-        self._wire, self._pace = wire, pace
-        self._clock, self._now = clock, monotonic
+        super().__init__(wire, pace, monotonic=monotonic, rng=rng)
+        self._clock = clock
         self._turn = asyncio.Lock()
-        self._backoff = Backoff(rng)
         self._late = LateAnswers(pace.late_guard)
         self._echo = EchoFilter(pace.echo)
         self._unease = Unease()
-        self._taps: tuple[Callable[[Frame], None], ...] = ()
-        self._up = self._closed = self._opened = self._lost_said = False
-        self._why = ""
-        self._inbox = bytearray()
-        self._idle: list[tuple[float, bytes]] = []
-        self._idle_bytes = 0
-        self._listening = self._expired = False
-        self._unheard = 0
-        self._heard_at = 0.0
-        self._waiter: asyncio.Future[None] | None = None
-        self._busy_until = 0.0
-        """Until when the last byte, sent or seen, is on the wire."""
-
-    @property
-    def up(self) -> bool:
-        """Whether the wire is open now; a line that was not used yet is not."""
-        return self._up
-
-    @property
-    def why_down(self) -> str:
-        """Why the wire is not open, for a person; empty when it is or was never tried."""
-        return "" if self._up else self._why
-
-    def tap(self, callback: Callable[[Frame], None]) -> Callable[[], None]:
-        """Show every raw chunk of bytes to `callback`; return the function that ends it."""
-        self._taps = (*self._taps, callback)
-
-        def untap() -> None:
-            self._taps = tuple(tap for tap in self._taps if tap is not callback)
-
-        return untap
+        self._expired = False
 
     def clear_at(self, exchange: Exchange) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer.
@@ -99,18 +64,29 @@ class Line:
         return bool(self._late)
 
     async def exchange(
-        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+        self,
+        exchange: Exchange,
+        *,
+        timeout: float,
+        quiet: float | None = None,
+        limit: float | None = None,
+        mode: SerialMode | None = None,
     ) -> Reply:
         """Send a request and return its reply; `timeout` is the device's time to answer, wire time is added.
 
         `quiet` is the least silence before the request where a device needs more than the wire. `limit` is the
         longest that the device may take, where `timeout` was measured and is shorter: late answers are guarded
-        against by it.
-        Raises `LineDown`, `DeviceSilent`, `FrameDamaged` and `DeviceRefused`, and nothing else on purpose.
+        against by it. `mode` is for a device that needs another one than the line has; the line is changed over in
+        silence.
+        Raises `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused`, `Misconfigured` for a mode that the wire
+        cannot have, and nothing else on purpose.
         """
         async with self._turn:
             try:
                 await self._ready()
+                mode = None if mode == self._pace.mode else mode
+                if mode != self._mode:
+                    await self._retune(mode)
                 if exchange.matched and quiet is None:
                     self._note_idle()
                 else:
@@ -120,107 +96,22 @@ class Line:
                 self._say_lost(err)
                 raise
 
-    async def aclose(self) -> None:
-        """Close the wire for good; an exchange under way ends with `LineDown`."""
-        self._closed = True
-        self._down("closed")
-        self._wire.close()
-        await self._wire.closed()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    # What the wire tells us.
-
-    def received(self, data: bytes) -> None:
-        """Take bytes from the wire (called by it)."""
-        now = self._now()
-        self._busy_until = max(self._busy_until, now)
-        self._heard_at, self._unheard = now, 0
-        self.stats.bytes_in += len(data)
-        if self._listening:
-            self._inbox += data
-        else:
-            self.stats.late_bytes += len(data)
-            if self._idle_bytes < _IDLE_BYTES:
-                self._idle.append((now, data[:_IDLE_BYTES]))
-                self._idle_bytes += len(data)
-        if self._taps:
-            self._show("rx", data, now)
-        self._wake()
-
-    def lost(self, why: LineDown) -> None:
-        """Take note that the wire is gone (called by it)."""
-        self._backoff.lost(self._now())
-        self._down(str(why))
-
-    # Opening and losing.
-
-    async def _ready(self) -> None:
-        if self._up:
-            return
-        self._refuse_closed()
-        wait = self._backoff.wait(self._now())
-        if wait > 0:
-            raise LineDown(f"{self._why}; tried again in {wait:.1f} s")
-        await self._wire.closed()
-        try:
-            await self._wire.open(self)
-        except LineDown as err:
-            self._backoff.failed(self._now())
-            self._down(str(err))
-            raise
-        if self._closed:  # while it was opening
-            self._wire.close()
-            await self._wire.closed()
-            self._refuse_closed()
-        if self._opened:
-            self.stats.reopened += 1
-        self._up = self._opened = True
-        self._busy_until = self._heard_at = self._now()
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise LineDown(f"{self.name}: this line was closed")
-
-    def _down(self, why: str) -> None:
-        self._why = why
-        if self._up:
-            self.stats.downs += 1
-        self._up = False
-        self._wake()
-
-    def _say_lost(self, why: LineDown) -> None:
-        # Said when somebody is let down, not for a device that closes after each answer; once, until one comes again.
-        if not self._lost_said and not self._closed:
-            self._lost_said = True
-            log.warning("line lost: %s", why)
-
-    def _proven(self) -> None:
-        self.stats.replies += 1
-        self._backoff.proven()
-        if self._lost_said:
-            self._lost_said = False
-            log.info("line %s is back", self.name)
-
-    def _drop(self, why: str) -> None:
-        self._wire.close()
-        self.lost(LineDown(f"{self.name}: {why}"))
-
-    def _renew(self, why: str) -> None:
-        # No failure of the wire, so no back-off: the next exchange opens it and goes on.
-        self._unheard = 0
-        self._wire.close()
-        self._down(f"{self.name}: {why}: opened anew")
-
     # Before a request.
 
-    async def _settle(self, exchange: Exchange, quiet: float | None) -> None:
+    async def _retune(self, mode: SerialMode | None) -> None:
+        """Change the wire over between two silences: what comes meanwhile is unreadable, and is no answer."""
+        await self._settle(None, None)
+        try:
+            self._wire.tune(mode)
+        except LineDown as err:
+            self._down(str(err))
+            raise
+        self._mode, self._time = mode, mode or self._pace
+        self._busy_until = self._now()
+
+    async def _settle(self, exchange: Exchange | None, quiet: float | None) -> None:
         """Wait until the wire is silent and no owed answer can be taken for the one to come."""
-        silence = self._pace.silence if quiet is None else max(quiet, self._pace.silence)
+        silence = self._time.silence if quiet is None else max(quiet, self._time.silence)
         began = self._now()
         while True:
             # The loop reads the wire between two steps of a task, and hands on what it read in the next one:
@@ -232,7 +123,7 @@ class Line:
                 raise LineDown(self._why)
             now = self._now()
             silent = self._busy_until + self._unease.silence(silence)
-            owed = 0.0 if exchange.matched else self._late.clear_at(exchange)
+            owed = 0.0 if exchange is None or exchange.matched else self._late.clear_at(exchange)
             if now >= silent and now >= owed:
                 return
             if now > max(began, owed) + silence + _NEVER_SILENT:
@@ -277,7 +168,7 @@ class Line:
 
     async def _carry(self, exchange: Exchange, timeout: float, limit: float) -> Reply:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
-        byte_time = self._pace.byte_time
+        byte_time = self._time.byte_time
         self._inbox.clear()
         self._unease.asked()
         self._late.asked(exchange, self._now())
@@ -325,7 +216,7 @@ class Line:
                 self._wire.close()
                 self.lost(err)
             raise
-        self._busy_until = began + len(request) * self._pace.byte_time
+        self._busy_until = began + len(request) * self._time.byte_time
         if self._taps:
             self._show("tx", request, began)
         return began
@@ -398,12 +289,3 @@ class Line:
     def _expire(self) -> None:
         self._expired = True
         self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _show(self, direction: Literal["tx", "rx"], data: bytes, at: float) -> None:
-        frame = Frame(direction, data, at)
-        for tap in self._taps:
-            tap(frame)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from drivers.lines.settings import Echo
+from drivers.lines.settings import Echo, SerialMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Pace:
     late_guard: float | None = None
     echo: Echo = Echo.AUTO
     reopen_after: float = 10.0
+    mode: SerialMode | None = None
+    """How characters are sent where a device needs nothing else, if the wire knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ import logging
 import os
 import termios
 import threading
+from typing import Any
 
 import serial
 
-from drivers.errors import LineDown
-from drivers.lines.settings import SerialSettings
+from drivers.errors import LineDown, Misconfigured
+from drivers.lines.settings import SerialMode, SerialSettings
 from drivers.lines.wire import Sink
 from messages.text import printable
 
@@ -39,7 +40,7 @@ class SerialWire:
             limit = self._settings.open_timeout
             raise LineDown(f"{self.name}: the port did not open in {limit:g} s: re-plug the adapter") from err
         except (OSError, termios.error, ValueError, OverflowError) as err:
-            raise LineDown(f"{self.name}: {_mend(err, self._settings)}") from err
+            raise LineDown(f"{self.name}: {_mend(err, self._settings.mode)}") from err
         self._port, self._sink, self._unsent = port, sink, b""
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable)
 
@@ -65,6 +66,26 @@ class SerialWire:
             except termios.error as err:
                 self._fail(LineDown(f"{self.name}: cannot flush: {printable(str(err))}"))
         return True
+
+    def tune(self, mode: SerialMode | None) -> None:
+        """Change to another mode, None for its own; raise `Misconfigured` where the port refuses."""
+        if self._port is None:
+            raise LineDown(f"{self.name}: not open")
+        wanted = mode or self._settings.mode
+        before = self._port.get_settings()
+        try:
+            self._port.apply_settings(before | _port_settings(wanted))
+        except (OSError, termios.error, ValueError, OverflowError) as err:
+            self._restore(self._port, before)
+            raise Misconfigured(f"{self.name}: {_mend(err, wanted)}") from err
+
+    def _restore(self, port: serial.Serial, settings: dict[str, Any]) -> None:
+        try:
+            port.apply_settings(settings)
+        except (OSError, termios.error, ValueError, OverflowError) as err:
+            why = LineDown(f"{self.name}: the port is gone: {printable(str(err))}")
+            self._fail(why)
+            raise why from err
 
     def close(self) -> None:
         """Give the port back at once."""
@@ -165,6 +186,15 @@ def _open(settings: SerialSettings) -> serial.Serial:
     )
 
 
+def _port_settings(mode: SerialMode) -> dict[str, Any]:
+    return {
+        "baudrate": mode.baud,
+        "bytesize": mode.data_bits,
+        "parity": mode.parity,
+        "stopbits": mode.stop_bits,
+    }
+
+
 def _close(port: serial.Serial) -> None:
     # Closing waits for unsent bytes, up to 30 s with some drivers; a port that vanished refuses the flush.
     try:
@@ -177,7 +207,7 @@ def _close(port: serial.Serial) -> None:
         log.debug("close: %s", err)
 
 
-def _mend(err: Exception, settings: SerialSettings) -> str:
+def _mend(err: Exception, mode: SerialMode) -> str:
     code = err.args[0] if err.args and isinstance(err.args[0], int) else None
     if code == errno.ENOENT:
         return "no such port: is the adapter plugged in? List /dev/serial/by-id and give that path"
@@ -186,11 +216,11 @@ def _mend(err: Exception, settings: SerialSettings) -> str:
     if code in (errno.EAGAIN, errno.EBUSY):
         return "in use by another program: stop it, or give each program its own port"
     if code == errno.EINVAL:
-        odd = [f"parity {settings.parity}"] if settings.parity != "N" else []
-        odd += [f"data_bits {settings.data_bits}"] if settings.data_bits != 8 else []
-        odd += [f"baud {settings.baud}"] if not odd else []
+        odd = [f"parity {mode.parity}"] if mode.parity != "N" else []
+        odd += [f"data_bits {mode.data_bits}"] if mode.data_bits != 8 else []
+        odd += [f"baud {mode.baud}"] if not odd else []
         return (
             f"the port refuses {' and '.join(odd)}: a pseudo-terminal takes only parity N with data_bits 8, "
-            "a real adapter takes what its data sheet says; change these settings of the line"
+            "a real adapter takes what its data sheet says; change these settings of the line or the device"
         )
     return f"cannot open: {printable(str(err))}"

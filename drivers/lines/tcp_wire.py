@@ -3,8 +3,8 @@
 import asyncio
 import socket
 
-from drivers.errors import LineDown
-from drivers.lines.settings import TcpSettings
+from drivers.errors import LineDown, Misconfigured
+from drivers.lines.settings import SerialMode, TcpSettings
 from drivers.lines.wire import Sink
 from messages.text import printable
 
@@ -59,6 +59,14 @@ class TcpWire:
         """Return False when bytes wait unsent: a TCP stream cannot take them back."""
         transport = self._connection.transport if self._connection else None
         return transport is None or transport.get_write_buffer_size() == 0
+
+    def tune(self, mode: SerialMode | None) -> None:
+        """Refuse: how a serial server talks to its bus is set in that server."""
+        if mode is not None:
+            raise Misconfigured(
+                f"{self.name}: cannot change to {mode}: set it in the serial server, and give a device that needs "
+                "another mode than its neighbours a port of its own"
+            )
 
     def close(self) -> None:
         """Drop the connection at once."""

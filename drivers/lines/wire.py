@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from drivers.errors import LineDown
+from drivers.lines.settings import SerialMode
 
 
 class Sink(Protocol):
@@ -28,6 +29,12 @@ class Wire(Protocol):
 
     def clear_unsent(self) -> bool:
         """Throw away what was written and has not left; False where the wire cannot and must be closed."""
+
+    def tune(self, mode: SerialMode | None) -> None:
+        """Change to another mode, None for its own; raise `Misconfigured` where it cannot, and stay as it was.
+
+        `LineDown` if the wire is lost by that.
+        """
 
     def close(self) -> None:
         """Drop the wire at once; the sink hears nothing more. Harmless when closed."""
