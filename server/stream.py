@@ -37,6 +37,7 @@ HEARTBEAT_S = 5.0
 VALUES_S = 0.5
 RETRY_S = 1.0
 READERS_MOST = 1000
+READERS_OF_ONE = 100  # of one user or token: a desk has one stream per browser, and nobody may hold them all
 GREETING = b"retry: 1500\n: gatehouse\n\n"
 
 _LOADERS = {
@@ -99,6 +100,7 @@ def frame(event: str, data: bytes, cursor: Cursor | None = None) -> bytes:
 @dataclass(eq=False)
 class _Reader:
     topics: Topics
+    whose: str = ""
     queue: "asyncio.Queue[bytes]" = field(default_factory=lambda: asyncio.Queue(QUEUE_MOST))
     cut: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -165,6 +167,11 @@ class Hub:
     def readers(self) -> int:
         """How many streams are open."""
         return len(self._readers)
+
+    def full_for(self, whose: str) -> bool:
+        """Tell whether this user or token may not open another stream now."""
+        mine = sum(reader.whose == whose for reader in self._readers)
+        return len(self._readers) >= READERS_MOST or mine >= READERS_OF_ONE
 
     async def run(self) -> None:
         """Carry changes until cancelled; starts at the outbox as it stands."""
@@ -255,14 +262,14 @@ class Hub:
     # -- one reader ------------------------------------------------------------------------------------------
 
     async def stream(
-        self, since: str, topics: Topics, allowed: Callable[[], Awaitable[bool]]
+        self, since: str, topics: Topics, allowed: Callable[[], Awaitable[bool]], *, whose: str = ""
     ) -> AsyncGenerator[bytes, None]:
         """Yield the frames of one reader: the backlog after `since`, `live`, then changes as they come.
 
         `allowed` is asked at every heartbeat; once it says no, the stream ends with `bye`. Close it (`aclose`).
         """
         await self._ready.wait()
-        reader = _Reader(topics)
+        reader = _Reader(topics, whose)
         self._readers.add(reader)
         self._watch()
         try:

@@ -14,7 +14,7 @@ from server.api.context import AtGate, Has
 from server.auth.guard import Actor, require
 from server.auth.roles import Right, may
 from server.errors import ApiError
-from server.stream import READERS_MOST, parse_topics
+from server.stream import parse_topics
 
 router = APIRouter(tags=["stream"])
 Reader = Annotated[Actor, Depends(require(Right.READ))]
@@ -80,12 +80,12 @@ async def stream(
     right = Right.TOOLS if "tools" in wanted.objects else Right.READ
     if not may(actor.role, right):
         raise ApiError(403, "forbidden", f"the topic tools needs the right `{right}`", "query.topics")
-    if services.hub.readers >= READERS_MOST:
+    if services.hub.full_for(actor.name):
         raise ApiError(
-            503, "busy", "the server carries as many streams as it can", headers={"Retry-After": "10"}
+            503, "busy", "the server carries as many streams as it can for you", headers={"Retry-After": "10"}
         )
 
     async def allowed() -> bool:
         return await asyncio.to_thread(gate.still_allowed, actor, right)
 
-    return EventStream(services.hub.stream(last_event_id or since, wanted, allowed))
+    return EventStream(services.hub.stream(last_event_id or since, wanted, allowed, whose=actor.name))

@@ -1,6 +1,7 @@
 """The live stream over a real HTTP server: no change is missed, whatever is lost on the way."""
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -174,6 +175,23 @@ async def test_a_server_that_stops_says_so_and_does_not_wait_for_readers(house):
         await frames.until("live")
         house.hub.close()
         assert (await frames.until("bye"))[-1]["data"] == {"why": "shutdown"}
+
+
+async def test_nobody_holds_all_the_streams(house, monkeypatch):
+    monkeypatch.setattr("server.stream.READERS_OF_ONE", 2)
+    greedy, other = house.token(Role.VIEWER, "greedy"), house.token(Role.VIEWER, "other")
+
+    def by(token):
+        return {"authorization": f"Bearer {token}"}
+
+    async with house.serving() as base, contextlib.AsyncExitStack() as held:
+        for _ in range(2):
+            frames = await held.enter_async_context(listening(house, base, auth=by(greedy)))
+            await frames.until("live")
+        async with Frames.open(base, "/api/v1/stream", by(greedy)) as refused:
+            assert refused.status == 503
+        async with listening(house, base, auth=by(other)) as frames:
+            await frames.until("live")
 
 
 async def test_a_reader_that_does_not_read_is_cut_off(house):
