@@ -52,7 +52,7 @@ class AlarmEngine:
             self._live(conn, key, item, known, now)
             # A pulse leaves the condition as it is, so it must not outdate a raise that is still on its way.
             if item.event.edge is not Edge.PULSE:
-                _remember(conn, key, item)
+                _remember(conn, key, item, now)
 
     def _live(self, conn: Connection, key: str, item: EventItem, known: Knowledge, now: datetime) -> None:
         event = item.event
@@ -61,13 +61,13 @@ class AlarmEngine:
             if event.edge is not Edge.CLEARED:
                 facts = _facts(key, item, known, now)
                 if event.edge is Edge.PULSE:
-                    facts["cleared_at"] = event.seen_at
+                    facts["cleared_at"] = _seen_at(item, now)
                 store.create(conn, facts, _FIRST[event.edge], actor=known.gateway, action=event.edge, now=now)
             return
         facts = {}
         severity: Severity | None = None
         if event.edge is Edge.CLEARED:
-            facts["cleared_at"] = event.seen_at
+            facts["cleared_at"] = _seen_at(item, now)
         else:
             severity = known.event(event.device, event.code).severity
             facts["count"] = standing["count"] + 1
@@ -95,7 +95,7 @@ class AlarmEngine:
                 store.journal(conn, standing["id"], now, known.gateway, "late-cleared", here, here, note)
             return
         if standing is None:
-            facts = _facts(key, item, known, now) | {"late": True, "cleared_at": event.seen_at}
+            facts = _facts(key, item, known, now) | {"late": True, "cleared_at": _seen_at(item, now)}
             store.create(
                 conn, facts, State.CLEARED, actor=known.gateway, action=f"late-{event.edge}", now=now
             )
@@ -194,13 +194,15 @@ def _newer(known: Knowledge, item: EventItem, last: RowMapping) -> bool:
     return event.clock is ClockState.HOLDOVER and known.later_journal(item.epoch, last["epoch"])
 
 
-def _remember(conn: Connection, key: str, item: EventItem) -> None:
+def _remember(conn: Connection, key: str, item: EventItem, now: datetime) -> None:
     upsert(
         conn,
         alarm_keys,
         {"key": key},
         {
-            "seen_at": item.event.seen_at,
+            "seen_at": _seen_at(
+                item, now
+            ),  # else a clock that was ahead would outdate the next journal's events
             "epoch": item.epoch,
             "seq": item.seq,
             "idx": item.index,
@@ -230,10 +232,15 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
 
 def _occurred_at(item: EventItem, now: datetime) -> datetime:
     """Return when it happened, by the device's clock, the gateway's or ours: the first that can be right."""
-    seen = item.event.seen_at if item.sane_time else now
+    seen = _seen_at(item, now)
     told = item.event.at
     # Panels are known whose clock is nine years behind; a controller's replay after an outage is days old.
     return told if told is not None and seen - TOLD_BACK <= told <= seen + TOLD_AHEAD else seen
+
+
+def _seen_at(item: EventItem, now: datetime) -> datetime:
+    """Return the gateway's time of an event, ours where its clock is ahead: nothing has happened tomorrow."""
+    return item.event.seen_at if item.sane_time else now
 
 
 def _system_key(site: str, gateway: str, device: str | None, kind: str) -> str:

@@ -287,3 +287,24 @@ def test_a_process_alarm_is_not_hidden_by_a_silent_gateway(house):
     silence(house, "gateway_silent", None)
     fire = rows(house)[0]
     assert (fire["state"], fire["suppressed_by"]) == ("new", None)
+
+
+def test_an_end_is_never_in_the_future(house):
+    ahead = house.now + timedelta(days=400)
+    house.event("fire-1", "zone3", seen_at=ahead)
+    house.event("fire-1", "zone3", Edge.CLEARED, seen_at=ahead)
+    house.event("door-1", "forced", Edge.PULSE, seen_at=ahead)
+    assert [(row["occurred_at"], row["cleared_at"]) for row in rows(house)] == [(house.now, house.now)] * 2
+
+
+@pytest.mark.parametrize("clock", [ClockState.SYNCED, ClockState.HOLDOVER])
+def test_a_clock_that_was_ahead_does_not_hide_the_next_journals_fire(house, clock):
+    ahead = house.now + timedelta(days=400)
+    for seq, edge in enumerate((Edge.RAISED, Edge.CLEARED), 1):
+        event = DeviceEvent(device="fire-1", code="zone3", edge=edge, seen_at=ahead, clock=clock)
+        house.store(up(seq, event, lane=Lane.ALARM, epoch="e1", address=ADDRESS))
+    house.pass_time(minutes=1)
+    event = DeviceEvent(device="fire-1", code="zone3", edge=Edge.RAISED, seen_at=house.now)
+    house.store(up(1, event, lane=Lane.ALARM, epoch="e2", address=ADDRESS))
+    (row,) = rows(house)
+    assert (row["state"], row["count"]) == ("new", 2)
