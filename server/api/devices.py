@@ -21,7 +21,7 @@ from server.db.tables_devices import devices
 from server.errors import ApiError
 from server.stream import Cursor
 from server.views.devices import all_devices, all_gateways, devices_by_id, points_of, states_of
-from server.views.history import history_of
+from server.views.history import TooMuch, history_of
 
 router = APIRouter(prefix="/devices", tags=["devices"])
 Reader = Annotated[Actor, Depends(require(Right.READ))]
@@ -246,7 +246,10 @@ def history(
     if until - since > LONGEST_SPAN:
         raise ApiError(422, "invalid", f"at most {LONGEST_SPAN.days} days at a time", "query.from")
     with read(services.engine) as conn:
-        found = history_of(conn, site, device, point, since, until, limit)
+        try:
+            found = history_of(conn, site, device, point, since, until, limit)
+        except TooMuch as err:
+            raise ApiError(422, "too_much", str(err), "query.from") from None
     if found is None:
         raise ApiError(404, "not_found", "this device has no such point", "query.point")
     return respond(found)

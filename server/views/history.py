@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -17,6 +18,10 @@ HOUR_MS = 3_600_000
 READ_MOST = 1_000_000  # rows looked at for one answer
 
 
+class TooMuch(ValueError):
+    """More samples in the span than are looked at for one answer."""
+
+
 class Sampled(NamedTuple):
     """One stored sample."""
 
@@ -28,7 +33,10 @@ class Sampled(NamedTuple):
 def history_of(
     conn: Connection, site: str, device: str, point: str, since: datetime, until: datetime, limit: int
 ) -> dict[str, Any] | None:
-    """Return the samples of `[since, until)`, at most about `limit`; None for a point that nobody knows."""
+    """Return the samples of `[since, until)`, at most about `limit`; None for a point that nobody knows.
+
+    Raise `TooMuch` rather than leave the end out: it would look like a hole.
+    """
     series_id = conn.execute(
         select(series.c.id).where(series.c.site == site, series.c.device == device, series.c.point == point)
     ).scalar()
@@ -39,15 +47,15 @@ def history_of(
     ).scalar()
     if series_id is None and unit is None:
         return None
-    rows: list[Sampled] = []
+    rows: Iterable[Sampled] = ()
     if series_id is not None:
-        rows = list(_stored(conn, series_id, to_ms(since), to_ms(until)))
-    shown = thin(rows, limit, to_ms(since), to_ms(until))
+        rows = _stored(conn, series_id, to_ms(since), to_ms(until))
+    shown, count = thin(rows, limit, to_ms(since), to_ms(until))
     return {
         "point": point,
         "unit": unit or "",
         "rows": [[row.ms, plain(row.value), row.quality] for row in shown],
-        "thinned": len(shown) < len(rows),
+        "thinned": len(shown) < count,
     }
 
 
@@ -60,34 +68,40 @@ def _stored(conn: Connection, series_id: int, since_ms: int, until_ms: int) -> I
             select(samples.c.bucket, samples.c.offset_ms, samples.c.value, samples.c.quality)
             .where(samples.c.series_id == series_id, samples.c.bucket.in_(buckets), samples.c.dup == 0)
             .order_by(samples.c.bucket, samples.c.offset_ms)
-            .limit(left)
+            .limit(left + 1)
         )
         for bucket, offset, value, quality in conn.execute(query):
             ms = bucket * HOUR_MS + offset
             left -= 1
+            if left < 0:
+                raise TooMuch(f"more than {READ_MOST} samples lie in this span: ask for a shorter one")
             if since_ms <= ms < until_ms:
                 yield Sampled(ms, value, quality)
-        if left <= 0:
-            return
 
 
-def thin(rows: list[Sampled], limit: int, since_ms: int, until_ms: int) -> list[Sampled]:
-    """Keep about `limit` rows: of each slice of time the first, lowest, highest, last and where it was not good."""
-    if len(rows) <= limit:
-        return rows
+def thin(rows: Iterable[Sampled], limit: int, since_ms: int, until_ms: int) -> tuple[list[Sampled], int]:
+    """Keep about `limit` rows: of each slice of time the first, lowest, highest, last and where it was not good.
+
+    Return them and how many there were; no more than the answer and one slice are held at once.
+    """
+    source = iter(rows)
+    begin = list(islice(source, limit + 1))
+    if len(begin) <= limit:
+        return begin, len(begin)
     slices = max(1, limit // 5)
     width = max(1, -(-(until_ms - since_ms) // slices))
     kept: list[Sampled] = []
     part: list[Sampled] = []
-    here = -1
-    for row in rows:
+    here, count = -1, 0
+    for row in chain(begin, source):
+        count += 1
         slot = (row.ms - since_ms) // width
         if slot != here:
             kept.extend(_notable(part))
             part, here = [], slot
         part.append(row)
     kept.extend(_notable(part))
-    return kept
+    return kept, count
 
 
 def _notable(part: list[Sampled]) -> Iterable[Sampled]:

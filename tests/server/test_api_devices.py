@@ -96,6 +96,19 @@ async def test_history_is_what_was_stored(house):
         assert (await client.get(url, params=long)).status_code == 422
 
 
+async def test_a_span_of_too_many_samples_is_refused_and_not_cut(house, monkeypatch):
+    """The end of a chart that is left out looks like a hole."""
+    for second in range(12):
+        house.pass_time(seconds=1)
+        house.batch(Sample(device="m-1", at=house.now, values={"energy": Decimal(second)}), lane=Lane.BILLING)
+    async with house.machine(Role.VIEWER) as client:
+        for most, status in ((12, 200), (11, 422)):
+            monkeypatch.setattr("server.views.history.READ_MOST", most)
+            answer = await client.get(f"{DEVICES}/garden/m-1/history", params={"point": "energy"})
+            assert answer.status_code == status
+    assert answer.json()["error"]["code"] == "too_much"
+
+
 samples = st.lists(
     st.tuples(st.integers(0, 10**6), st.one_of(st.none(), st.decimals(0, 100, places=1))),
     max_size=300,
@@ -109,7 +122,8 @@ def test_thinning_keeps_the_peak_the_dip_and_the_ends(found, limit):
         Sampled(ms, value, Quality.GOOD if value is not None else Quality.TIMEOUT)
         for ms, value in sorted(found)
     ]
-    kept = thin(rows, limit, 0, 10**6 + 1)
+    kept, count = thin(iter(rows), limit, 0, 10**6 + 1)
+    assert count == len(rows)
     assert kept == sorted(kept, key=lambda row: row.ms)
     assert set(kept) <= set(rows)
     assert len(kept) <= max(limit, 5)
