@@ -22,6 +22,8 @@ from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.meters import multiplier_of, wrong_ratings
+from gateway.report import Rule
+from gateway.report_rules import check_line, report_rules
 from gateway.site_file import DeviceFile, LineFile, SiteFile
 from gateway.snapshots import Snapshots
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
@@ -48,6 +50,7 @@ class Device:
     periods: Mapping[str, float]
     options: Mapping[str, Any]
     meter: MeterInfo | None
+    reports: Mapping[str, Rule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +239,11 @@ class _Checker:
         settings = self._settings(path, line)
         timeout = self._timeout((*path, "timeout"), line.timeout)
         self._periods((*path, "poll"), line.poll)
+        self._timeout((*path, "shortest_timeout"), line.shortest_timeout or "1s")
         if line.fire_budget is not None:
             self._budget((*path, "fire_budget"), line.fire_budget)
         self._same_units(path, line)
+        check_line(line, self.library, (*path, "report"), self.wrong)
         devices = tuple(
             device
             for index, entry in enumerate(line.devices)
@@ -314,7 +319,8 @@ class _Checker:
         given = {**self.file.poll, **line.poll, **device.poll}
         periods = {**DEFAULT_PERIODS, **{str(name): parse_duration(text) for name, text in given.items()}}
         meter = self._meter((*path, "meter"), device, profile)
-        return Device(device.id, device, profile, timeout, periods, options, meter)
+        reports = report_rules(profile, line.report, device.report, (*path, "report"), self.wrong)
+        return Device(device.id, device, profile, timeout, periods, options, meter, reports)
 
     def _unknown_profile(self, path: Path_, name: str) -> None:
         if not self.library:

@@ -1,10 +1,11 @@
 """What holds for one configured line: how its time is reckoned, how long one read may last, when books are read."""
 
 from drivers.lines import SerialSettings
+from drivers.strict_yaml import parse_duration
 from gateway.around import Rules
 from gateway.config import LineConfig
 from gateway.forecast import timing_of
-from gateway.timeouts import FLOOR_S, FLOOR_TCP_ALONE_S, FLOOR_TCP_S
+from gateway.timeouts import FLOOR_S, FLOOR_SERVER_S, FLOOR_TCP_S
 
 # Until a device was measured, a hole is bridged as if it thought as little as a quick one.
 ASSUMED_TURNAROUND_S = 0.005
@@ -21,11 +22,18 @@ def longest_of(line: LineConfig) -> float | None:
 def rules_of(line: LineConfig) -> Rules:
     """Return the rules for the poller of this line."""
     serial = isinstance(line.settings, SerialSettings)
-    shared = FLOOR_TCP_S if len(line.devices) > 1 else FLOOR_TCP_ALONE_S
     return Rules(
         timing=timing_of(line, ASSUMED_TURNAROUND_S),
         longest=longest_of(line),
-        floor=FLOOR_S if serial else shared,
+        floor=_floor(line, serial=serial),
         adds_wire_time=serial,
         snapshots=line.snapshots,
     )
+
+
+def _floor(line: LineConfig, *, serial: bool) -> float:
+    if line.file.shortest_timeout is not None:
+        return parse_duration(line.file.shortest_timeout)
+    if serial:
+        return FLOOR_S
+    return FLOOR_SERVER_S if line.file.framing == "rtu" and len(line.devices) > 1 else FLOOR_TCP_S

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from drivers.lines import Echo
-from drivers.profile import PollClass, Strict
+from drivers.profile import PollClass, Report, Strict
 from messages.types import Id, Label
 
 Duration = Annotated[
@@ -25,6 +25,11 @@ Ratio = Annotated[
 ]
 Unit = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Where = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+EVERY = "*"
+ReportFile = dict[str, Report | Literal["all"]]
+"""Report by exception, by point; `*` is every point that may be thinned, `all` tells every reading."""
 
 
 class BrokerFile(Strict, frozen=True, kw_only=True):
@@ -52,6 +57,10 @@ class JournalFile(Strict, frozen=True, kw_only=True):
     free_disk_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 200
 
 
+Framing = Literal["mbap", "rtu", "ascii"]
+Baud = Annotated[int, msgspec.Meta(ge=50, le=4_000_000)]
+
+
 class MeterFile(Strict, frozen=True, kw_only=True):
     """How a meter is installed: `multiplier`, or `ct` and `pt` as `150/5`, from which it follows."""
 
@@ -75,7 +84,14 @@ class DeviceFile(Strict, frozen=True, kw_only=True):
     floor: Label = ""
     place: Label = ""
     timeout: Duration | None = None
+    framing: Framing | None = None
+    baud: Baud | None = None
+    """On a serial line, where this device needs another mode than the line has; so the three below."""
+    parity: Literal["N", "E", "O"] | None = None
+    data_bits: Literal[7, 8] | None = None
+    stop_bits: Literal[1, 2] | None = None
     poll: dict[PollClass, Duration] = {}
+    report: ReportFile = {}
     options: dict[str, Any] = {}
     meter: MeterFile | None = None
 
@@ -87,16 +103,19 @@ class LineFile(Strict, frozen=True, kw_only=True):
     label: Label = ""
     tcp: Where | None = None
     serial: Where | None = None
-    framing: Literal["mbap", "rtu"] | None = None
-    baud: Annotated[int, msgspec.Meta(ge=50, le=4_000_000)] = 9600
+    framing: Framing | None = None
+    baud: Baud = 9600
     parity: Literal["N", "E", "O"] = "N"
     data_bits: Literal[7, 8] = 8
     stop_bits: Literal[1, 2] = 1
     timeout: Duration = "1s"
+    shortest_timeout: Duration | None = None
+    """Below this no time-out is measured: for devices that now and then stop to think."""
     fire_budget: Duration | None = None
     echo: Echo = Echo.AUTO
     late_guard: Duration | None = None
     poll: dict[PollClass, Duration] = {}
+    report: ReportFile = {}
     options: dict[str, Any] = {}
     devices: tuple[DeviceFile, ...] = ()
 

@@ -7,9 +7,9 @@ is never a risk to a value: the line guards against late answers by what was set
 from dataclasses import dataclass
 
 FLOOR_S = 0.05
-# Behind a TCP connection a lost segment comes again after 200 ms at the earliest; where nobody else waits for the
-# wire, waiting for it costs nothing.
-FLOOR_TCP_S, FLOOR_TCP_ALONE_S = 0.1, 0.3
+# Behind a TCP connection a lost segment comes again after 200 ms at the earliest. A bus behind a serial server has
+# many who wait meanwhile, and its network is short.
+FLOOR_TCP_S, FLOOR_SERVER_S = 0.3, 0.1
 # What is waited for a device that has never answered, once it counts as silent; a full wait comes now and then.
 NEVER_S = 0.2
 FULL_EVERY = 4

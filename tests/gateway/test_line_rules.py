@@ -63,3 +63,11 @@ def test_a_snapshot_that_cannot_be_is_refused(tmp_path: Path, snapshot: str, wor
     with pytest.raises(YamlError, match="snapshot") as caught:
         rules(tmp_path, f"snapshot: {snapshot}")
     assert words in str(caught.value)
+
+
+def test_the_shortest_time_out_can_be_set(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    path.write_text(
+        SITE.format(more="", fire=FIRE).replace("framing: rtu", "framing: rtu\n    shortest_timeout: 250ms")
+    )
+    assert [rules_of(line).floor for line in load_site(path).lines] == [0.05, 0.25, 0.3]
