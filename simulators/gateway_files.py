@@ -9,7 +9,7 @@ import yaml
 from simulators.site import Device, Line, Site
 from simulators.world import RunInfo
 
-SHORTEST_TIMEOUT = "500ms"
+SHORTEST_TIMEOUT = "2500ms"
 
 
 def gateways_of(site: Site) -> list[str]:
