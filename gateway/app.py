@@ -33,6 +33,7 @@ from gateway.poller import Poller
 from gateway.recorder import JournalRecorder
 from gateway.reload import Reloader
 from gateway.remote import RemoteConfig, Sight, Start, begin
+from gateway.tools.inside import Inside, ToolShop, tool_shop
 from gateway.uplink import Inlet, Uplink
 from messages.codec import utc_ms
 from messages.configs import decode_offer, encode_config
@@ -77,6 +78,7 @@ class Gateway:
     orphans: Orphans
     reloader: Reloader
     remote: RemoteConfig
+    tools: ToolShop
     metrics_port: int | None
 
     @property
@@ -106,9 +108,11 @@ class Gateway:
             keeper = keep_lessons(self.fleet.lessons, self.site.state_dir, learned)
             group.create_task(keeper, name="lessons")
             self.fleet.start(group)
+            tools = group.create_task(self.tools.run(), name="tools")
             log.info("gateway %s/%s runs: boot %s", self.site.file.site, self.site.file.gateway, self.boot)
             await stop.wait()
             log.info("stopping: the exchange in flight, then the journal, then the server")
+            self.tools.stop()
             await self.reloader.stop()
             await _ended([reloads])
             await self.fleet.stop()
@@ -122,7 +126,7 @@ class Gateway:
                     "not everything is stored by the server yet: the journal keeps it for the next start"
                 )
             await self.uplink.farewell("stopped")
-            for task in (uplink, own, orphans, remote):
+            for task in (uplink, own, orphans, remote, tools):
                 task.cancel()
         log.info("stopped")
 
@@ -226,6 +230,9 @@ def _assemble(
         if payload:  # an empty one takes an offer back
             remote.take(decode_offer(payload))
 
+    def take_request(leaf: str, payload: bytes, retained: bool) -> None:
+        tools.take(leaf, payload, retained)
+
     uplink = Uplink(
         journal,
         address,
@@ -234,7 +241,10 @@ def _assemble(
         birth=lambda: birth(reloader.site, at=given.clock(), boot=boot, epoch=journal.epoch),
         state=state,
         on_command=commands.take,
-        inlets={"config": Inlet(address.config, take_offer)},
+        inlets={
+            "config": Inlet(address.config, take_offer),
+            "tool": Inlet(address.tool_filter, take_request),
+        },
         random=given.random,
     )
     remote = RemoteConfig(
@@ -248,6 +258,8 @@ def _assemble(
         alarm=partial(own.tell, ROLLED_BACK),
         say=lambda said: uplink.keep(address.config_said, encode_config(said)),
     )
+    inside = Inside(fleet, journal, uplink, given.clock_state)
+    tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
     fleet.changed, reloader.changed, reloader.source = uplink.beat, uplink.reborn, remote
     gateway = Gateway(
         boot,
@@ -261,6 +273,7 @@ def _assemble(
         orphans,
         reloader,
         remote,
+        tools,
         metrics_port=None,
     )
     metrics.watch(lambda: gauges(journal, uplink, fleet))

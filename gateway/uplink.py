@@ -94,6 +94,7 @@ class Uplink:
         self._answered = asyncio.Event()
         self._hurry = self._birth_due = False
         self._gone = False
+        self._cut_until = 0.0
         journal.watch(self._wake.set)
 
     async def run(self) -> None:
@@ -121,6 +122,17 @@ class Uplink:
         self._kept[topic] = payload
         self._untold.add(topic)
         self._beat.set()
+
+    async def publish(self, publication: Publication) -> None:
+        """Publish once, now; raise `BrokerLost` where there is no session."""
+        if self._session is None:
+            raise BrokerLost("no broker")
+        await self._publish(self._session, publication)
+
+    def cut(self, seconds: float) -> None:
+        """Leave the broker and stay away for so long: as when somebody pulls the cable."""
+        self._cut_until = self._now() + seconds
+        self._wake.set()
 
     async def flush(self, deadline: float) -> bool:
         """Wait until the server has stored everything, at most so many seconds; return whether it has."""
@@ -169,6 +181,7 @@ class Uplink:
         )
 
     async def _serve(self, session: Session) -> None:
+        self._refuse_cut()
         try:
             further = [inlet.filter for inlet in self._inlets.values()]
             await session.subscribe([self._address.stored_filter, self._address.command_filter, *further])
@@ -188,6 +201,10 @@ class Uplink:
             raise BrokerLost(str(_first(lost))) from None
         finally:
             self._session, self._plan, self.connected = None, None, False
+
+    def _refuse_cut(self) -> None:
+        if self._now() < self._cut_until:
+            raise BrokerLost("cut off for a test")
 
     async def _be_born(self, session: Session) -> None:
         self._birth_due = False
@@ -241,6 +258,7 @@ class Uplink:
     async def _send(self, session: Session, group: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
+            self._refuse_cut()
             if self._journal.epoch != self._epoch:
                 raise BrokerLost("the journal began a new epoch; connecting anew to tell it")
             try:

@@ -1,0 +1,165 @@
+"""Tools inside a running gateway: their questions take turns with the polls, and ask the gateway about itself."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from drivers.api import Exchange
+from drivers.errors import Misconfigured
+from drivers.lines import Line, Reply
+from drivers.strict_yaml import YamlError
+from gateway.control import Control, ControlDown
+from gateway.fleet import Fleet
+from gateway.journal import Journal
+from gateway.poller import Poller
+from gateway.reload import Reloader, ReloadRefused
+from gateway.tools.access import AS_IT_IS, Access, Tap, Tuning
+from gateway.tools.jobs import Jobs
+from gateway.tools.remote import RemoteTools
+from gateway.uplink import Uplink
+from messages.codec import MessageError
+from messages.text import printable
+from messages.tools import decode_tool_request
+from messages.topics import Address
+from messages.types import ClockState
+
+MOST_NAMED = 100
+
+
+class PolledLine:
+    """A line that polls, asked in between."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+
+    async def ask(
+        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, tuning: Tuning = AS_IT_IS
+    ) -> Reply:
+        """Carry one exchange when the polls leave room."""
+        if tuning.any:
+            raise Misconfigured("other serial settings cannot be tried while the gateway polls this line")
+        return await self._poller.ask(exchange, timeout=timeout, quiet=quiet)
+
+    def tap(self, show: Tap) -> Callable[[], None]:
+        """Show every chunk of bytes, polls among them."""
+        wire = self._poller.wire
+        return wire.tap(show) if isinstance(wire, Line) else _nothing
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True, eq=False)
+class Inside:
+    """What a tool may ask the gateway about itself."""
+
+    fleet: Fleet
+    journal: Journal
+    uplink: Uplink
+    state: Callable[[], ClockState]
+
+    def clock_state(self) -> ClockState:
+        """What the gateway knows of its clock."""
+        return self.state()
+
+    def delivery(self) -> Mapping[str, Any]:
+        """Per lane what is numbered, kept and stored; whether there is a broker, and what it refused."""
+        lanes = {
+            lane.value: {"first": count.first, "next": count.next, "waiting": count.waiting}
+            for lane, count in self.journal.lane_counts().items()
+        }
+        counts = self.uplink.counts
+        return {
+            "connected": self.uplink.connected,
+            "epoch": self.journal.epoch,
+            "rejected": counts.rejected,
+            "lanes": lanes,
+        }
+
+    def cut(self, seconds: float) -> None:
+        """Stay away from the broker for so long."""
+        self.uplink.cut(seconds)
+
+    def reach(self, line: str) -> Access | None:
+        """Return the line of this id, to be asked between its polls."""
+        for poller in self.fleet.pollers:
+            if poller.line == line:
+                return PolledLine(poller)
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class ToolShop:
+    """Everything about tools in a gateway: `run` once, `stop` before the lines end."""
+
+    jobs: Jobs
+    remote: RemoteTools
+    control: Control
+
+    def take(self, leaf: str, payload: bytes, retained: bool) -> None:
+        """Take a request from the broker; raise `MessageError` for one that is refused."""
+        request = decode_tool_request(payload)
+        if retained:
+            raise MessageError("a retained request would run again after each reconnect; it is refused")
+        if request.id != leaf:
+            raise MessageError(f"id: {printable(request.id, 64)} was sent on the topic of {leaf}")
+        self.remote.take(request)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.jobs.run(), name="jobs")
+            group.create_task(self.remote.run(), name="tools from afar")
+            group.create_task(self.control.run(), name="control socket")
+
+    def stop(self) -> None:
+        """End every job; what they said last is still told."""
+        self.jobs.stop()
+
+
+def tool_shop(
+    inside: Inside,
+    reloader: Reloader,
+    address: Address,
+    clock: Callable[[], datetime],
+    monotonic: Callable[[], float],
+) -> ToolShop:
+    """Put the tools of a gateway together."""
+    jobs = Jobs(lambda: reloader.site, inside.reach, inside, clock, monotonic)
+    remote = RemoteTools(jobs, address, inside.uplink.publish, clock)
+
+    async def status() -> Mapping[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "config": reloader.site.hash,
+            "clock": inside.clock_state().value,
+            "delivery": dict(inside.delivery()),
+            "lines": [
+                {"line": poller.line, "up": poller.up, "silent": list(poller.silent[:MOST_NAMED])}
+                for poller in inside.fleet.pollers
+            ],
+            "tools": [{"id": job.id, "tool": job.tool, "line": job.line} for job in jobs.at_work],
+        }
+
+    calls = {"status": status, "reload": reload_call(reloader)}
+    return ToolShop(jobs, remote, Control(reloader.site.state_dir, jobs, calls))
+
+
+def reload_call(reloader: Reloader) -> Callable[[], Any]:
+    """Return the answer to `reload`: what changed, or why nothing did."""
+
+    async def call() -> Mapping[str, Any]:
+        try:
+            what = await reloader.reload()
+        except YamlError as err:
+            problems = [printable(str(problem), 400) for problem in err.problems[:50]]
+            raise ControlDown("\n".join([*problems, "nothing is changed"])) from None
+        except ReloadRefused as err:
+            raise ControlDown(str(err)) from None
+        return {"what": str(what), "config": reloader.site.hash}
+
+    return call
