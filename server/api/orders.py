@@ -53,7 +53,8 @@ class Order(Ask):
     device: Name
     action: Name
     args: Annotated[dict[Name, Annotated[str, StringConstraints(max_length=200)]], Field(max_length=20)] = {}
-    reason: Annotated[str, StringConstraints(min_length=3, max_length=500)]
+    # Two: 访客 and 巡检 are whole reasons.
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=500)]
     op_id: OpId
 
     model_config = ConfigDict(
