@@ -8,7 +8,16 @@ from random import Random
 from typing import Protocol
 
 from drivers.api import Exchange, Timing
-from drivers.lines import Reply, Stats
+from drivers.errors import (
+    DeviceRefused,
+    DeviceSilent,
+    DriverError,
+    FrameDamaged,
+    LineDown,
+    Misconfigured,
+    ValueImplausible,
+)
+from drivers.lines import Reply, SerialMode, Stats
 from gateway.snapshots import Snapshots
 from gateway.timeouts import FLOOR_S
 from messages.types import ClockState, DeviceEvent, Lane, Sample
@@ -27,9 +36,15 @@ class Wire(Protocol):
         """Return the monotonic time from which this exchange need not wait for another's late answer."""
 
     async def exchange(
-        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+        self,
+        exchange: Exchange,
+        *,
+        timeout: float,
+        quiet: float | None = None,
+        limit: float | None = None,
+        mode: SerialMode | None = None,
     ) -> Reply:
-        """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged` or `DeviceRefused`."""
+        """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused` or `Misconfigured`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +102,14 @@ async def nap(event: asyncio.Event, seconds: float) -> None:
         await event.wait()
     finally:
         timer.cancel()
+
+
+# Under which name an exchange is counted that ended so.
+RESULTS: Mapping[type[DriverError], str] = {
+    LineDown: "line_down",
+    DeviceSilent: "silent",
+    FrameDamaged: "damaged",
+    DeviceRefused: "refused",
+    ValueImplausible: "implausible",
+    Misconfigured: "misconfigured",
+}

@@ -18,10 +18,11 @@ import msgspec
 from drivers import registry
 from drivers.api import Driver
 from drivers.errors import Misconfigured
-from drivers.lines import SerialSettings, TcpSettings
+from drivers.lines import SerialMode, SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.meters import multiplier_of, wrong_ratings
+from gateway.modes import check_framing, framing_of, mode_of
 from gateway.report import Rule
 from gateway.report_rules import check_line, report_rules
 from gateway.site_file import DeviceFile, LineFile, SiteFile
@@ -51,6 +52,7 @@ class Device:
     options: Mapping[str, Any]
     meter: MeterInfo | None
     reports: Mapping[str, Rule] = field(default_factory=dict)
+    mode: SerialMode | None = None  # where its line has another
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ class _Checker:
         if line.fire_budget is not None:
             self._budget((*path, "fire_budget"), line.fire_budget)
         self._same_units(path, line)
+        check_framing(line, path, self.wrong)
         check_line(line, self.library, (*path, "report"), self.wrong)
         devices = tuple(
             device
@@ -262,8 +265,6 @@ class _Checker:
             return None
         guard = None if line.late_guard is None else self._timeout((*path, "late_guard"), line.late_guard)
         if line.serial is not None:
-            if line.framing == "mbap":
-                self.wrong((*path, "framing"), "mbap is for tcp: on a serial line write rtu")
             return SerialSettings(
                 port=line.serial,
                 baud=line.baud,
@@ -313,14 +314,14 @@ class _Checker:
         if profile is None:
             self._unknown_profile((*path, "profile"), device.profile)
             return None
-        framing = line.framing or ("rtu" if line.serial else "mbap")
-        options = {"framing": framing, **line.options, **device.options}
+        options = {"framing": framing_of(line, device), **line.options, **device.options}
         self._driver(path, device, profile, options)
         given = {**self.file.poll, **line.poll, **device.poll}
         periods = {**DEFAULT_PERIODS, **{str(name): parse_duration(text) for name, text in given.items()}}
         meter = self._meter((*path, "meter"), device, profile)
         reports = report_rules(profile, line.report, device.report, (*path, "report"), self.wrong)
-        return Device(device.id, device, profile, timeout, periods, options, meter, reports)
+        mode = mode_of(line, device, path, self.wrong)
+        return Device(device.id, device, profile, timeout, periods, options, meter, reports, mode)
 
     def _unknown_profile(self, path: Path_, name: str) -> None:
         if not self.library:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from drivers import registry
 from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
-from drivers.lines import SerialSettings
 from gateway.config import Device, LineConfig
+from gateway.line_rules import ASSUMED_TURNAROUND_S, timing_of
 from gateway.schedule import FIRE, RANKS
 from gateway.worst_case import Bound, LineLoad, Task, bound
 
-# How long a device thinks before it answers, where nobody has measured it: most meters take 5 to 50 ms.
-ASSUMED_TURNAROUND_S = 0.05
+# How long a device may think before it answers, where nobody has measured it: most meters take 5 to 50 ms.
+LONG_TURNAROUND_S = 0.05
 
 Turnaround = Callable[[Device], float]
 
@@ -52,20 +52,6 @@ class Forecast:
         return self.load.utilisation
 
 
-def timing_of(line: LineConfig, turnaround: float) -> Timing:
-    """Return what a character, a silence and an answer cost on this line.
-
-    Behind a serial server the bus has the line's baud rate too, though we speak TCP to it.
-    """
-    settings = line.settings
-    if isinstance(settings, SerialSettings):
-        return Timing(settings.byte_time, settings.silence, turnaround)
-    if line.file.framing == "rtu":
-        behind = SerialSettings("behind the serial server", line.file.baud, line.file.parity)
-        return Timing(behind.byte_time, behind.silence, turnaround)
-    return Timing(0.0, 0.0, turnaround)
-
-
 class Plans:
     """Plans that were made before: many devices of a line are of one model, and advice tries many changes."""
 
@@ -100,8 +86,8 @@ def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None, p
     tasks: list[Task] = []
     command = 0.0
     for device in line.devices:
-        timing = timing_of(line, turnaround(device))
-        tasks += _tasks(device, timing, longest, plans)
+        timing = timing_of(line, turnaround(device), device.mode)
+        tasks += _tasks(line, device, timing, longest, plans)
         for action in device.profile.actions:
             steps = plans.driver(device).command(action, {})
             command = max(command, _command(steps, timing, device.timeout))
@@ -112,7 +98,7 @@ def forecast(
     line: LineConfig,
     *,
     budget: float,
-    turnaround: Turnaround = lambda _device: ASSUMED_TURNAROUND_S,
+    turnaround: Turnaround = lambda _device: LONG_TURNAROUND_S,
     longest: float | None = None,
     plans: Plans | None = None,
 ) -> Forecast:
@@ -129,9 +115,13 @@ def forecast(
     return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed))
 
 
-def _tasks(device: Device, timing: Timing, longest: float | None, plans: Plans) -> Iterable[Task]:
+def _tasks(
+    line: LineConfig, device: Device, timing: Timing, longest: float | None, plans: Plans
+) -> Iterable[Task]:
+    # As the poller plans: what is shown is what goes onto the wire.
+    planning = timing_of(line, ASSUMED_TURNAROUND_S)
     for poll, rank in RANKS.items():
-        for planned in plans.plan(device, poll, timing, longest):
+        for planned in plans.plan(device, poll, planning, longest):
             yield Task(
                 device.id,
                 planned.label,

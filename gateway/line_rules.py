@@ -1,10 +1,10 @@
 """What holds for one configured line: how its time is reckoned, how long one read may last, when books are read."""
 
-from drivers.lines import SerialSettings
+from drivers.api import Timing
+from drivers.lines import SerialMode, SerialSettings
 from drivers.strict_yaml import parse_duration
 from gateway.around import Rules
 from gateway.config import LineConfig
-from gateway.forecast import timing_of
 from gateway.timeouts import FLOOR_S, FLOOR_SERVER_S, FLOOR_TCP_S
 
 # Until a device was measured, a hole is bridged as if it thought as little as a quick one.
@@ -17,6 +17,22 @@ def longest_of(line: LineConfig) -> float | None:
     """Return how long one read may last so that fire is seen within its budget; None where nothing waits for it."""
     points = (point for device in line.devices for point in device.profile.points.values())
     return line.fire_budget / LONGEST_PART if any(point.poll == "fire" for point in points) else None
+
+
+def timing_of(line: LineConfig, turnaround: float, mode: SerialMode | None = None) -> Timing:
+    """Return what a character, a silence and an answer cost on this line, `mode` where a device has its own.
+
+    Behind a serial server the bus has the line's baud rate too, though we speak TCP to it.
+    """
+    settings = line.settings
+    if mode is not None:
+        return Timing(mode.byte_time, mode.silence, turnaround)
+    if isinstance(settings, SerialSettings):
+        return Timing(settings.byte_time, settings.silence, turnaround)
+    if line.file.framing in {"rtu", "ascii"}:
+        behind = SerialSettings("behind the serial server", line.file.baud, line.file.parity)
+        return Timing(behind.byte_time, behind.silence, turnaround)
+    return Timing(0.0, 0.0, turnaround)
 
 
 def rules_of(line: LineConfig) -> Rules:
@@ -36,4 +52,4 @@ def _floor(line: LineConfig, *, serial: bool) -> float:
         return parse_duration(line.file.shortest_timeout)
     if serial:
         return FLOOR_S
-    return FLOOR_SERVER_S if line.file.framing == "rtu" and len(line.devices) > 1 else FLOOR_TCP_S
+    return FLOOR_SERVER_S if line.file.framing in {"rtu", "ascii"} and len(line.devices) > 1 else FLOOR_TCP_S

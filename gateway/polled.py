@@ -8,7 +8,7 @@ from random import Random
 
 from drivers.api import DeviceDriver, Exchange, Reading, Transaction
 from drivers.errors import DriverError
-from drivers.lines import Reply
+from drivers.lines import Reply, SerialMode
 from gateway.around import Rules
 from gateway.backoff import LONGEST_FIRE_S, LONGEST_S, Health
 from gateway.config import Device
@@ -64,6 +64,7 @@ class Asked:
     timeout: float
     quiet: float | None
     reply: "asyncio.Future[Reply]"
+    mode: SerialMode | None
 
     def settle(self, reply: Reply) -> None:
         """Tell who waits; one that no longer waits is no error."""
@@ -110,6 +111,8 @@ class Polled:
         for poll in RANKS:
             points = [name for name, point in self.config.profile.points.items() if point.poll == poll]
             if points:
+        if (mode := self.config.mode) is not None:
+            timing = replace(timing, byte_time=mode.byte_time, silence=mode.silence)
                 planned = self.driver.plan(points, timing=timing, known=known, longest=rules.longest)
                 period = self.config.periods[poll]
                 works += [Work(self, each, poll, period) for each in planned]

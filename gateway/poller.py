@@ -21,8 +21,8 @@ from drivers.errors import (
     Misconfigured,
     ValueImplausible,
 )
-from drivers.lines import Reply
-from gateway.around import Meters, Recorder, Rules, Surroundings, Wire
+from drivers.lines import Reply, SerialMode
+from gateway.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
 from gateway.orders import CommandRun, Order, carry_out
 from gateway.polled import Asked, Polled, Work
 from gateway.presence import Presence, Task
@@ -107,7 +107,14 @@ class Poller:
         self._queue(order, FIRE, COMMAND_WITHIN_S)
         return await order.done
 
-    async def ask(self, exchange: Exchange, *, timeout: float, quiet: float | None = None) -> Reply:
+    async def ask(
+        self,
+        exchange: Exchange,
+        *,
+        timeout: float,
+        quiet: float | None = None,
+        mode: SerialMode | None = None,
+    ) -> Reply:
         """Carry one exchange of a tool between the polls; raise what `Line.exchange` raises.
 
         Where the line has fire points it waits no longer for an answer than a read may last. `LineDown` if this
@@ -115,7 +122,7 @@ class Poller:
         """
         if self._stopping:
             raise LineDown(f"{self.line}: polling of this line has ended")
-        asked = Asked(exchange, timeout, quiet, asyncio.get_running_loop().create_future())
+        asked = Asked(exchange, timeout, quiet, mode, asyncio.get_running_loop().create_future())
         self._queue(asked, TOOLS, TOOL_WITHIN_S)
         return await asked.reply
 
@@ -257,21 +264,30 @@ class Poller:
     async def _exchange(self, device: Polled, transaction: Transaction, exchange: Exchange) -> Reply:
         """Carry one exchange with the time-out that was measured, and measure."""
         timing, trip = self.rules.timing, device.trip
-        on_wire = (transaction.request_bytes + transaction.reply_bytes) * timing.byte_time
+        mode = device.config.mode
+        byte_time = timing.byte_time if mode is None else mode.byte_time
+        on_wire = (transaction.request_bytes + transaction.reply_bytes) * byte_time
         timeout = trip.timeout
         if not self.rules.adds_wire_time:
             timeout = min(timeout + on_wire, trip.limit)
-        reply = await self._carry(exchange, timeout, None, trip.limit)
+        reply = await self._carry(exchange, timeout, trip.limit, mode)
         trip.answered(reply.ended - reply.began - on_wire)
         return reply
 
-    async def _carry(self, exchange: Exchange, timeout: float, quiet: float | None, limit: float) -> Reply:
+    async def _carry(
+        self,
+        exchange: Exchange,
+        timeout: float,
+        limit: float,
+        mode: SerialMode | None,
+        quiet: float | None = None,
+    ) -> Reply:
         began = self.around.monotonic()
         result = "ok"
         try:
-            return await self.wire.exchange(exchange, timeout=timeout, quiet=quiet, limit=limit)
+            return await self.wire.exchange(exchange, timeout=timeout, quiet=quiet, limit=limit, mode=mode)
         except DriverError as err:
-            result = _RESULTS.get(type(err), "error")
+            result = RESULTS.get(type(err), "error")
             raise
         finally:
             self.meters.transaction(self.line, result, self.around.monotonic() - began)
@@ -345,7 +361,7 @@ class Poller:
         async def send(transaction: Transaction) -> bytes:
             # A device that acts may think longer than one that is read: it gets all the time that was set.
             exchange = order.device.driver.exchange(transaction)
-            reply = await self._carry(exchange, limit, None, limit)
+            reply = await self._carry(exchange, limit, limit, order.device.config.mode)
             self.presence.answered(order.device)
             return reply.payload
 
@@ -366,7 +382,7 @@ class Poller:
             return
         timeout = min(asked.timeout, self.rules.longest or asked.timeout)
         try:
-            reply = await self._carry(asked.exchange, timeout, asked.quiet, asked.timeout)
+            reply = await self._carry(asked.exchange, timeout, asked.timeout, asked.mode, asked.quiet)
         except LineDown as err:
             self.presence.line_down(err)
             asked.fail(err)
@@ -376,13 +392,3 @@ class Poller:
             self.presence.line_up()
             asked.settle(reply)
         self.schedule.done(job, began=now, ended=self.around.monotonic())
-
-
-_RESULTS: dict[type[DriverError], str] = {
-    LineDown: "line_down",
-    DeviceSilent: "silent",
-    FrameDamaged: "damaged",
-    DeviceRefused: "refused",
-    ValueImplausible: "implausible",
-    Misconfigured: "misconfigured",
-}

@@ -52,9 +52,13 @@ async def read_device(
 async def _read(device: Device, driver: DeviceDriver, wire: Line, transaction: Transaction) -> list[Row]:
     try:
         try:
-            reply = await wire.exchange(driver.exchange(transaction), timeout=device.timeout)
+            reply = await wire.exchange(
+                driver.exchange(transaction), timeout=device.timeout, mode=device.mode
+            )
         except FrameDamaged:
-            reply = await wire.exchange(driver.exchange(transaction), timeout=device.timeout)
+            reply = await wire.exchange(
+                driver.exchange(transaction), timeout=device.timeout, mode=device.mode
+            )
         readings = driver.decode(transaction, reply.payload)
     except DeviceRefused as err:
         parts = driver.split(transaction) if err.address else ()

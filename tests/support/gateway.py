@@ -14,7 +14,7 @@ from typing import Any
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
 from drivers.errors import DeviceSilent, Misconfigured
-from drivers.lines import Reply, Stats
+from drivers.lines import Reply, SerialMode, Stats
 from drivers.profile import DEFAULT_PERIODS, Action, Event, Point, Profile, When
 from gateway.around import Surroundings
 from gateway.config import Device
@@ -76,7 +76,13 @@ class FakeWire:
         return 0.0
 
     async def exchange(
-        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+        self,
+        exchange: Exchange,
+        *,
+        timeout: float,
+        quiet: float | None = None,
+        limit: float | None = None,
+        mode: SerialMode | None = None,
     ) -> Reply:
         request = exchange.request.decode()
         began = self.time.now

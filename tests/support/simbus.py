@@ -11,7 +11,7 @@ from random import Random
 
 from drivers.api import Exchange, Known, Timing, Transaction
 from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
-from drivers.lines import Reply, Stats
+from drivers.lines import Reply, SerialMode, Stats
 from drivers.lines.late import LateAnswers
 from drivers.profile import DEFAULT_PERIODS, Profile
 from gateway.around import Rules, Surroundings
@@ -105,7 +105,13 @@ class SimBus:
         return self._late.clear_at(exchange)
 
     async def exchange(
-        self, exchange: Exchange, *, timeout: float, quiet: float | None = None, limit: float | None = None
+        self,
+        exchange: Exchange,
+        *,
+        timeout: float,
+        quiet: float | None = None,
+        limit: float | None = None,
+        mode: SerialMode | None = None,
     ) -> Reply:
         limit = max(timeout, limit or 0.0)
         time, device = self.time, exchange.request.partition(b":")[0].decode()
