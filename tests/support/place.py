@@ -61,7 +61,8 @@ poll: {{fire: 100ms, alarm: 150ms, billing: 300ms, routine: 200ms, slow: 400ms}}
 lines:
   - id: net
     label: The net
-    shortest_timeout: 500ms
+    timeout: 5s
+    shortest_timeout: 5s
     tcp: {lines["net"].endpoint}
     devices:
       - {{id: m-1, profile: eastron-sdm630, unit: 1, name: Flat 1, building: A, floor: "1", place: riser,
@@ -71,17 +72,18 @@ lines:
   - id: over
     tcp: {lines["over"].endpoint}
     framing: rtu
-    shortest_timeout: 500ms
+    timeout: 5s
+    shortest_timeout: 5s
     devices:
       - {{id: m-2, profile: acrel-adl400-secondary, unit: 2, meter: {{metering_point: MP-2, ct: 150/5}}}}
   - id: bus
     serial: {Path(lines["bus"].endpoint).absolute()}
     baud: 115200
-    timeout: 200ms
-    shortest_timeout: 200ms
+    timeout: 5s
+    shortest_timeout: 5s
     devices:
       - {{id: w-1, profile: gatehouse-demo-water-mbus, unit: 5}}
-      - {{id: air, profile: gatehouse-demo-air, unit: 6}}
+      - {{id: air, profile: gatehouse-demo-air, unit: 6, timeout: 200ms}}
 """
     path = folder / "gw.yaml"
     path.write_text(text, encoding="utf-8")
