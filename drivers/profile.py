@@ -38,6 +38,24 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of everything read from a file: an unknown key is an error."""
 
 
+class Report(Strict, frozen=True, kw_only=True):
+    """Report by exception: told when it changes by more than `deadband`, and before `max_silence` has passed."""
+
+    deadband: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[0-9]{1,12}(\.[0-9]{1,9})?%?$",
+            description="a distance in the point's unit such as '0.5', or per cent of the last value such as '2%'",
+        ),
+    ] = "0"
+    max_silence: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)$", description="a time such as 10s, 5m or 1h"
+        ),
+    ] = "5m"
+
+
 class Point(Strict, frozen=True, kw_only=True):
     """One value of a device. `exp` is the power of ten that turns raw counts into `unit`."""
 
@@ -53,6 +71,8 @@ class Point(Strict, frozen=True, kw_only=True):
     billing: bool = False
     modulus: Decimal | None = None
     """Where the register wraps, in `unit`: explicit, never inferred (required for billing registers)."""
+    report: Report | None = None
+    """None: every reading is told. Not for billing registers, nor for points that an alarm rests on."""
 
 
 class When(Strict, frozen=True, kw_only=True):

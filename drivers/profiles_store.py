@@ -116,6 +116,7 @@ def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
         yield from _check_point(("points", name), point)
     yield from _check_whole(profile)
     yield from _check_groups(profile)
+    yield from _check_reports(profile)
     for name, event in profile.events.items():
         yield from _check_when(("events", name, "when"), event.when, profile)
     for name, action in profile.actions.items():
@@ -135,6 +136,13 @@ def _check_whole(profile: Profile) -> Iterator[_Found]:
             ("points", billing[0], "billing"),
             "needs the profile's `register_basis`: primary, secondary or configurable (who multiplies by CT and PT)",
         )
+
+
+def _check_reports(profile: Profile) -> Iterator[_Found]:
+    watched = {event.when.point for event in profile.events.values()}
+    for name, point in profile.points.items():
+        if point.report is not None and name in watched:
+            yield ("points", name, "report"), "an alarm rests on this point: take `report` out, or the event"
 
 
 def _check_groups(profile: Profile) -> Iterator[_Found]:
@@ -162,6 +170,8 @@ def _check_point(place: tuple[str | int, ...], point: Point) -> Iterator[_Found]
         )
     if point.modulus is not None and point.modulus <= 0:
         yield (*place, "modulus"), "must be above 0"
+    if point.billing and point.report is not None:
+        yield (*place, "report"), "a billing register is never thinned: take `report` out"
     for index, pattern in enumerate(point.missing):
         if not _is_hex(pattern):
             yield (*place, "missing", index), f"{printable(pattern, 40)!r} is no hex, for example FFFF"

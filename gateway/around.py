@@ -64,8 +64,13 @@ class Rules:
 class Recorder(Protocol):
     """Where samples and events go on their way into the journal."""
 
-    def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
-        """Take a sample; never waits. `read` says that it came off the wire, and is not our word that nothing did."""
+    def sample(
+        self, lane: Lane, sample: Sample, *, read: bool, settled: Callable[[bool], None] | None = None
+    ) -> None:
+        """Take a sample; never waits. `read` says that it came off the wire, and is not our word that nothing did.
+
+        `settled` is called once: True when the journal has it, False when it was dropped.
+        """
 
     async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
         """Journal alarm edges together with the state they lead to; False if they are not kept: propose them again."""

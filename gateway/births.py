@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Protocol
 
-from drivers.profile import Profile
 from gateway.config import Device, LineConfig, Site
 from gateway.edges import Edges
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
@@ -36,8 +35,9 @@ def versions() -> Mapping[str, str]:
     return {"gatehouse": ours, "python": python_version()}
 
 
-def profile_info(profile: Profile, periods: Mapping[str, float]) -> ProfileInfo:
-    """Return what the server must know of a device model."""
+def profile_info(device: Device) -> ProfileInfo:
+    """Return what the server must know of a device's model, at the pace at which this one is heard."""
+    profile, paces = device.profile, _paces(device)
     return ProfileInfo(
         vendor=profile.vendor,
         model=profile.model,
@@ -51,7 +51,7 @@ def profile_info(profile: Profile, periods: Mapping[str, float]) -> ProfileInfo:
                 unit=point.unit,
                 kind=point.kind,
                 billing=point.billing,
-                period_s=periods[point.poll],
+                period_s=paces[name],
                 modulus=point.modulus,
             )
             for name, point in profile.points.items()
@@ -87,7 +87,13 @@ def _profile_name(device: Device, known: Mapping[str, Mapping[str, float]]) -> s
 
 
 def _paces(device: Device) -> Mapping[str, float]:
-    return {point.poll: device.periods[point.poll] for point in device.profile.points.values()}
+    """Return how often each point is heard at least: a report by exception may be silent for longer than a period."""
+    return {
+        name: max(device.periods[point.poll], device.reports[name].max_silence)
+        if name in device.reports
+        else device.periods[point.poll]
+        for name, point in device.profile.points.items()
+    }
 
 
 def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
@@ -100,7 +106,7 @@ def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
             name = _profile_name(device, periods)
             if name not in profiles:
                 periods[name] = _paces(device)
-                profiles[name] = profile_info(device.profile, device.periods)
+                profiles[name] = profile_info(device)
             devices.append(_device_info(line, device, name))
     return Birth(
         site=site.file.site,

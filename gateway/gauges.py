@@ -7,6 +7,8 @@ from prometheus_client.core import Metric
 from gateway.fleet import Fleet
 from gateway.journal import Journal
 from gateway.metrics import counter, gauge
+from gateway.polled import Polled
+from gateway.punctuality import line_times
 from gateway.uplink import Uplink
 
 
@@ -50,8 +52,22 @@ def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:
         [(poller.line, float(poller.up)) for poller in fleet.pollers],
     )
     yield counter(
+        "gatehouse_values_left_out",
+        "Point values read and not told: report by exception",
+        "line",
+        [
+            (poller.line, float(sum(_left_out(device) for device in poller.devices)))
+            for poller in fleet.pollers
+        ],
+    )
+    yield counter(
         "gatehouse_late_bytes",
         "Bytes that nobody had asked for",
         "line",
         [(poller.line, float(poller.wire.stats.late_bytes)) for poller in fleet.pollers],
     )
+    yield from line_times(fleet.pollers)
+
+
+def _left_out(device: Polled) -> int:
+    return device.reporter.left_out if device.reporter is not None else 0

@@ -14,6 +14,7 @@ from gateway.backoff import LONGEST_FIRE_S, LONGEST_S, Health
 from gateway.config import Device
 from gateway.edges import Change, Edges
 from gateway.lessons import DeviceLessons, Lessons
+from gateway.report import Reporter
 from gateway.schedule import ALARM, RANKS
 from gateway.timeouts import RoundTrip
 from messages.codec import utc_ms
@@ -63,8 +64,8 @@ class Asked:
     exchange: Exchange
     timeout: float
     quiet: float | None
-    reply: "asyncio.Future[Reply]"
     mode: SerialMode | None
+    reply: "asyncio.Future[Reply]"
 
     def settle(self, reply: Reply) -> None:
         """Tell who waits; one that no longer waits is no error."""
@@ -89,6 +90,8 @@ class Polled:
     answered: bool = False
     """True once it has answered in this life: to say `answers` and `answers again` apart."""
     billing: frozenset[str] = frozenset()
+    reporter: Reporter | None = None
+    """None where every reading is told."""
     not_good: set[str] = field(init=False)
     """The points of which this life has no good reading, or a bad one since."""
     trip: RoundTrip = field(default_factory=lambda: RoundTrip(1.0))
@@ -108,11 +111,11 @@ class Polled:
         works, known = [], self.lessons.known()
         thinks = self.trip.smooth if self.trip.smooth is not None else self.lessons.thinks()
         timing = rules.timing if thinks is None else replace(rules.timing, turnaround=thinks)
+        if (mode := self.config.mode) is not None:
+            timing = replace(timing, byte_time=mode.byte_time, silence=mode.silence)
         for poll in RANKS:
             points = [name for name, point in self.config.profile.points.items() if point.poll == poll]
             if points:
-        if (mode := self.config.mode) is not None:
-            timing = replace(timing, byte_time=mode.byte_time, silence=mode.silence)
                 planned = self.driver.plan(points, timing=timing, known=known, longest=rules.longest)
                 period = self.config.periods[poll]
                 works += [Work(self, each, poll, period) for each in planned]
@@ -133,12 +136,6 @@ class Polled:
         if len(money) < len(readings):
             rest = {name: reading for name, reading in readings.items() if name not in billing}
             yield Lane.TELEMETRY, self._sample(at, rest, clock, {})
-
-    def unknown(
-        self, points: Iterable[str], at: datetime, quality: Quality, clock: ClockState
-    ) -> Iterator[tuple[Lane, Sample]]:
-        """Say that nobody knows these points now, and why."""
-        return self.samples(at, dict.fromkeys(points, Reading(None, quality)), clock)
 
     def _sample(
         self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, raw: Mapping[str, str]
@@ -200,9 +197,16 @@ def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random, l
         Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
         lessons.book(config.id, driver, config.profile, config.options),
         billing=frozenset(name for name, point in points.items() if point.billing),
+        reporter=_reporter(config),
         trip=RoundTrip(config.timeout),
         hasty=any(RANKS[point.poll] <= ALARM for point in points.values()),
     )
+
+
+def _reporter(config: Device) -> Reporter | None:
+    points = config.profile.points
+    paces = {name: config.periods[points[name].poll] for name in config.reports}
+    return Reporter(config.reports, paces) if paces else None
 
 
 def cheapest(works: Iterable[Work]) -> Work | None:

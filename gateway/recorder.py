@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.journal import JournalDown, JournalFull
 from messages.codec import MessageError
@@ -34,10 +34,17 @@ class Book(Protocol):
         """As `Journal.append`."""
 
 
+class _Waiting(NamedTuple):
+    sample: Sample
+    read: int
+    """How many point values came off a wire."""
+    settled: Callable[[bool], None] | None
+
+
 @dataclass(slots=True, eq=False)
 class _Queue:
     lane: Lane
-    waiting: deque[tuple[Sample, int]] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
     values: int = 0
     """Point values in memory, those that are on their way to the disk among them."""
     filled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,15 +65,17 @@ class JournalRecorder:
     )
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
-        """Take a sample; never waits."""
+    def sample(
+        self, lane: Lane, sample: Sample, *, read: bool, settled: Callable[[bool], None] | None = None
+    ) -> None:
+        """Take a sample; never waits. `settled` is told once whether the journal has it or it was dropped."""
         queue = self._queues[lane]
-        queue.waiting.append((sample, len(sample.values) if read else 0))
+        queue.waiting.append(_Waiting(sample, len(sample.values) if read else 0, settled))
         queue.values += len(sample.values)
         while queue.values > MAX_WAITING[lane] and queue.waiting:
-            oldest, _ = queue.waiting.popleft()
-            queue.values -= len(oldest.values)
-            self._dropped(queue, 1, "memory is full while the disk takes nothing")
+            oldest = queue.waiting.popleft()
+            queue.values -= len(oldest.sample.values)
+            self._dropped(queue, [oldest], "memory is full while the disk takes nothing")
         queue.filled.set()
 
     async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
@@ -91,7 +100,7 @@ class JournalRecorder:
                 if not await self._append(queue):
                     if self._closing.is_set():
                         self._dropped(
-                            queue, len(queue.waiting), "the gateway stops and the disk takes nothing"
+                            queue, list(queue.waiting), "the gateway stops and the disk takes nothing"
                         )
                         return
                     await self._pause()
@@ -111,7 +120,7 @@ class JournalRecorder:
 
     async def _append(self, queue: _Queue) -> bool:
         """Journal what waits, in pieces that share commits; False if some of it must wait for the disk."""
-        pieces: list[list[tuple[Sample, int]]] = []
+        pieces: list[list[_Waiting]] = []
         size = VALUES
         for _ in range(min(AT_ONCE, len(queue.waiting))):
             each = queue.waiting.popleft()
@@ -119,11 +128,11 @@ class JournalRecorder:
                 pieces.append([])
                 size = 0
             pieces[-1].append(each)
-            size += len(each[0].values)
-        taken = sum(len(sample.values) for piece in pieces for sample, _ in piece)
+            size += len(each.sample.values)
+        taken = sum(len(each.sample.values) for piece in pieces for each in piece)
         left = await asyncio.gather(*(self._put(queue, piece) for piece in pieces))
         queue.waiting.extendleft(each for piece in reversed(left) for each in reversed(piece))
-        queue.values -= taken - sum(len(sample.values) for piece in left for sample, _ in piece)
+        queue.values -= taken - sum(len(each.sample.values) for piece in left for each in piece)
         if any(left):
             return False
         if queue.stuck:
@@ -131,10 +140,10 @@ class JournalRecorder:
             log.info("%s samples reach the journal again", queue.lane.value)
         return True
 
-    async def _put(self, queue: _Queue, taken: Sequence[tuple[Sample, int]]) -> Sequence[tuple[Sample, int]]:
+    async def _put(self, queue: _Queue, taken: Sequence[_Waiting]) -> Sequence[_Waiting]:
         """Journal these samples in one piece; return what must wait for the disk."""
         try:
-            await self.book.append(queue.lane, [sample for sample, _ in taken])
+            await self.book.append(queue.lane, [each.sample for each in taken])
         except (JournalDown, JournalFull) as err:
             if not queue.stuck:
                 queue.stuck = True
@@ -142,27 +151,34 @@ class JournalRecorder:
             return taken
         except MessageError:
             return await self._one_by_one(queue, taken)
-        self.read(sum(values for _, values in taken))
+        self.read(sum(each.read for each in taken))
+        _settle(taken, kept=True)
         return ()
 
-    async def _one_by_one(
-        self, queue: _Queue, taken: Sequence[tuple[Sample, int]]
-    ) -> Sequence[tuple[Sample, int]]:
+    async def _one_by_one(self, queue: _Queue, taken: Sequence[_Waiting]) -> Sequence[_Waiting]:
         """Something in there cannot be sent: it costs itself and not its neighbours."""
         left = []
-        for sample, values in taken:
+        for each in taken:
             try:
-                await self.book.append(queue.lane, [sample])
+                await self.book.append(queue.lane, [each.sample])
             except (JournalDown, JournalFull):
-                left.append((sample, values))
+                left.append(each)
             except MessageError as err:
-                self._dropped(queue, 1, f"a sample of {sample.device} cannot be sent: {err}")
+                self._dropped(queue, [each], f"a sample of {each.sample.device} cannot be sent: {err}")
             else:
-                self.read(values)
+                self.read(each.read)
+                _settle([each], kept=True)
         return left
 
-    def _dropped(self, queue: _Queue, samples: int, why: str) -> None:
+    def _dropped(self, queue: _Queue, samples: Sequence[_Waiting], why: str) -> None:
         if queue.lost == 0:
             log.error("%s samples are lost: %s", queue.lane.value, why)
-        queue.lost += samples
-        self.lost(queue.lane, samples)
+        queue.lost += len(samples)
+        self.lost(queue.lane, len(samples))
+        _settle(samples, kept=False)
+
+
+def _settle(samples: Sequence[_Waiting], *, kept: bool) -> None:
+    for each in samples:
+        if each.settled is not None:
+            each.settled(kept)

@@ -8,7 +8,8 @@ from drivers.api import Reading
 from drivers.lines import Reply
 from gateway.around import Recorder, Surroundings
 from gateway.polled import Polled, Work, plain
-from messages.types import ClockState, Quality
+from gateway.report import Reporter
+from messages.types import ClockState, Lane, Quality
 
 
 @dataclass(slots=True, eq=False)
@@ -27,8 +28,11 @@ class Teller:
         if firmware is not None and firmware in readings:
             device.lessons.says_firmware(plain(readings[firmware].value))
         clock = self.around.clock_state()
-        for lane, sample in device.samples(reply.at, readings, clock):
-            self.recorder.sample(lane, sample, read=True)
+        if device.reporter is None:
+            for lane, sample in device.samples(reply.at, readings, clock):
+                self.recorder.sample(lane, sample, read=True)
+        else:
+            self._by_exception(device, device.reporter, readings, reply.at, clock)
         if device.edges.events:
             await self._edges(device, readings, reply.at, clock)
 
@@ -36,12 +40,28 @@ class Teller:
         """Tell that nobody knows these points and why, unless that was told lately."""
         if not work.must_say(quality, self.around.monotonic()):
             return
-        device = work.device
-        said = device.unknown(
-            work.transaction.points, self.around.clock(), quality, self.around.clock_state()
-        )
-        for lane, sample in said:
-            self.recorder.sample(lane, sample, read=False)
+        device, at, clock = work.device, self.around.clock(), self.around.clock_state()
+        unknown = dict.fromkeys(work.transaction.points, Reading(None, quality))
+        settled = device.reporter.sent(unknown, self.around.monotonic()) if device.reporter else None
+        for lane, sample in device.samples(at, unknown, clock):
+            # Of points with a rule none is in the billing lane: the other sample settles them.
+            mine = settled if lane is Lane.TELEMETRY else None
+            self.recorder.sample(lane, sample, read=False, settled=mine)
+
+    def _by_exception(
+        self,
+        device: Polled,
+        reporter: Reporter,
+        readings: Mapping[str, Reading],
+        at: datetime,
+        clock: ClockState,
+    ) -> None:
+        now = self.around.monotonic()
+        told = reporter.wanted(readings, now)
+        settled = reporter.sent(told, now)
+        for lane, sample in device.samples(at, told, clock):
+            mine = settled if lane is Lane.TELEMETRY else None
+            self.recorder.sample(lane, sample, read=True, settled=mine)
 
     async def tidy(self, device: Polled) -> None:
         """End the alarms of a device that its profile no longer knows."""

@@ -156,8 +156,13 @@ class Remembered:
     state: dict[str, bytes] = field(default_factory=dict)
     takes: bool = True
     read: int = 0
+    settling: list[Callable[[bool], None]] = field(default_factory=list)
 
-    def sample(self, lane: Lane, sample: Sample, *, read: bool) -> None:
+    def sample(
+        self, lane: Lane, sample: Sample, *, read: bool, settled: Callable[[bool], None] | None = None
+    ) -> None:
+        if settled is not None:
+            self.settling.append(settled)
         self.samples.append((lane, sample))
         self.read += len(sample.values) if read else 0
 
@@ -202,7 +207,7 @@ def profile_of(
     events: Iterable[str] = (),
 ) -> Profile:
     """A profile of points by poll class; `events` raise on points that are states."""
-    billed, alarmed = set(billing), set(events)
+    billed, alarmed = set(billing), dict.fromkeys(events)  # in their order
     return Profile(
         profile="toy-device",
         vendor="Toy",
