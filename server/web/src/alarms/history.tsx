@@ -81,12 +81,12 @@ function Rows({ list, onPick }: { list: readonly Alarm[]; onPick: (alarm: Alarm)
             <td data-label={t("alarms.col.raised")}>
               <Time at={alarm.raised_at} site={alarm.site} />
             </td>
-            <td data-label={t("history.closed")}>
+            <td data-label={t("history.closed")} className={alarm.closed_at === null ? "none" : ""}>
               <Time at={alarm.closed_at} site={alarm.site} />
             </td>
             <td data-label={t("alarms.col.place")}>{place(alarm, ["building", "floor", "place", "site"])}</td>
             <td data-label={t("alarms.col.point")}>{alarm.device_name || alarm.device}</td>
-            <td data-label={t("alarms.col.who")}>{alarm.acked_by ?? "–"}</td>
+            <td data-label={t("alarms.col.who")} className={alarm.acked_by === null ? "none" : ""}>{alarm.acked_by ?? "–"}</td>
             <td data-label={t("alarms.col.state")}>{word("state", alarm.state)}</td>
           </tr>
         ))}

@@ -67,7 +67,7 @@ export function CommandDialog({ device, action, onClose }: { device: Device; act
 
   if (!command) {
     return (
-      <ReasonDialog title={title} label={t("cmd.reason")} confirm={t("cmd.send")} busy={busy} onConfirm={send} onClose={onClose}>
+      <ReasonDialog title={title} label={t("cmd.reason")} confirm={t("cmd.send")} busy={busy} least={2} onConfirm={send} onClose={onClose}>
         <p>
           <b>{where}</b>
         </p>

@@ -197,9 +197,11 @@ export function ReadsPage() {
             <a className="button" href={download("csv")} download>
               {t("reads.export.csv")}
             </a>
-            <a className="button" href={download("json")} download="meter-reads.json">
-              {t("reads.export.json")}
-            </a>
+            {!narrow && (
+              <a className="button" href={download("json")} download="meter-reads.json">
+                {t("reads.export.json")}
+              </a>
+            )}
           </>
         )}
         <SoundControl />

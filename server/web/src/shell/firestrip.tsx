@@ -10,7 +10,8 @@ import { Time } from "../ui/times";
 export function FireStrip() {
   const { t, label, place } = useI18n();
   useStore(alarms);
-  const shown = useMedia(NARROW) ? 1 : 2;
+  const narrow = useMedia(NARROW);
+  const shown = narrow ? 1 : 2;
   const fires = alarms
     .all()
     .filter((alarm) => isFire(alarm))
@@ -33,8 +34,9 @@ export function FireStrip() {
         ))}
       </ul>
       <span className="fire-count">
-        {t("fire.count", { n: fires.length })}
-        {open > 0 ? ` · ${t("fire.unacked", { n: open })}` : ""}
+        {(open === 0 || !narrow) && t("fire.count", { n: fires.length })}
+        {open > 0 && !narrow && " · "}
+        {open > 0 && t("fire.unacked", { n: open })}
       </span>
       <button type="button" onClick={() => go("/alarms?class=fire")}>
         {t("fire.show")}

@@ -30,7 +30,7 @@ export function SignInForm() {
   return (
     <form className="signin-form" onSubmit={submit}>
       <label htmlFor={user}>{t("signin.user")}</label>
-      <input id={user} ref={first} name="username" autoComplete="username" required maxLength={100} autoCapitalize="none" spellCheck={false} />
+      <input id={user} ref={first} name="username" autoComplete="username" required maxLength={64} autoCapitalize="none" spellCheck={false} />
       <label htmlFor={password}>{t("signin.password")}</label>
       <input id={password} name="password" type="password" autoComplete="current-password" required maxLength={200} />
       <div role="alert" className="form-problem">

@@ -134,11 +134,13 @@ interface ReasonProps {
   onClose: () => void;
   busy?: boolean;
   disabled?: boolean;
+  /** Characters that the server wants at least. */
+  least?: number;
   children?: ReactNode;
 }
 
 /** Asks for a reason, with the focus where it is written: a stray Enter there is a new line and confirms nothing. */
-export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy = false, disabled = false, children }: ReasonProps) {
+export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy = false, disabled = false, least = 1, children }: ReasonProps) {
   const { t } = useI18n();
   const id = useId();
   const reason = useRef<HTMLTextAreaElement>(null);
@@ -151,7 +153,7 @@ export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy =
         onSubmit={(event) => {
           event.preventDefault();
           const text = reason.current?.value.trim() ?? "";
-          if (text === "") {
+          if (text.length < least) {
             reason.current?.setCustomValidity(t("dialog.required"));
             reason.current?.reportValidity();
           } else onConfirm(text);

@@ -38,6 +38,7 @@ export const errors = {
   "code.slow_down.for": "Too many attempts. Wait {s} s, then try again.",
   "code.stale": "It has changed since. Look at it again.",
   "code.too_large": "That was too much at once.",
+  "code.too_much": "Too many values for one picture. Choose a shorter time.",
   "code.too_slow": "It took too long to reach the server. Try again.",
   "code.weak_password": "The new password is too easy: 10 characters or more, and not the same few over and over.",
   "code.which_site": "Several sites have a gateway of this name. Choose the site.",

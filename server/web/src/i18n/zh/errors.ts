@@ -40,6 +40,7 @@ export const errors: Record<keyof typeof english, string> = {
   "code.slow_down.for": "尝试次数过多，请 {s} 秒后再试。",
   "code.stale": "内容已有变化，请重新查看。",
   "code.too_large": "一次提交的内容过多。",
+  "code.too_much": "数据过多，请选择较短的时间。",
   "code.too_slow": "提交超时，请重试。",
   "code.weak_password": "新密码过于简单：至少 10 个字符，不要只重复几个字符。",
   "code.which_site": "多个项目有同名网关，请选择项目。",
