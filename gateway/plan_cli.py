@@ -10,7 +10,7 @@ from rich.table import Table
 from drivers.strict_yaml import parse_duration
 from gateway.advice import advice
 from gateway.config import Device
-from gateway.forecast import ASSUMED_TURNAROUND_S, Forecast, Foreseen, Plans, forecast
+from gateway.forecast import LONG_TURNAROUND_S, Forecast, Foreseen, Plans, forecast
 from gateway.line_rules import longest_of
 from gateway.screen import PROBLEMS, JsonOption, SiteArgument, fail, load, out, plain, say, table
 from gateway.worst_case import Bound
@@ -34,7 +34,7 @@ def plan(
     site: SiteArgument,
     turnaround: Annotated[
         str, typer.Option(help="How long a device thinks before it answers, where nobody has measured it.")
-    ] = f"{ASSUMED_TURNAROUND_S * 1000:.0f}ms",
+    ] = f"{LONG_TURNAROUND_S * 1000:.0f}ms",
     as_json: JsonOption = False,
 ) -> None:
     """Show each line's requests, utilisation and worst-case latency; exit 2 where a fire point can be too late."""
