@@ -30,6 +30,7 @@ from gateway.lessons_store import keep_lessons, load_lessons
 from gateway.orphans import Orphans
 from gateway.own_alarms import ROLLED_BACK, OwnAlarms
 from gateway.poller import Poller
+from gateway.punctuality import fire_wait_ms, missed
 from gateway.recorder import JournalRecorder
 from gateway.reload import Reloader
 from gateway.remote import RemoteConfig, Sight, Start, begin
@@ -145,6 +146,8 @@ class Gateway:
             silent=tuple(silent),
             raised=raised(watched),
             unread=unread(watched, frozenset(silent)),
+            missed=missed(self.pollers),
+            fire_wait_ms=fire_wait_ms(self.pollers),
             free_disk=self._free_disk(),
         )
 

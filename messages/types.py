@@ -308,6 +308,9 @@ class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     `unread` names the events of devices that are not in `silent` of which this life of the gateway cannot say yet
     whether they stand: no good reading has told. None: not told, or too many to name. An event that is in neither
     has been read as normal, so that a server may end what a lost journal never ended.
+
+    `missed` counts the polls of this life that ended after their deadline, by class (fire, alarm, billing, routine,
+    tools); `fire_wait_ms` is the longest that a fire poll or a command has waited for its turn on a line.
     """
 
     online: bool
@@ -320,6 +323,8 @@ class GatewayState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     silent: tuple[str, ...] = ()
     raised: Mapping[Id, tuple[Id, ...]] = {}
     unread: Mapping[Id, tuple[Id, ...]] | None = None
+    missed: Mapping[Id, Count] = {}
+    fire_wait_ms: Count | None = None
     free_disk: int | None = None
     why: Label = ""
     v: int = VERSION

@@ -271,6 +271,9 @@ def golden_messages() -> dict[str, object]:
             raised={"fire-1": ("zone_3_fire",)},
             unread={"lift-1": ("trapped",)},
         ),
+        "state-late": GatewayState(
+            online=True, boot="b1", at=at, missed={"alarm": 3, "routine": 12}, fire_wait_ms=87
+        ),
         "command": Command(id="c1", device="door-1", action="release", by="guard", until=at),
         "birth": Birth(
             site="garden-mews",
@@ -304,6 +307,7 @@ def test_golden_messages_of_version_1(name: str) -> None:
         "stored": codec.decode_stored,
         "state": codec.decode_state,
         "state-unread": codec.decode_state,
+        "state-late": codec.decode_state,
         "command": codec.decode_command,
         "birth": codec.decode_birth,
         "birth-rated": codec.decode_birth,
