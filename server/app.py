@@ -26,7 +26,7 @@ from server.api import background, create_app
 from server.commands import CommandResults
 from server.db.engine import read, sqlite_engine
 from server.db.migrate import upgrade
-from server.db.outbox import database_epoch
+from server.db.outbox import broker_session
 from server.embedded import Account, EmbeddedServer
 from server.ingest.service import Ingest
 from server.ingest.writer import Writer
@@ -145,7 +145,9 @@ def build(
             with read(engine) as conn:
                 return broker_accounts.everyone(conn)
 
-        embedded = EmbeddedServer(settings.data / "broker", settings.embedded, accounts)
+        with read(engine) as conn:
+            session = broker_session(conn)
+        embedded = EmbeddedServer(settings.data / "broker", settings.embedded, accounts, session)
     web = WebSettings(https=settings.http.https, timezone=settings.timezone)
     services = Services(
         engine=engine,
@@ -245,7 +247,7 @@ async def _ingest(parts: Parts, settings: Settings) -> None:
     address = _address(parts, settings)
     with read(parts.engine) as conn:
         # A session that outlives us, of our own name: the broker keeps what arrives while we restart.
-        client = f"gatehouse-server-{database_epoch(conn)}"
+        client = f"gatehouse-server-{broker_session(conn)}"
     await mqtt.stay_connected(
         parts.ingest.serve,
         lambda: mqtt.connect(address, client_id=client, clean=False),

@@ -6,6 +6,7 @@ What PUBACK promises is in its store before it is sent; `Stored` is what a gatew
 
 import asyncio
 import ctypes
+import hashlib
 import json
 import logging
 import os
@@ -74,11 +75,16 @@ class EmbeddedServer:
     """Owns the child process. `run` supervises it; `accounts` is asked at every start and reload."""
 
     def __init__(
-        self, folder: Path, settings: EmbeddedBroker, accounts: Callable[[], Iterable[Account]]
+        self,
+        folder: Path,
+        settings: EmbeddedBroker,
+        accounts: Callable[[], Iterable[Account]],
+        session: str = "",
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._accounts = accounts
+        self._session = session
         # Known to this process and, hashed, to its child; a new one at every start.
         self._password = secrets.token_urlsafe(32)
         self._hash = hash_password(self._password)
@@ -181,6 +187,7 @@ class EmbeddedServer:
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._end_orphan()
+        self._drop_strange_store()
         self.port = self._choose_port()
         (self._folder / "port").write_text(f"{self.port}\n")
         write_secret(self._folder / "nats.conf", self._config())
@@ -222,6 +229,18 @@ class EmbeddedServer:
             pass
         finally:
             os.close(gone)
+
+    def _drop_strange_store(self) -> None:
+        """Throw away what is kept for the session of another database: nobody would ever fetch it, until it is full.
+
+        Nothing is lost by it: what was not stored is sent again, and every gateway is born anew when it reconnects.
+        """
+        told = self._folder / "session"
+        mine = hashlib.sha256(self._session.encode()).hexdigest()
+        if self._session and told.exists() and told.read_text().strip() != mine:
+            log.warning("the database is another one: what the broker kept for the last one is thrown away")
+            shutil.rmtree(self._folder / "store", ignore_errors=True)
+        write_secret(told, f"{mine}\n")
 
     def _config(self) -> str:
         quoted = json.dumps  # NATS strings take JSON's escapes

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from server.db.engine import write
+from server.db.outbox import database_epoch
 from server.db.tables_core import meta
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,15 @@ def upgrade(engine: Engine) -> str:
             _known(before)
             command.upgrade(config(conn), "head")
             log.info("database schema: %s -> %s", before or "empty", head)
-        conn.execute(
-            upsert(meta)
-            .values(name="epoch", value=secrets.token_hex(8))
-            .on_conflict_do_nothing(index_elements=["name"])
-        )
+        _keep(conn, "epoch", secrets.token_hex(8))
+        # An older database has a session under its epoch with a broker: messages may wait there.
+        _keep(conn, "session", secrets.token_hex(16) if before is None else database_epoch(conn))
     return head or ""
+
+
+def _keep(conn: Connection, name: str, value: str) -> None:
+    row = upsert(meta).values(name=name, value=value)
+    conn.execute(row.on_conflict_do_nothing(index_elements=["name"]))
 
 
 def config(conn: Connection) -> Config:

@@ -26,6 +26,11 @@ def newest_seq(conn: Connection) -> int:
     return conn.execute(select(sql_max(outbox.c.seq))).scalar() or 0
 
 
+def broker_session(conn: Connection) -> str:
+    """Return the name of this database's session with a broker: a secret, for whoever knows it can cut us off."""
+    return str(conn.execute(select(meta.c.value).where(meta.c.name == "session")).scalar_one())
+
+
 def database_epoch(conn: Connection) -> str:
     """Return the random id of this database."""
     return str(conn.execute(select(meta.c.value).where(meta.c.name == "epoch")).scalar_one())

@@ -11,7 +11,7 @@ meta = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""`epoch`: the random id of this database, the first half of every stream cursor."""
+"""`epoch`: random id of this database, first half of every stream cursor. `session`: its secret name at a broker."""
 
 outbox = Table(
     "outbox",

@@ -144,7 +144,7 @@ async def test_a_broker_that_refuses_the_subscription_was_never_connected(
     """The embedded one answers a subscription that it refuses."""
     caplog.set_level(logging.INFO)
     others = Account("gw-1", ADDRESS._replace(site="elsewhere"), hash_password(WORD))
-    broker = EmbeddedServer(tmp_path / "broker", EmbeddedBroker(), lambda: [others])
+    broker = EmbeddedServer(tmp_path / "broker", EmbeddedBroker(port=0), lambda: [others])
     journal = await Journal.open(tmp_path / "journal.sqlite", grouping=QUICK)
     running = [asyncio.create_task(broker.run())]
     try:
