@@ -81,6 +81,9 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "birth of gw-a": "网关 gw-a 上报",
     "birth of gw-a no longer names it": "网关 gw-a 不再上报此设备",
     "before this database": "早于本数据库",
+    "it expired at 2026-03-01T12:00:00.000Z": "指令已过期",
+    "the device refuses: 04": "设备拒绝：04",
+    "no sound answer to the order (x); afterwards open = 0": "执行后读到 open = 0",
     "something new": "something new",
   };
   for (const [why, wanted] of Object.entries(said)) {

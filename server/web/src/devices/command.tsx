@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { call, operationId } from "../api/client";
 import type { Action, Command, Device } from "../api/types";
 import { useI18n } from "../i18n";
+import { causeText } from "../i18n/cause";
 import { Dialog, ReasonDialog, useErrorText } from "../ui/parts";
 
 const OPEN = new Set(["pending", "sent"]);
@@ -42,7 +43,7 @@ function useOutcome(first: Command | null): { command: Command | null; waitedOut
 }
 
 export function CommandDialog({ device, action, onClose }: { device: Device; action: Action; onClose: () => void }) {
-  const { t, label, word, place } = useI18n();
+  const { t, label, word, place, language } = useI18n();
   const errorText = useErrorText();
   const [name] = useState(operationId);
   const [first, setFirst] = useState<Command | null>(null);
@@ -87,7 +88,7 @@ export function CommandDialog({ device, action, onClose }: { device: Device; act
       <p role="status" className={`outcome outcome-${command.state}`}>
         {command.state === "failed" ? t("cmd.failed.state") : word("cmd", command.state)}
       </p>
-      {command.detail && <p className="second">{command.detail}</p>}
+      {command.detail && <p className="second">{causeText(language, command.detail)}</p>}
       {back.length > 0 && (
         <p>
           {t("cmd.readback")}: {back.map(([point, value]) => `${point} = ${value === true ? t("value.true") : value === false ? t("value.false") : (value ?? t("value.unknown"))}`).join(", ")}

@@ -18,6 +18,18 @@ const RULES: readonly Rule[] = [
   [/^before this database$/, () => "早于本数据库"],
   [/^the journal was full$/, () => "网关存储已满"],
   [/^the disk was nearly full$/, () => "网关磁盘将满"],
+  [/^its time is over and the gateway has not answered: look at the device$/, () => "已过时限，网关没有答复，请查看现场"],
+  [/^it expired while the line was busy$/, () => "总线繁忙，指令已过期"],
+  [/^it expired at \S+$/, () => "指令已过期"],
+  [/^it expires too far ahead: check the clocks of server and gateway$/, () => "有效期过远，请检查服务器与网关的时钟"],
+  [/^the device took it and offers nothing to read back$/, () => "设备已接受，无法回读"],
+  [/^the device took it, but the read-back failed: (.*)$/, ([why]) => `设备已接受，回读失败：${why}`],
+  [/^the device refuses: (.*)$/, ([why]) => `设备拒绝：${why}`],
+  [/^(?:.*; )?afterwards (.*)$/, ([shown]) => `执行后读到 ${shown}`],
+  [/^the gateway is stopping$/, () => "网关正在停止"],
+  [/^the gateway's clock is not set, .*$/, () => "网关时钟未设置，无法判断指令是否过期"],
+  [/^the gateway stopped while it ran; it may have been carried out$/, () => "执行期间网关停止，可能已执行"],
+  [/^(\d+) commands are already waiting: try again later$/, ([n]) => `已有 ${n} 条指令在等待，请稍后再试`],
 ];
 
 export function causeText(language: Language, why: string): string {
