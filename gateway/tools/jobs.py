@@ -66,6 +66,23 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
+async def carry(tool: str, args: ToolArgs, work: Work, seconds: float) -> tuple[SaidKind, str]:
+    """Run a tool for so long at most; return how it ended, and why if not well. Cancelling passes through."""
+    try:
+        async with asyncio.timeout(seconds):
+            await TOOLS[tool](work, args)
+    except TimeoutError:
+        return SaidKind.FAILED, "its time is over: give it more, or less to do"
+    except LineDown as err:
+        return SaidKind.FAILED, f"the line is down: {printable(str(err), 400)}"
+    except (DriverError, MessageError, YamlError, OSError) as err:
+        return SaidKind.FAILED, printable(str(err), 600)
+    except Exception as err:  # a fault of a tool must not end the polling of the lines
+        log.exception("tool %s on line %s", tool, work.line.id)
+        return SaidKind.FAILED, f"a fault in this tool ({type(err).__name__}): the log has the rest"
+    return SaidKind.DONE, ""
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A job at work."""
@@ -170,30 +187,19 @@ class Jobs:
 
     async def _live(self, job: Job, args: ToolArgs, work: Work, seconds: float) -> None:
         log.info("tool %s on line %s begins: job %s", job.tool, job.line, job.id)
-        kind, body = SaidKind.FAILED, dict[str, Any]()
+        kind, why = SaidKind.STOPPED, "the gateway stops"
         speaking = asyncio.create_task(job.voice.run(), name=f"voice {job.id}")
         try:
-            async with asyncio.timeout(seconds):
-                await TOOLS[job.tool](work, args)
-            kind = SaidKind.DONE
-        except TimeoutError:
-            body["why"] = "its time is over: give it more, or less to do"
+            kind, why = await carry(job.tool, args, work, seconds)
         except asyncio.CancelledError:
-            kind, body["why"] = SaidKind.STOPPED, job.why_stopped or "the gateway stops"
             if not job.why_stopped:
                 raise
-        except LineDown as err:
-            body["why"] = f"the line is down: {printable(str(err), 400)}"
-        except (DriverError, MessageError, YamlError, OSError) as err:
-            body["why"] = printable(str(err), 600)
-        except Exception as err:  # a fault of a tool must not end the polling of the lines
-            log.exception("tool %s, job %s", job.tool, job.id)
-            body["why"] = f"a fault in this tool ({type(err).__name__}): the gateway's log has the rest"
+            why = job.why_stopped
         finally:
             self._jobs.pop(job.id, None)
             speaking.cancel()
-            job.voice.end(kind, {"result": work.result, **body})
-            log.info("tool %s on line %s: %s %s", job.tool, job.line, kind.value, body.get("why", ""))
+            job.voice.end(kind, {"result": work.result, **({"why": why} if why else {})})
+            log.info("tool %s on line %s: %s %s", job.tool, job.line, kind.value, why)
 
 
 class _Nowhere:
