@@ -215,7 +215,7 @@ def _assemble(
     orphans = Orphans(recorder, given.clock, given.clock_state)
     lessons = load_lessons(site.state_dir, given.clock)
     fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans, lessons)
-    fleet.set_up(site.lines)
+    fleet.set_up(site.lines, site.hash)
     fleet.settle_strangers(journal.state_keys())
     reloader = Reloader(site, fleet)
     targets = Targets(lambda: fleet.pollers)

@@ -98,6 +98,8 @@ class Surroundings:
     monotonic: Callable[[], float]
     random: Random
     nap: Callable[[asyncio.Event, float], Awaitable[None]]
+    config: str = ""
+    """The hash of the configuration that runs; billing samples carry it."""
 
 
 async def nap(event: asyncio.Event, seconds: float) -> None:

@@ -137,8 +137,9 @@ class Fleet:
         """What the lines were made from."""
         return tuple(living.config for living in self._lines.values())
 
-    def set_up(self, lines: Iterable[LineConfig]) -> None:
-        """Make the first lines; nothing is opened."""
+    def set_up(self, lines: Iterable[LineConfig], config: str) -> None:
+        """Make the first lines of the configuration with this hash; nothing is opened."""
+        self.around.config = config
         self._lines = {line.id: self._make(line, {}) for line in lines}
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -152,12 +153,13 @@ class Fleet:
         await self._end(self._lines.values())
         self._group = None
 
-    async def apply(self, lines: Sequence[LineConfig]) -> Difference:
-        """Change over to these lines; those that stay as they are notice nothing."""
+    async def apply(self, lines: Sequence[LineConfig], config: str) -> Difference:
+        """Change over to the lines of the configuration with this hash; those that stay as they are notice nothing."""
         what = difference(self.configs, lines)
         leaving = [self._lines[line] for line in (*what.removed, *what.changed)]
         # Both ends of a swap of endpoints are closed before either is opened.
         await self._end(leaving)
+        self.around.config = config
         edges = {device.id: device.edges for living in leaving for device in living.poller.devices}
         stays = {device.id for line in lines for device in line.devices}
         self.orphans.wanted_again(stays)

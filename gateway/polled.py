@@ -23,6 +23,7 @@ from messages.types import ClockState, DeviceEvent, Edge, Lane, Quality, Sample,
 
 HEARTBEAT_S = 30.0  # what stays bad is said again this often, or once a period if that is longer
 LONGEST_EVIDENCE = 2048
+_NO_RAW: Mapping[str, str] = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -122,23 +123,28 @@ class Polled:
         return works
 
     def samples(
-        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState
+        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, config: str = ""
     ) -> Iterator[tuple[Lane, Sample]]:
-        """Split readings of one exchange by lane; billing points carry their raw bytes."""
+        """Split readings of one exchange by lane; billing points carry their raw bytes and the configuration's hash."""
         billing = self.billing
         if billing.isdisjoint(readings):
             if readings:
-                yield Lane.TELEMETRY, self._sample(at, readings, clock, {})
+                yield Lane.TELEMETRY, self._sample(at, readings, clock)
             return
         money = {name: reading for name, reading in readings.items() if name in billing}
         raw = {name: reading.raw.hex() for name, reading in money.items() if reading.raw}
-        yield Lane.BILLING, self._sample(at, money, clock, raw)
+        yield Lane.BILLING, self._sample(at, money, clock, raw, config)
         if len(money) < len(readings):
             rest = {name: reading for name, reading in readings.items() if name not in billing}
-            yield Lane.TELEMETRY, self._sample(at, rest, clock, {})
+            yield Lane.TELEMETRY, self._sample(at, rest, clock)
 
     def _sample(
-        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, raw: Mapping[str, str]
+        self,
+        at: datetime,
+        readings: Mapping[str, Reading],
+        clock: ClockState,
+        raw: Mapping[str, str] = _NO_RAW,
+        config: str = "",
     ) -> Sample:
         bad = {
             name: reading.quality for name, reading in readings.items() if reading.quality is not Quality.GOOD
@@ -153,6 +159,7 @@ class Polled:
             bad=bad,
             clock=clock,
             raw=raw,
+            config=config,
         )
 
     def events(self, changes: Iterable[Change], at: datetime, clock: ClockState) -> tuple[DeviceEvent, ...]:

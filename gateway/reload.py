@@ -97,7 +97,7 @@ class Reloader:
             raise ReloadRefused("the gateway is stopping: nothing is changed")
         found = site if site is not None else await asyncio.to_thread(self._read)
         self.check(found)
-        what = await self.fleet.apply(found.lines)
+        what = await self.fleet.apply(found.lines, found.hash)
         self.site = found
         if site is None and self.source is not None:
             await self.source.taken()

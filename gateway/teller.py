@@ -29,7 +29,7 @@ class Teller:
             device.lessons.says_firmware(plain(readings[firmware].value))
         clock = self.around.clock_state()
         if device.reporter is None:
-            for lane, sample in device.samples(reply.at, readings, clock):
+            for lane, sample in device.samples(reply.at, readings, clock, self.around.config):
                 self.recorder.sample(lane, sample, read=True)
         else:
             self._by_exception(device, device.reporter, readings, reply.at, clock)
@@ -43,7 +43,7 @@ class Teller:
         device, at, clock = work.device, self.around.clock(), self.around.clock_state()
         unknown = dict.fromkeys(work.transaction.points, Reading(None, quality))
         settled = device.reporter.sent(unknown, self.around.monotonic()) if device.reporter else None
-        for lane, sample in device.samples(at, unknown, clock):
+        for lane, sample in device.samples(at, unknown, clock, self.around.config):
             # Of points with a rule none is in the billing lane: the other sample settles them.
             mine = settled if lane is Lane.TELEMETRY else None
             self.recorder.sample(lane, sample, read=False, settled=mine)
@@ -59,7 +59,7 @@ class Teller:
         now = self.around.monotonic()
         told = reporter.wanted(readings, now)
         settled = reporter.sent(told, now)
-        for lane, sample in device.samples(at, told, clock):
+        for lane, sample in device.samples(at, told, clock, self.around.config):
             mine = settled if lane is Lane.TELEMETRY else None
             self.recorder.sample(lane, sample, read=True, settled=mine)
 

@@ -263,7 +263,13 @@ def _exact(item: Any) -> Item:
             point: Decimal(value) if isinstance(value, str) else value for point, value in item.values.items()
         }
         return Sample(
-            device=item.device, at=item.at, values=values, bad=item.bad, clock=item.clock, raw=item.raw
+            device=item.device,
+            at=item.at,
+            values=values,
+            bad=item.bad,
+            clock=item.clock,
+            raw=item.raw,
+            config=item.config,
         )
     if isinstance(item, _WireResult):
         _check_instant(item.at, "at")

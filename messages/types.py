@@ -106,7 +106,8 @@ class Sample(msgspec.Struct, frozen=True, tag="sample", tag_field="type", omit_d
     """Values of one device from one exchange; `at` is the middle of the exchange that read them.
 
     `values` holds every point that was asked for; a point that is not good is also in `bad`.
-    `raw` holds the registers or bytes behind billing points, lower-case hex, as they were on the wire.
+    `raw` holds the registers or bytes behind billing points, lower-case hex, as they were on the wire, and `config`
+    the hash of the configuration by which they were read and scaled: in the billing lane, where it is evidence.
     """
 
     device: Id
@@ -115,6 +116,7 @@ class Sample(msgspec.Struct, frozen=True, tag="sample", tag_field="type", omit_d
     bad: Mapping[str, Quality] = {}
     clock: ClockState = ClockState.SYNCED
     raw: Mapping[str, str] = {}
+    config: Annotated[str, msgspec.Meta(pattern=r"^(sha256:[0-9a-f]{64})?(?!\n)$")] = ""
 
 
 class DeviceEvent(

@@ -254,6 +254,21 @@ def golden_messages() -> dict[str, object]:
                 ),
             ),
         ),
+        "batch-configured": Batch(
+            gateway="gw-a",
+            epoch="E7f3",
+            lane=Lane.BILLING,
+            seq=43,
+            items=(
+                Sample(
+                    device="m-101",
+                    at=at,
+                    values={"import": Decimal("8123.40")},
+                    raw={"import": "000c6550"},
+                    config="sha256:" + "a" * 64,
+                ),
+            ),
+        ),
         "stored": Stored(
             epoch="E7f3", lane=Lane.BILLING, through=42, rejected=(Rejected(seq=41, index=0, reason="why"),)
         ),
@@ -304,6 +319,7 @@ def test_golden_messages_of_version_1(name: str) -> None:
     payload = (GOLDEN / f"{name}.json").read_bytes().rstrip(b"\n")
     decode = {
         "batch": codec.decode_batch,
+        "batch-configured": codec.decode_batch,
         "stored": codec.decode_stored,
         "state": codec.decode_state,
         "state-unread": codec.decode_state,
