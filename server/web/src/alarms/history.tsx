@@ -114,7 +114,7 @@ export function AlarmHistory() {
 
   return (
     <div className="history">
-      <div className="filters" role="search" aria-label={t("alarms.filters")}>
+      <div className="filters filters-wide" role="search" aria-label={t("alarms.filters")}>
         <DateField kind="day" label={`${t("history.from")}${times.hint}`} value={from} onChange={(day) => change({ from: day, to: day > to ? day : to }, true)} />
         <DateField kind="day" label={`${t("history.to")}${times.hint}`} value={to} onChange={(day) => change({ to: day, from: day < from ? day : from }, true)} />
         <span className="toggle" role="group" aria-label={t("history.span")}>

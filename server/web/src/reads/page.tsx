@@ -101,7 +101,7 @@ function Filters({ times, narrow }: { times: Times; narrow: boolean }) {
   const trouble = search.get("trouble") === "1";
   const chosen = PLACE.filter((name) => search.get(name)).length;
   return (
-    <div className="filters" role="search" aria-label={t("alarms.filters")}>
+    <div className="filters filters-wide" role="search" aria-label={t("alarms.filters")}>
       <Period times={times} />
       <button type="button" aria-pressed={trouble} onClick={() => change({ trouble: trouble ? null : "1" })}>
         {t("reads.trouble")}
