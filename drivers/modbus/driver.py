@@ -1,5 +1,6 @@
 """The Modbus driver: profiles and addresses to requests, replies to values."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
 from drivers.errors import DeviceRefused, Misconfigured
-from drivers.modbus import mbap, modbus_ascii, pdu, plan, rtu
+from drivers.modbus import mbap, modbus_ascii, odd, pdu, plan, rtu
 from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind, bind_action, bind_point
 from drivers.modbus.check import check_profile
 from drivers.modbus.decode import PointCodec, bit_at, codec
@@ -135,9 +136,10 @@ class ModbusDevice(DeviceDriver):
         """Build the request for one attempt; a Modbus TCP request gets a transaction id of its own."""
         block = transaction.block
         if isinstance(block, Write):
-            request = block.request
-        else:
-            request = pdu.read_request(block.function, block.address, block.count)
+            return self._carry(block.request)
+        return self._carry(pdu.read_request(block.function, block.address, block.count))
+
+    def _carry(self, request: bytes) -> Exchange:
         expected = pdu.expected_reply(request)
         if self._options.framing == "rtu":
             return Exchange(
@@ -164,6 +166,30 @@ class ModbusDevice(DeviceDriver):
             reply_bytes=expected.length + mbap.HEADER,
             matched=not options.any_transaction,
         )
+
+    def ask(self, request: bytes) -> Exchange:
+        """Carry any request PDU; its payload is the whole answer. Raise `Misconfigured` for what is no request."""
+        odd.check_request(request)
+        with contextlib.suppress(ValueError):
+            return self._carry(request)
+        expected = odd.OpenReply(request)
+        if self._options.framing == "rtu":
+            return Exchange(rtu.frame(self._unit, request), odd.OpenRtuReader(self._unit, expected))
+        if self._options.framing == "ascii":
+            asked = modbus_ascii.frame(self._unit, request)
+            return Exchange(
+                asked, modbus_ascii.AsciiReader(self._unit, request, expected), key=asked[: len(":0103")]
+            )
+        number, options = next(self._transactions), self._options
+        reader = mbap.MbapReader(
+            number,
+            self._unit,
+            request,
+            any_unit=options.any_unit,
+            any_transaction=options.any_transaction,
+            expected=expected,
+        )
+        return Exchange(mbap.frame(number, self._unit, request), reader, matched=not options.any_transaction)
 
     def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:
         """Decode a reply's PDU; a point that cannot be a value gets None and a quality, never an exception."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from drivers.errors import FrameDamaged
-from drivers.modbus.pdu import EXCEPTION, MAX_PDU, expected_reply, refusal
+from drivers.modbus.pdu import EXCEPTION, MAX_PDU, AnyReply, expected_reply, refusal
 
 HEADER: Final = 7
 MAX_BUFFER: Final = 8192
@@ -29,10 +29,11 @@ class MbapReader:
         *,
         any_unit: bool = False,
         any_transaction: bool = False,
+        expected: AnyReply | None = None,
     ) -> None:
         self._transaction = transaction
         self._unit = unit
-        self._expected = expected_reply(request)
+        self._expected = expected or expected_reply(request)
         self._any_unit = any_unit
         self._any_transaction = any_transaction
         self._buffer = bytearray()

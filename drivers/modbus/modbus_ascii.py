@@ -7,7 +7,7 @@ at random it lets one in 256 through, where the CRC of RTU lets one in 65,536. U
 from typing import Final
 
 from drivers.errors import FrameDamaged
-from drivers.modbus.pdu import EXCEPTION, MAX_PDU, Expected, expected_reply, refusal
+from drivers.modbus.pdu import EXCEPTION, MAX_PDU, AnyReply, expected_reply, refusal
 from drivers.modbus.rtu import MAX_NOISE
 
 START: Final = b":"
@@ -48,7 +48,7 @@ def unwrap(raw: bytes) -> tuple[int, bytes]:
 class AsciiReader:
     """Finds the reply to one request among noise, the request's echo and frames of others."""
 
-    def __init__(self, unit: int, request: bytes, expected: Expected | None = None) -> None:
+    def __init__(self, unit: int, request: bytes, expected: AnyReply | None = None) -> None:
         self._unit = unit
         self._expected = expected or expected_reply(request)
         self._buffer = bytearray()

@@ -6,7 +6,7 @@ Modbus Application Protocol Specification V1.1b3, clauses 6 and 7.
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.errors import DeviceRefused
 from messages.types import Quality
@@ -71,6 +71,21 @@ class Expected:
     def matches(self, pdu: bytes) -> bool:
         """Say whether a whole PDU is the reply."""
         return len(pdu) == self.length and pdu.startswith(self.head)
+
+
+class AnyReply(Protocol):
+    """What a reply must be, as far as a framing needs to know that carries its own length."""
+
+    @property
+    def function(self) -> int:
+        """The function code of the request."""
+
+    @property
+    def length(self) -> int | str:
+        """How long it must be, for a person."""
+
+    def matches(self, pdu: bytes) -> bool:
+        """Say whether a whole PDU is the reply."""
 
 
 @lru_cache(maxsize=4096)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from drivers.api import DeviceDriver, Exchange, Transaction
 from drivers.errors import DriverError, FrameDamaged, Misconfigured
-from drivers.modbus import frames, guess, modbus_ascii, rtu
+from drivers.modbus import frames, guess, modbus_ascii, odd, rtu
 from drivers.modbus.address import BIT_TABLES, Options, PointAt, bind, bind_point
 from drivers.modbus.pdu import MAX_READ_REGISTERS, READS, expected_reply
 from drivers.modbus.plan import Block
@@ -14,7 +14,15 @@ from drivers.profile import Example, Point, Profile
 from drivers.workshop import Guess, Seen
 from messages.types import Value
 
-Bind = Callable[[Profile, int | None, Mapping[str, Any]], DeviceDriver]
+
+class Askable(DeviceDriver, Protocol):
+    """A device that can be asked what no profile asks for."""
+
+    def ask(self, request: bytes) -> Exchange:
+        """Carry any request PDU."""
+
+
+Bind = Callable[[Profile, int | None, Mapping[str, Any]], Askable]
 _ANY_UNIT = 1
 TABLES = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
@@ -30,23 +38,18 @@ class ModbusWorkshop:
         made = self._device(self.registers("holding", 0, 1), unit, options)
         return made.exchange(made.plan(["r0"])[0])
 
-    def identify(self, unit: int, options: Mapping[str, Any]) -> Sequence[Exchange]:  # noqa: ARG002 - of the seam
-        """Return no question: devices are told by their points alone."""
-        return ()
+    def identify(self, unit: int, options: Mapping[str, Any]) -> Sequence[Exchange]:
+        """Ask for the device identification, basic and regular, then for the server id."""
+        made = self._device(self.registers("holding", 0, 1), unit, options)
+        return [made.ask(request) for request in (odd.BASIC_ID, odd.REGULAR_ID, odd.SERVER_ID)]
 
-    def identity(self, payload: bytes) -> Mapping[str, str]:  # noqa: ARG002 - of the seam
+    def identity(self, payload: bytes) -> Mapping[str, str]:
         """Return what an answer to `identify` says."""
-        return {}
+        return odd.identity(payload)
 
     def raw(self, unit: int, request: bytes, options: Mapping[str, Any]) -> Exchange:
-        """Return an exchange of a read; raise `Misconfigured` for any other request."""
-        if request[0] not in READS or len(request) != 5:
-            raise Misconfigured(f"function {request[0]:02X} cannot be asked")
-        address, count = int.from_bytes(request[1:3], "big"), int.from_bytes(request[3:5], "big")
-        table = next(name for name, function in TABLES.items() if function == request[0])
-        made = self._device(self.registers(table, address, count), unit, options)
-        names = [f"r{place}" for place in range(address, address + count)]
-        return made.exchange(made.plan(names)[0])
+        """Return an exchange of any request PDU; raise `Misconfigured` for what is none."""
+        return self._device(self.registers("holding", 0, 1), unit, options).ask(request)
 
     def registers(self, table: str, address: int, count: int) -> Profile:
         """Return a profile whose points `r<address>` are bare registers or bits; raise `Misconfigured`."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import minimalmodbus
 import pytest
+from pymodbus import ModbusDeviceIdentification
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -56,6 +57,16 @@ ACTIONS = {
 }
 
 
+IDENTITY = {
+    "VendorName": "Acme",
+    "ProductCode": "M1",
+    "MajorMinorRevision": "2.7",
+    "VendorUrl": "http://acme.example",
+    "ProductName": "Meter",
+    "ModelName": "M1-DIN",
+}
+
+
 def simulated() -> SimDevice:
     bits = [[SimData(0, values=[False] * 16, datatype=DataType.BITS)] for _ in range(2)]
     bits[1] = [SimData(0, values=[place == 5 for place in range(16)], datatype=DataType.BITS)]
@@ -65,8 +76,13 @@ def simulated() -> SimDevice:
 
 @asynccontextmanager
 async def line_and_options(framing: str) -> AsyncIterator[Line]:
-    framer = FramerType.SOCKET if framing == "mbap" else FramerType.RTU
-    server = ModbusTcpServer(simulated(), framer=framer, address=("127.0.0.1", 0))
+    framer = {"mbap": FramerType.SOCKET, "rtu": FramerType.RTU, "ascii": FramerType.ASCII}[framing]
+    server = ModbusTcpServer(
+        simulated(),
+        framer=framer,
+        identity=ModbusDeviceIdentification(info_name=IDENTITY),
+        address=("127.0.0.1", 0),
+    )
     await server.serve_forever(background=True)
     try:
         port = server.transport.sockets[0].getsockname()[1]
@@ -84,7 +100,7 @@ async def read_all(line: Line, device, names):
     return values
 
 
-@pytest.mark.parametrize("framing", ["mbap", "rtu"])
+@pytest.mark.parametrize("framing", ["mbap", "rtu", "ascii"])
 async def test_every_table_and_type_of_pymodbus_reads_as_it_was_written(framing):
     device = ModbusDriver().device(profile(POINTS), 1, {"framing": framing})
     async with line_and_options(framing) as line:
@@ -93,7 +109,7 @@ async def test_every_table_and_type_of_pymodbus_reads_as_it_was_written(framing)
     assert str(values["i16"]) == "-3.00"
 
 
-@pytest.mark.parametrize("framing", ["mbap", "rtu"])
+@pytest.mark.parametrize("framing", ["mbap", "rtu", "ascii"])
 @pytest.mark.parametrize("write", ["single", "multiple"])
 async def test_commands_are_taken_and_read_back(framing, write):
     device = ModbusDriver().device(profile(POINTS, ACTIONS), 1, {"framing": framing, "write": write})
@@ -123,6 +139,36 @@ async def test_a_block_with_a_hole_is_refused_by_address_and_its_halves_are_read
         assert device.decode(first, reply.payload)["good"].value == 4711
         with pytest.raises(DeviceRefused):
             await line.exchange(device.exchange(second), timeout=2)
+
+
+@pytest.mark.parametrize("framing", ["mbap", "rtu", "ascii"])
+async def test_a_device_tells_who_it_is(framing):
+    workshop, told = ModbusDriver().workshop, []
+    async with line_and_options(framing) as line:
+        for exchange in workshop.identify(1, {"framing": framing}):
+            told.append(workshop.identity((await line.exchange(exchange, timeout=2)).payload))
+    basic = {name: IDENTITY[name] for name in ("VendorName", "ProductCode", "MajorMinorRevision")}
+    assert told[0] == basic
+    assert told[1].items() >= IDENTITY.items()
+    assert told[2]["ServerId"].startswith("Acme-M1-2.7")
+
+
+@pytest.mark.parametrize("framing", ["mbap", "rtu", "ascii"])
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        ("07", "0700"),
+        ("08 0000 A537", "080000A537"),
+        ("0B", "0B00000000"),
+        ("03 0064 0001", "0302FFFF"),
+    ],
+)
+async def test_any_function_can_be_asked(framing, request_, reply):
+    async with line_and_options(framing) as line:
+        exchange = ModbusDriver().workshop.raw(1, bytes.fromhex(request_), {"framing": framing})
+        answer = (await line.exchange(exchange, timeout=2)).payload
+    assert answer.hex()[:2] == reply.lower()[:2]
+    assert len(answer) == len(reply) // 2
 
 
 def test_the_crc_is_that_of_minimalmodbus():
