@@ -1,5 +1,6 @@
 """The archive over HTTP: tree, points, history, receipts and quarantine."""
 
+import tracemalloc
 from datetime import timedelta
 from decimal import Decimal
 
@@ -170,3 +171,18 @@ async def test_everybody_who_is_somebody_may_look(house, role):
     async with house.machine(role) as client:
         for path in ("alarms", "devices", "gateways", "meters/reads", "alarms/history"):
             assert (await client.get(f"/api/v1/{path}")).status_code == 200, (role, path)
+
+
+async def test_a_look_at_quarantine_does_not_load_it_all(house):
+    for number in range(30):
+        noise = b"%d" % number + "火".encode() * 130_000
+        house.store(Incoming(ADDRESS.up(Lane.ALARM), noise))
+    async with house.machine(Role.ENGINEER) as client:
+        assert (await client.get("/api/v1/quarantine", params={"limit": 1})).status_code == 200
+        tracemalloc.start()
+        rows = (await client.get("/api/v1/quarantine")).json()["rows"]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert [row["size"] for row in rows] == [390_002] * 20 + [390_001] * 10
+    assert rows[-1]["payload"] == "0" + "火" * 3998 + "…"
+    assert peak < 5_000_000, f"{peak} bytes for 30 rows"
