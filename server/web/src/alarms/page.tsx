@@ -1,83 +1,29 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import type { Role } from "../api/types";
 import { useI18n } from "../i18n";
-import { LinkState, useHealth } from "../shell/link";
+import { LinkState } from "../shell/link";
 import { may } from "../shell/roles";
 import { useSignal } from "../store/signal";
-import { alarms, feed, lastClosedAt, loading, reload } from "../store/stores";
+import { alarms, feed, loading, reload } from "../store/stores";
 import { MEDIUM, NARROW, useMedia, useNow, useStore } from "../ui/hooks";
-import { Failure, Key, ReasonDialog, Words } from "../ui/parts";
-import { helpShown } from "../ui/prefs";
+import { Failure, Words } from "../ui/parts";
 import { useSearch } from "../ui/router";
 import { SoundControl } from "../ui/sound";
-import { Time } from "../ui/times";
 import { useActions } from "./actions";
 import { CLEARED, filtersOf, keyOf, narrows, SEVERITIES, toggled } from "./address";
 import { AlarmDetail, PastAlarm } from "./detail";
+import { BulkDialog, CloseDialog } from "./dialogs";
 import { FilterBar, Order } from "./filters";
+import { Foot } from "./foot";
 import { useHeldList, usePointerRest } from "./held";
 import { AlarmHistory } from "./history";
 import type { Command } from "./keymap";
 import { useKeys } from "./keys";
 import { AlarmList } from "./list";
 import { Announcer } from "./announcer";
-import { type BulkPlan, bulkPlan, counts, FLOOD_LIMIT, grouped, nextOpen, recent, type Row, select, ungrouped, within } from "./select";
-
-function useRowHeight(narrow: boolean): number {
-  const coarse = useMedia("(pointer: coarse)");
-  const root = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
-  return Math.round(((narrow ? 60 : coarse ? 44 : 38) * root) / 16);
-}
-
-/** The chosen alarm, also in the address, though not on every key: browsers limit how often it may change. */
-function useSelected(search: URLSearchParams, change: (values: Record<string, string | null>, replace?: boolean) => void) {
-  const address = search.get("id");
-  const [selected, setSelected] = useState<string | null>(address);
-  const written = useRef(address);
-  useEffect(() => {
-    if (address !== written.current) {
-      written.current = address;
-      setSelected(address);
-    }
-  }, [address]);
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      if (selected === written.current || selected?.includes("|")) return;
-      written.current = selected;
-      change({ id: selected }, true);
-    }, 400);
-    return () => clearTimeout(timer);
-  }, [selected, change]);
-  return [selected, setSelected] as const;
-}
-
-function Empty({ narrowed, onClear }: { narrowed: boolean; onClear: () => void }) {
-  const { t } = useI18n();
-  const { health } = useHealth();
-  const last = useSignal(lastClosedAt);
-  if (narrowed) {
-    return (
-      <Words title={t("alarms.nomatch")}>
-        <button type="button" onClick={onClear}>
-          {t("alarms.clear")}
-        </button>
-      </Words>
-    );
-  }
-  const [before, after] = t("alarms.lastclosed").split("{time}");
-  return (
-    <Words title={t("alarms.empty")}>
-      {last && (
-        <p>
-          {before}
-          <Time at={last} />
-          {after}
-        </p>
-      )}
-      <p>{t(health === "live" ? "alarms.emptylive" : "alarms.emptynotlive")}</p>
-    </Words>
-  );
-}
+import { type BulkPlan, bulkPlan, counts, grouped, nextOpen, recent, type Row, select, ungrouped, within } from "./select";
+import { useRowHeight, useSelected } from "./selection";
+import { Empty, Flood, Waiting } from "./states";
 
 export function AlarmsPage({ role }: { role: Role }) {
   const { t } = useI18n();
@@ -293,22 +239,10 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
     <>
       <Announcer />
       {!covered && <FilterBar all={all} filters={filters} counts={numbers} change={change} search={searchField} narrow={narrow} />}
-      {!covered && flood > FLOOD_LIMIT && (
-        <div className="banner banner-flood" role="status">
-          <strong>{t("alarms.flood", { n: flood })}</strong>
-          <span className="flood-help">{t("alarms.floodhelp")}</span>
-          <button type="button" aria-pressed={filters.group} onClick={() => change({ group: filters.group ? null : "1" })}>
-            {t("alarms.group")} <Key>g</Key>
-          </button>
-        </div>
-      )}
+      {!covered && <Flood count={flood} grouped={filters.group} onGroup={() => run({ do: "group" })} />}
       <div className="split">
         <div className="split-main">
-          {held.waiting > 0 && (
-            <button type="button" className="waiting" onClick={release}>
-              ↑ {held.waitingCritical > 0 ? t("alarms.waitingcritical", { n: held.waiting, c: held.waitingCritical }) : t("alarms.waiting", { n: held.waiting })}
-            </button>
-          )}
+          <Waiting count={held.waiting} critical={held.waitingCritical} onRelease={release} />
           <AlarmList
             rows={rows}
             selected={selected}
@@ -326,34 +260,23 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
             onPage={setPage}
             pointer={{ onPointerMove: pointer.onPointerMove, onPointerLeave: pointer.onPointerLeave }}
           />
-          <footer className="foot">
-            <span>{t("alarms.total", { shown: held.list.length, n: alarms.size })}</span>
-            {suppressed > 0 && filters.state !== "suppressed" && (
-              <button type="button" className="plain" onClick={() => change({ state: "suppressed" })}>
-                {t("alarms.suppressed", { n: suppressed })}
-              </button>
-            )}
-            <button type="button" aria-pressed={hold} onClick={() => (hold ? release() : setHold(true))}>
-              {hold ? t("alarms.held") : scrolled ? t("alarms.heldscroll") : t("alarms.hold")} <Key>h</Key>
-            </button>
-            <span className="space" />
-            <button type="button" className="icon keys-button" aria-label={t("keys.title")} onClick={() => helpShown.set(true)}>
-              ?
-            </button>
-            {canAck && (
-              <button type="button" disabled={marked.size === 0 && shownPlan.ids.length === 0} onClick={askBulk}>
-                {marked.size > 0 ? t("alarms.bulkmarked", { n: marked.size }) : t("alarms.bulk", { n: shownPlan.ids.length })} <Key>A</Key>
-              </button>
-            )}
-          </footer>
+          <Foot
+            shown={held.list.length}
+            open={alarms.size}
+            suppressed={filters.state === "suppressed" ? 0 : suppressed}
+            hold={hold}
+            scrolled={scrolled}
+            marked={marked.size}
+            bulk={canAck ? shownPlan.ids.length : null}
+            onSuppressed={() => change({ state: "suppressed" })}
+            onHold={() => run({ do: "hold" })}
+            onBulk={askBulk}
+          />
         </div>
         {medium ? full && detail : (detail ?? nothing)}
       </div>
       {asked?.what === "close" && (
-        <ReasonDialog
-          title={t("close.title")}
-          label={t("close.note")}
-          confirm={t("close.confirm")}
+        <CloseDialog
           onClose={() => setAsked(null)}
           onConfirm={(reason) => {
             const alarm = alarms.get(asked.id);
@@ -376,25 +299,5 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
         />
       )}
     </>
-  );
-}
-
-function BulkDialog({ plan, busy, onClose, onConfirm }: { plan: BulkPlan; busy: boolean; onClose: () => void; onConfirm: (reason: string) => void }) {
-  const { t } = useI18n();
-  const none = plan.ids.length === 0;
-  return (
-    <ReasonDialog
-      title={none ? t("bulk.none") : t("bulk.title", { n: plan.ids.length })}
-      label={t("bulk.reason")}
-      confirm={t("bulk.confirm", { n: plan.ids.length })}
-      busy={busy}
-      disabled={none}
-      onClose={onClose}
-      onConfirm={onConfirm}
-    >
-      {plan.critical > 0 && <p>{t("bulk.critical", { n: plan.critical })}</p>}
-      {plan.over > 0 && <p>{t("bulk.over", { n: plan.over })}</p>}
-      {plan.done > 0 && <p className="second">{t("bulk.done", { n: plan.done })}</p>}
-    </ReasonDialog>
   );
 }
