@@ -30,6 +30,7 @@ BASIS_EXAMPLE = {
     "index": 0,
     "raw": "0001d4c0",
     "clock": "synced",
+    "config": "sha256:" + "5e" * 32,
 }
 START_EXAMPLE = {
     "value": "1200.00",
@@ -67,7 +68,8 @@ TOTALS_EXAMPLE = {
 
 
 class Basis(BaseModel):
-    """A stored reading and the item of the batch that brought it; `raw` is the registers as on the wire."""
+    """A stored reading and the item of the batch that brought it; `raw` is the registers as on the wire, `config` the
+    hash of the gateway's configuration by which it was read (empty where an older gateway did not tell)."""
 
     at: str
     value: str | None
@@ -77,6 +79,7 @@ class Basis(BaseModel):
     index: int
     raw: str | None
     clock: str
+    config: str
 
 
 class BoundaryView(BaseModel):

@@ -19,6 +19,7 @@ from server.db.types import to_ms
 from server.devices.births import apply_birth
 from server.devices.liveness import Liveness
 from server.ingest.claims import Claims
+from server.ingest.configs import ConfigBook
 from server.ingest.cursor import Cursor
 from server.ingest.forks import is_another
 from server.ingest.lanes import LaneBook, LaneRow
@@ -89,12 +90,14 @@ class Judge:
     alarms: AlarmSink
     results: ResultSink
     claims: Claims = field(default_factory=Claims)
+    configs: ConfigBook = field(default_factory=ConfigBook)
     quarantine: Quarantine = field(default_factory=Quarantine)
     lost: LostAlarms = field(default_factory=LostAlarms)
 
     def forget(self) -> None:
         """The transaction was rolled back."""
         self.claims.reborn()
+        self.configs.forget()
         self.quarantine.forget()
 
     def apply(self, conn: Connection, message: Incoming, group: Group, now: datetime) -> None:
@@ -164,6 +167,8 @@ class Judge:
             why = ""
             if isinstance(item, Sample):
                 group.totals.samples += 1
+                if envelope.lane is Lane.BILLING:
+                    self.configs.note(conn, batch_id, index, item.config, now)
                 why = self.claims.of_sample(conn, address, item)
                 if not why and self.samples.add(conn, address, item, index, batch_id, received):
                     self.live.good_sample(address, item.device, to_ms(item.at), received, item.clock)

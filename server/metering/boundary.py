@@ -56,6 +56,8 @@ class Reading:
     seq: int = 0
     index: int = 0
     raw: str | None = None
+    config: str = ""
+    """The hash of the gateway's configuration by which it was read; empty where the gateway did not tell."""
     conflict: bool = False
 
     @property

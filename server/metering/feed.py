@@ -192,6 +192,7 @@ def _boundary_view(edge: Boundary) -> dict[str, Any]:
                 "index": reading.index,
                 "raw": reading.raw,
                 "clock": reading.clock.value,
+                "config": reading.config,
             }
             for reading in edge.basis
         ],

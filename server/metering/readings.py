@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, Select, and_, bindparam, select
 
 from messages.types import ClockState, Quality
+from server.db.tables_configs import batch_configs, configs
 from server.db.tables_delivery import batches, lanes, samples
 from server.db.types import from_ms, to_ms
 from server.metering.boundary import NEAR, READ_WINDOW, Reading
@@ -73,6 +74,13 @@ _AT: Select[Any] = (
         batches.c.seq,
         lanes.c.gateway,
         lanes.c.epoch,
+        select(configs.c.hash)
+        .join(batch_configs, batch_configs.c.config_id == configs.c.id)
+        .where(batch_configs.c.batch_id == samples.c.batch_id, batch_configs.c.first_idx <= samples.c.idx)
+        .order_by(batch_configs.c.first_idx.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("config"),
     )
     .outerjoin(batches, samples.c.batch_id == batches.c.id)
     .outerjoin(lanes, batches.c.lane_id == lanes.c.id)
@@ -142,5 +150,6 @@ def _reading(row: Row[Any], ms: int, *, conflict: bool) -> Reading:
         seq=row.seq or 0,
         index=row.idx,
         raw=row.raw.hex() if row.raw is not None else None,
+        config=row.config or "",
         conflict=conflict,
     )

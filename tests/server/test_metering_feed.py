@@ -69,6 +69,7 @@ async def test_a_month_with_the_bytes_that_it_rests_on(later):
             "index": 0,
             "raw": "0001d4c0",
             "clock": "synced",
+            "config": "",
         }
     ]
     assert (row["consumption"], row["multiplier"]) == ("1905.00", "30")
