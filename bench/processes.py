@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,9 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 @contextmanager
-def child(*words: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def child(
+    *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a command with piped stdin and stdout; end it with SIGTERM when the block ends."""
     process = subprocess.Popen(
         list(words),
@@ -23,6 +25,7 @@ def child(*words: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=cwd,
+        env={**os.environ, **env} if env else None,
     )
     try:
         yield process

@@ -1,0 +1,92 @@
+"""The broker goes away for 20 s and the gateway is restarted meanwhile: what is lost, doubled, and when does it go on?
+
+Every register holds how often it has been read, so a table that has each number once has every reading once.
+"""
+
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from bench.fieldsite import Farm, farm, gateway_site, tcp_lines, wait_for
+from bench.mosquitto import broker
+from bench.processes import child, script
+
+DEVICES, VALUES, AWAY_S = 100, 40, 20.0
+
+
+def counted(database: Path) -> int:
+    """How many values are in the table."""
+    base = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    try:
+        return int(base.execute("SELECT count(*) FROM samples WHERE value IS NOT NULL").fetchone()[0])
+    finally:
+        base.close()
+
+
+def reckon(database: Path, tcp: Farm) -> dict[str, float]:
+    """Compare each series with the numbers from one to how often its device was read."""
+    base = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
+    query = (
+        "SELECT series.device, count(*), count(DISTINCT samples.value), min(CAST(samples.value AS INTEGER)), "
+        "max(CAST(samples.value AS INTEGER)) FROM samples JOIN series ON series.id = samples.series_id "
+        "WHERE samples.value IS NOT NULL GROUP BY series.id"
+    )
+    rows = base.execute(query).fetchall()
+    base.close()
+    told = tcp.told()["devices"]
+    lost = doubled = 0
+    for device, rows_in, distinct, least, most in rows:
+        lost += max(told[device]["scans"], most) - distinct
+        doubled += rows_in - distinct
+        assert least >= 1
+    assert len(rows) == DEVICES * VALUES, f"{len(rows)} series"
+    return {"lost": lost, "doubled": doubled, "values": sum(row[1] for row in rows)}
+
+
+def start(site: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """Our gateway, which a supervisor would start again."""
+    with log.open("ab") as out:
+        return subprocess.Popen([script("gatehouse-gateway"), "run", str(site)], stdout=out, stderr=out)
+
+
+def end(gateway: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    gateway.send_signal(signal.SIGTERM)
+    gateway.wait(seconds)
+
+
+def measure(before: float = 8.0, away: float = AWAY_S, after: float = 10.0) -> dict[str, float]:
+    """One outage with the real server behind it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        data, database = folder / "server", folder / "server" / "gatehouse.db"
+        with farm(folder / "tcp", tcp_lines(DEVICES)) as tcp, broker(folder / "broker") as mqtt:
+            site = gateway_site(folder / "gateway", mqtt.url, tcp=tcp)
+            words = ("run", "--data-dir", str(data), "--http", "127.0.0.1:0", "--broker", mqtt.url)
+            with child(script("gatehouse-server"), *words) as server:
+                wait_for((data / "run.json").exists, "server", server)
+                tcp.reset()
+                gateway = start(site, folder / "log")
+                try:
+                    wait_for(lambda: counted(database) > 0, "values in the table", server)
+                    time.sleep(before)
+                    mqtt.kill()
+                    gone = time.monotonic()
+                    time.sleep(away / 4)
+                    end(gateway)
+                    gateway = start(site, folder / "log")
+                    time.sleep(max(0.0, gone + away - time.monotonic()))
+                    had = counted(database)
+                    mqtt.start()
+                    began = time.monotonic()
+                    wait_for(lambda: counted(database) > had, "data after the return", server, 60)
+                    first = time.monotonic() - began
+                    time.sleep(after)
+                finally:
+                    end(gateway)
+                settled = -1
+                while settled != (settled := counted(database)):
+                    time.sleep(0.5)
+                return {"first_data_s": first, "away_s": away, **reckon(database, tcp)}
