@@ -51,8 +51,9 @@ class Served:
     t1: int
     value: Value
     registers: str
-    slack: int
-    """How far from `t0` and `t1` a row's time may lie, ms."""
+    earliest: int
+    latest: int
+    """Between which times its row's may lie."""
 
 
 @dataclass(slots=True)
@@ -90,14 +91,20 @@ def served_by_point(truth: Truth) -> dict[tuple[str, str], list[Served]]:
     slack = _slack(truth.replies)
     for row, point, value in truth.served():
         registers = truth.registers_after(row.device, point, row.n)
-        served[row.device, point].append(Served(row.t0, row.t1, value, registers, slack[id(row)]))
+        before, after = slack[id(row)]
+        one = Served(row.t0, row.t1, value, registers, row.t0 - before, row.t1 + after)
+        served[row.device, point].append(one)
     for values in served.values():
         values.sort(key=lambda one: one.t0)
     return served
 
 
-def _slack(replies: Sequence[ReplyRow]) -> dict[int, int]:
-    """Nearly half of the distance to the next request for the same block, whatever became of it."""
+def _slack(replies: Sequence[ReplyRow]) -> dict[int, tuple[int, int]]:
+    """Half of the distance to the request for the same block before, and to the one after, whatever became of them.
+
+    A row's time is the middle of an exchange, which began after the end of the one before and ended before the
+    beginning of the next: so it cannot be further off, however long anybody stood still.
+    """
     times: dict[tuple[str, int, int | None, int | None], list[ReplyRow]] = defaultdict(list)
     for row in replies:
         times[row.device, row.function, row.address, row.count].append(row)
@@ -106,8 +113,12 @@ def _slack(replies: Sequence[ReplyRow]) -> dict[int, int]:
         rows.sort(key=lambda row: row.t0)
         gaps = [MOST_SLACK_MS * 3, *(late.t0 - early.t1 for early, late in pairwise(rows)), MOST_SLACK_MS * 3]
         for row, (before, after) in zip(rows, pairwise(gaps), strict=True):
-            slack[id(row)] = min(max(SLACK_MS, min(before, after) * 9 // 20), MOST_SLACK_MS)
+            slack[id(row)] = (_half(before), _half(after))
     return slack
+
+
+def _half(gap: int) -> int:
+    return min(max(SLACK_MS, gap // 2 + 1), MOST_SLACK_MS)
 
 
 def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
@@ -146,9 +157,9 @@ def _pairs(
     for row in rows:
         # Where polls follow each other faster than stamps may be off, the nearest reply is the one: a lost row
         # must not make the next one take its place, and so on to the end.
-        while left and (row.at > left[0].t1 + left[0].slack or _nearer_to_the_next(left, row.at)):
+        while left and (row.at > left[0].latest or _nearer_to_the_next(left, row.at)):
             yield left.pop(0), None
-        if left and row.at >= left[0].t0 - left[0].slack:
+        if left and row.at >= left[0].earliest:
             yield left.pop(0), row
         else:
             yield None, row

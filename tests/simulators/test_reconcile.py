@@ -134,6 +134,40 @@ def test_one_lost_row_among_quick_polls_is_one_missing_and_nothing_wrong(
     assert (result.missing, result.doubled, result.wrong) == (1, 0, 0)
 
 
+STALL = st.one_of(st.integers(0, 30), st.integers(0, 1900))
+
+
+@given(st.lists(st.tuples(STALL, STALL, st.integers(2, 3000), st.booleans()), min_size=1, max_size=30))
+def test_however_long_anybody_stood_still_each_row_finds_its_reply(
+    exchanges: list[tuple[int, int, int, bool]],
+) -> None:
+    """Before the device took the request, before the gateway took the reply, until the next; and what was lost."""
+    now, values, rows, replies = 10_000, [], [], []
+    for n, (request, reply, pause, lost) in enumerate(exchanges, 1):
+        began, served = now, now + request
+        ended = served + reply
+        now = ended + pause
+        values.append(ChangeRow(n=n, t=served, device="d", point="p", value=str(n), registers=f"{n:04x}"))
+        replies.append(
+            ReplyRow(
+                t0=served,
+                t1=served,
+                n=n,
+                line="l",
+                unit=1,
+                device="d",
+                function=3,
+                fate="good",
+                points=("p",),
+            )
+        )
+        if not lost:
+            at = (began + ended) // 2
+            rows.append(StoredRow("d", "p", at, 0, Decimal(n), Quality.GOOD, f"{n:04x}"))
+    result = match(Truth(values, replies, []), rows)
+    assert (result.missing, result.doubled, result.wrong) == (len(exchanges) - len(rows), 0, 0)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "modulus", "expected"),
     [
