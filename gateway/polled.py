@@ -57,6 +57,10 @@ class Work:
         self.bad, self.said = quality, now
         return True
 
+    def say_at(self, now: float) -> float:
+        """Return when a failure that lasts must be told again."""
+        return max(now + 0.001, self.said + max(self.period, HEARTBEAT_S))
+
 
 @dataclass(slots=True, eq=False)
 class Asked:

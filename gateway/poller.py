@@ -26,7 +26,7 @@ from gateway.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
 from gateway.orders import CommandRun, Order, carry_out
 from gateway.polled import Asked, Polled, Work
 from gateway.presence import Presence, Task
-from gateway.schedule import AT_ONCE_S, BILLING, FIRE, PROBE_RANK, TOOLS, Job, Schedule
+from gateway.schedule import AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
 from gateway.snapshots import Books
 from gateway.teller import Teller, edge_key
 from messages.text import printable
@@ -81,7 +81,8 @@ class Poller:
             self.rules,
             self._has_changed,
         )
-        self._books = Books(self.rules.snapshots)
+        billed = any(job.rank == BILLING for job in self.schedule)
+        self._books = Books(self.rules.snapshots if billed else None)
 
     @property
     def up(self) -> bool:
@@ -191,12 +192,12 @@ class Poller:
         schedule = self.schedule
         if bad is not None:
             self.teller.say(work, bad)
-            schedule.done(job, began=now, ended=now)
-            self._aim(job, work, now, read=False)
+            work.snapshot_until = None
+            schedule.at(job, work.say_at(now))
             return
         if self.presence.parks(job, work):
             return
-        if work.device.lessons.stale and job.rank != PROBE_RANK:
+        if work.device.lessons.stale and not job.probe:
             self.presence.replan(work.device, now)
             return
         try:

@@ -15,7 +15,7 @@ from gateway.around import Meters, Rules, Surroundings
 from gateway.backoff import Health
 from gateway.orders import Order
 from gateway.polled import Asked, Polled, Work, cheapest
-from gateway.schedule import PROBE_RANK, RANKS, Job, Schedule
+from gateway.schedule import PROBE_RANK, RANKS, RETRY_RANK, Job, Schedule
 from gateway.teller import Teller
 from messages.text import printable
 from messages.types import Quality
@@ -134,7 +134,7 @@ class Presence:
         """Say why this need not be asked now, or None."""
         if not self.up:
             return Quality.COMM
-        if job.rank == PROBE_RANK:
+        if job.probe:
             return None
         silent = (work.bad or Quality.TIMEOUT) if work.device.health.silent else None
         return work.excluded or silent
@@ -142,7 +142,7 @@ class Presence:
     def parks(self, job: "Job[Task]", work: Work) -> bool:
         """Put a poll aside while its device is asked once more whether it is there; True if that is so."""
         seat = self._seats[work.device.id]
-        if seat.probe is None or job.rank == PROBE_RANK or work.device.health.silent:
+        if seat.probe is None or job.probe or work.device.health.silent:
             return False
         self.schedule.hold(job, _NEVER)
         seat.parked.append(job)
@@ -168,8 +168,8 @@ class Presence:
                 "%s on %s is silent (%s): asked again at growing intervals", device.id, self.line, err
             )
             self._fall_silent(device, err.quality, now)
-        elif job.rank == PROBE_RANK:
-            job.period, job.urgent = self._interval(device, now), False
+        elif job.probe:
+            job.period = self._interval(device, now)
         else:
             self.teller.say(work, err.quality)
             if not noise and device.hasty:
@@ -206,8 +206,7 @@ class Presence:
         seat = self._seats[device.id]
         work = cheapest(work for _, work in self.works(device) if work.excluded is None)
         if seat.probe is None and work is not None:
-            seat.probe = self.schedule.add(work, rank=PROBE_RANK, period=max(work.period, 1.0), due=now)
-            seat.probe.urgent = True
+            seat.probe = self.schedule.add(work, rank=RETRY_RANK, period=1.0, due=now)
 
     def _trust(self, seat: _Seat) -> None:
         """It was only a lost frame: go on where its polls were put aside."""

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from gateway.schedule import CLASSES, FIRE, PROBE_RANK, Account
 
-_TOLD = tuple(rank for rank in range(len(CLASSES)) if rank != PROBE_RANK)
+_TOLD = range(PROBE_RANK)
 
 
 class Kept(Protocol):
@@ -59,7 +59,8 @@ def line_times(pollers: Sequence[Polling]) -> Iterable[Metric]:
         account = poller.schedule.account
         for rank, name in enumerate(CLASSES):
             if account.seconds[rank]:
-                late.add_metric([poller.line, name], account.missed[rank])
+                if rank in _TOLD:
+                    late.add_metric([poller.line, name], account.missed[rank])
                 spent.add_metric([poller.line, name], account.seconds[rank])
         if account.seconds[FIRE]:
             wait.add_metric([poller.line], account.longest_fire_wait)

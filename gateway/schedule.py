@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-FIRE, ALARM, BILLING, ROUTINE, TOOLS, PROBE_RANK = range(6)
-"""Classes P0 to P4, commands with fire, and the probes of silent devices, which have a budget of their own."""
+FIRE, ALARM, BILLING, ROUTINE, TOOLS, PROBE_RANK, RETRY_RANK = range(7)
+"""Classes P0 to P4, commands with fire; the probes of silent devices and the second tries at those that have just
+missed an answer have a budget each."""
 
-CLASSES = ("fire", "alarm", "billing", "routine", "tools", "probe")
+CLASSES = ("fire", "alarm", "billing", "routine", "tools", "probe", "retry")
 RANKS: dict[str, int] = {
     "fire": FIRE,
     "alarm": ALARM,
@@ -25,14 +26,15 @@ RANKS: dict[str, int] = {
 }
 
 # A probe goes before what is routine, for its time is limited otherwise.
-_ORDER = (FIRE, ALARM, BILLING, PROBE_RANK, ROUTINE, TOOLS)
+_ORDER = (FIRE, ALARM, BILLING, RETRY_RANK, PROBE_RANK, ROUTINE, TOOLS)
 
 # While something of a lower class waits, it gets this share of the time, whatever waits above it; save fire.
 RESERVED = 0.2
 # The share is reckoned over so many seconds at most: nobody saves up more.
 LONGEST_DEBT_S = 1.0
 
-# A probe of a silent device may cost a whole time-out, so all of them together get this share of the line's time.
+# A probe of a silent device may cost a whole time-out, so all of them together get this share of the line's time, and
+# so do all second tries.
 # With what the first missed answers cost, a line with five of its thirty devices dead stays within a tenth.
 PROBE_SHARE = 0.06
 
@@ -58,8 +60,6 @@ class Job(Generic[Payload]):
     """Since when it waits for its turn, once it is due."""
     cost: float = 0.0
     """What it took of the line's time when it was last done; 0 while that is unknown."""
-    urgent: bool = False
-    """For a probe: asked at once where nothing else waits, whatever probes have cost."""
     held: bool = False
     """True while it has been put back once because the wire still waits for another's late answer."""
     started: bool = False
@@ -69,8 +69,8 @@ class Job(Generic[Payload]):
 
     @property
     def probe(self) -> bool:
-        """True where it only asks whether a silent device is back."""
-        return self.rank == PROBE_RANK
+        """True where it only asks whether a device is there."""
+        return self.rank >= PROBE_RANK
 
 
 _Heap = list[tuple[float, int, int, Job[Payload]]]
@@ -108,7 +108,8 @@ class Schedule(Generic[Payload]):
         """When something of a lower class was last seen to wait."""
         self._last = LONGEST_DEBT_S
         """What the last job cost: what one may cost that was never done."""
-        self._probes_after = -_INFINITE
+        self._after = [-_INFINITE] * len(CLASSES)
+        """When a budget allows the next one, by class."""
 
     def __iter__(self) -> Iterator[Job[Payload]]:
         return iter(tuple(self._jobs))
@@ -138,7 +139,7 @@ class Schedule(Generic[Payload]):
         for rank in _ORDER:
             heap = self._ready[rank]
             job = _head(heap) if heap else None
-            if job is None or (rank == PROBE_RANK and not self._may_probe(now, job, best)):
+            if job is None or (rank >= PROBE_RANK and not self._may_probe(rank, now, idle=best is None)):
                 continue
             if rank == FIRE:
                 self._below = False
@@ -159,15 +160,13 @@ class Schedule(Generic[Payload]):
     def wait(self, now: float) -> float | None:
         """Return the seconds until something is due (0 if it already is), None if there is nothing to do at all."""
         self._arrive(now)
-        for rank in _ORDER:
-            if rank != PROBE_RANK and _head(self._ready[rank]) is not None:
-                return 0.0
         times = [self._later[0][0]] if self._later else []
-        probe = _head(self._ready[PROBE_RANK])
-        if probe is not None:
-            if self._may_probe(now, probe, None):
+        for rank in _ORDER:
+            if _head(self._ready[rank]) is None:
+                continue
+            if rank < PROBE_RANK or self._may_probe(rank, now, idle=True):
                 return 0.0
-            times.append(self._probes_after)
+            times.append(self._after[rank])
         return max(0.0, min(times) - now) if times else None
 
     def done(self, job: Job[Payload], *, began: float, ended: float) -> None:
@@ -226,8 +225,8 @@ class Schedule(Generic[Payload]):
             self._credit(job.rank, cost, ended)
         if job.rank == FIRE:
             account.longest_fire_wait = max(account.longest_fire_wait, began - job.ready)
-        elif job.rank == PROBE_RANK:
-            self._probes_after = ended + cost * (1 / PROBE_SHARE - 1)
+        elif job.rank >= PROBE_RANK:
+            self._after[job.rank] = ended + cost * (1 / PROBE_SHARE - 1)
 
     def _credit(self, rank: int, cost: float, now: float) -> None:
         """Give the classes below `rank` their share of what was spent while one of them waited."""
@@ -239,11 +238,11 @@ class Schedule(Generic[Payload]):
                 self._owed = min(self._owed + waited * (RESERVED / (1 - RESERVED)), LONGEST_DEBT_S)
                 return
 
-    def _may_probe(self, now: float, probe: Job[Payload], best: Job[Payload] | None) -> bool:
-        return self.unhurried or now >= self._probes_after or (probe.urgent and best is None and self._idle())
-
-    def _idle(self) -> bool:
-        return not any(_head(self._ready[rank]) for rank in (ROUTINE, TOOLS))
+    def _may_probe(self, rank: int, now: float, *, idle: bool) -> bool:
+        if self.unhurried or now >= self._after[rank]:
+            return True
+        # Where nobody waits a second try costs nobody anything.
+        return rank == RETRY_RANK and idle and not (_head(self._ready[ROUTINE]) or _head(self._ready[TOOLS]))
 
     def _enter(self, job: Job[Payload]) -> Job[Payload]:
         self._jobs[job] = None

@@ -13,6 +13,7 @@ from gateway.schedule import (
     PROBE_SHARE,
     RANKS,
     RESERVED,
+    RETRY_RANK,
     ROUTINE,
     TOOLS,
     Job,
@@ -269,14 +270,24 @@ def test_what_is_done_once_is_gone_and_is_late_if_it_is_late():
     assert schedule.account.seconds[FIRE] == pytest.approx(1.2)
 
 
-def test_an_urgent_probe_is_asked_at_once_where_nobody_waits():
+def test_a_second_try_is_asked_at_once_where_nobody_waits():
     schedule = Schedule[str]()
-    first = schedule.add("dead", rank=PROBE_RANK, period=100, due=0)
+    first = schedule.add("lost one", rank=RETRY_RANK, period=100, due=0)
     schedule.done(first, began=0, ended=1)
-    second = schedule.add("dead too", rank=PROBE_RANK, period=100, due=1)
-    assert schedule.next(1) is None
-    second.urgent = True
+    second = schedule.add("lost one too", rank=RETRY_RANK, period=100, due=1)
     assert schedule.next(1) is second
     alive = schedule.add("alive", rank=ROUTINE, period=1, due=1)
     assert schedule.next(1) is alive
     assert schedule.wait(1) == 0
+
+
+def test_the_long_dead_keep_no_second_try_waiting():
+    schedule = Schedule[str]()
+    add(schedule, "alive", "routine", 0.001)
+    for index in range(20):
+        schedule.add(f"dead{index}", rank=PROBE_RANK, period=5, due=0)
+    lost = schedule.add("lost one", rank=RETRY_RANK, period=1000, due=10)
+    cost = {"alive": 0.05, "lost one": 0.1, **{f"dead{index}": 0.5 for index in range(20)}}
+    log = run(schedule, seconds=12, cost=cost)
+    assert next(at for at, what in log if what == "lost one") <= 10.5
+    assert lost.started
