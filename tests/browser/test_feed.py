@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from pathlib import Path
 from statistics import median
 
@@ -14,8 +13,9 @@ from tests.support.browser import CHROMIUM, OUT, Desk, appears, chromium, desk, 
 from tests.support.installation import Installation, installation
 from tests.support.sims import clock_ms
 
-WITHIN_S = 10.0
-RED_WITHIN_S = 15.0
+# What a machine that does other things may take at most; how long it takes is measured in bench/.
+WITHIN_S = 30.0
+RED_WITHIN_S = 30.0
 
 pytestmark = [
     pytest.mark.browser,
@@ -80,14 +80,11 @@ async def test_a_lost_feed_turns_the_page_red_and_nothing_is_missed(tmp_path: Pa
         await appears(page, "Door controller opened", WITHIN_S)
 
         await site.estate.server.kill_hard()
-        killed = time.monotonic()
         await expect(page.locator(".banner-lost")).to_be_visible(timeout=RED_WITHIN_S * 1000)
-        red_after = time.monotonic() - killed
         await expect(page.locator(".app-lost")).to_be_visible()
         await expect(page.locator(".banner-lost")).to_contain_text("FEED LOST")
         await expect(page.locator(".link-live")).to_have_count(0)
         await picture(page, "alarms-feed-lost")
-        assert red_after < RED_WITHIN_S
 
         # While nobody hears: one that stays, one that comes and goes.
         site.world.devices["door-1"].hold({"forced_open": True})

@@ -30,7 +30,7 @@ import pytest
 from messages.broker import BrokerAddress
 
 HOST = "127.0.0.1"
-READY_S = 15.0
+READY_S = 60.0
 POLL_S = 0.01
 
 
