@@ -7,6 +7,7 @@ from drivers.lines.echo import EchoFilter
 # A peer may send this much beyond the expected reply before we stop looking at it.
 _MOST_BYTES = 8192
 _SHOWN_BYTES = 16
+_TAIL_BYTES = 1024
 
 
 class Attempt:
@@ -20,6 +21,8 @@ class Attempt:
         """Whether a sound answer came, a refusal among them."""
         self.heard = 0
         """Bytes that came, the echo not among them."""
+        self.tail = b""
+        """The last of them."""
         self._head = b""
         self._echo = echo
         self._most = _MOST_BYTES + 2 * exchange.reply_bytes
@@ -35,16 +38,31 @@ class Attempt:
             self._head += data[: _SHOWN_BYTES - len(self._head)]
         if not data or self.live_reader is None or self.heard > self._most:
             return None
+        self.tail = (self.tail + data)[-_TAIL_BYTES:]
+        return self._fed(data)
+
+    def _fed(self, data: bytes) -> bytes | None:
+        if self.live_reader is None:
+            return None
         try:
             payload = self.live_reader.feed(data)
         except DriverError as err:
             self.live_reader = None
-            self.answered = not isinstance(err, FrameDamaged)
+            self.answered = self.answered or not isinstance(err, FrameDamaged)
             raise
         if payload is not None:
             self.live_reader = None
             self.answered = True
         return payload
+
+    def again(self) -> bytes | None:
+        """Look for a second answer, the first may be a copy of an older one; return it if it has come already."""
+        self.live_reader = self.exchange.reader
+        return self._fed(b"")
+
+    def doubt(self) -> None:
+        """Believe none of the answers: the true one is still owed."""
+        self.answered, self.live_reader = False, self.exchange.reader
 
     @property
     def surplus(self) -> int:

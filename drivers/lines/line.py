@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from drivers.api import Exchange
 from drivers.errors import DeviceSilent, FrameDamaged, LineDown
 from drivers.lines.attempt import Attempt
+from drivers.lines.doubled import Doubled
 from drivers.lines.echo import EchoFilter
 from drivers.lines.late import LateAnswers
 from drivers.lines.link import Link
@@ -49,6 +50,7 @@ class Line(Link):
         self._late = LateAnswers(pace.late_guard)
         self._echo = EchoFilter(pace.echo)
         self._unease = Unease()
+        self._doubled = Doubled()
         self._expired = False
 
     def clear_at(self, exchange: Exchange) -> float:
@@ -161,6 +163,7 @@ class Line(Link):
                 self.stats.late_replies += 1
             else:
                 self._unease.stray(len(data))
+            self._doubled.stray(data)
         self._idle.clear()
         self._idle_bytes = 0
 
@@ -183,6 +186,10 @@ class Line(Link):
         self._listening, self._expired = True, False
         try:
             payload = await self._listen(attempt)
+            ended = self._now()
+            if not exchange.matched and self._doubled.suspect(exchange, payload):
+                first, payload = payload, await self._second(attempt, payload)
+                ended = ended if payload is first else self._now()
         except (FrameDamaged, DeviceSilent) as err:
             self._count_failure(err, attempt)
             raise
@@ -194,13 +201,35 @@ class Line(Link):
             else:
                 self._abandon(attempt, sent=sent, limit=limit, deadline=deadline)
         # An answer proves that the request has left, whatever was reckoned.
-        ended = self._busy_until = self._now()
+        self._busy_until = max(ended, self._heard_at)
         if not exchange.matched:
+            self._doubled.believed(exchange, payload)
             self._unease.answered()
-            self._unease.stray(attempt.surplus)
+            if attempt.surplus:
+                self._unease.stray(attempt.surplus)
+                self._doubled.stray(attempt.tail)
             self._echo.answered()
             self._late.answered(exchange, ended - sent, timeout)
         return self._reply(payload, began, ended)
+
+    async def _second(self, attempt: Attempt, first: bytes) -> bytes:
+        """Listen on until the time-out, and return the answer to believe."""
+        exchange = attempt.exchange
+        try:
+            second = attempt.again() or await self._listen(attempt)
+        except (DeviceSilent, FrameDamaged):
+            self._doubled.cleared(exchange, first)
+            return first
+        if second == first:
+            return first
+        self._doubled.caught()
+        self.stats.doubled += 1
+        if self._doubled.suspect(exchange, second):
+            attempt.doubt()
+            raise FrameDamaged(
+                f"{self.name}: two answers to one request, and both may be copies of older ones"
+            )
+        return second
 
     def _send(self, request: bytes) -> float:
         if not self._wire.clear_unsent():
@@ -250,9 +279,9 @@ class Line(Link):
 
     def _abandon(self, attempt: Attempt, *, sent: float, limit: float, deadline: float) -> None:
         """Leave the wire so that the next exchange is safe, however this one ended."""
-        if (
-            not attempt.exchange.matched
-        ):  # though the wire be lost: a serial server sends it over the next one
+        if not attempt.exchange.matched:
+            self._doubled.stray(attempt.tail)
+            # Though the wire be lost: a serial server sends it over the next one.
             self._late.unanswered(
                 attempt.exchange,
                 attempt.live_reader,

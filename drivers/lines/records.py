@@ -55,5 +55,7 @@ class Stats:
     """Bytes that came when none were asked for: late answers, doubled frames, noise."""
     late_replies: int = 0
     """Whole answers that came after their time-out and were thrown away."""
+    doubled: int = 0
+    """Copies of older answers that came before the true one, and were not taken for it."""
     reopened: int = 0
     downs: int = 0

@@ -186,7 +186,8 @@ async def test_a_wire_that_was_heard_doubling_is_given_time_to_do_so(wire):
         for address in range(30):
             reply = await line.exchange(rtu_read(address), timeout=1)
             assert registers(reply.payload) == (address,)
-        assert line.stats.late_bytes >= 7 * 30
+        # The first place is asked twice: its copy is awaited the second time, for it may be the older answer.
+        assert line.stats.late_bytes >= 7 * 29
 
 
 async def test_a_late_answer_that_trickles_in_is_drained_whole(wire):
