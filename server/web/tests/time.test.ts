@@ -81,5 +81,6 @@ test("each site has its zone; what belongs to none has that of all, or the serve
   assert.deepEqual([one.mixed, one.usual, zoneOf(one, "a"), zoneOf(one, "b"), zoneOf(one)], [false, "Asia/Shanghai", "Asia/Shanghai", "Asia/Shanghai", "Asia/Shanghai"]);
   const two = zonesOf([gateway("b", "g2", "America/New_York"), gateway("a", "g9", "Mars/Base"), gateway("a", "g1", "Asia/Shanghai")], "Europe/Berlin");
   assert.deepEqual([two.mixed, two.usual, zoneOf(two, "a"), zoneOf(two, "b"), zoneOf(two, "c")], [true, "Europe/Berlin", "Asia/Shanghai", "America/New_York", "Europe/Berlin"]);
+  assert.deepEqual([one.several, two.several, zonesOf([gateway("a", "g1", ""), gateway("a", "g2", "")], "UTC").several], [true, true, false]);
   assert.equal(zonesOf([], "Europe/Berlin").usual, "Europe/Berlin");
 });

@@ -1,5 +1,7 @@
 import { memo, type PointerEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useI18n } from "../i18n";
+import { useSignal } from "../store/signal";
+import { zones } from "../store/zones";
 import { Mark, markStyle } from "../ui/parts";
 import { Time } from "../ui/times";
 import type { Row } from "./select";
@@ -39,6 +41,7 @@ function Tags({ row }: { row: Row }) {
 const ListRow = memo(function ListRow(props: RowProps) {
   const { row, index, height, selected, marked, sending, canAck, open, onPick, onOpen, onAck } = props;
   const { t, label, place } = useI18n();
+  const { several } = useSignal(zones);
   const { alarm } = row;
   const where = place(alarm, row.members.length > 0 ? ["building"] : undefined);
   const isGroup = row.members.length > 0;
@@ -66,7 +69,7 @@ const ListRow = memo(function ListRow(props: RowProps) {
         {state}
       </span>
       <span role="gridcell" className="c-place" title={`${where} · ${alarm.site}`}>
-        {where} <span className="second">{alarm.site}</span>
+        {where} {several && <span className="second">{alarm.site}</span>}
       </span>
       <span role="gridcell" className="c-point" title={isGroup ? undefined : alarm.device}>
         {isGroup ? (

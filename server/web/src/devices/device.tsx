@@ -7,7 +7,7 @@ import { ageText } from "../i18n/text";
 import { may } from "../shell/roles";
 import { rank } from "../store/news";
 import { useSignal } from "../store/signal";
-import { alarms, devices, feed, onValues, watchValues } from "../store/stores";
+import { alarms, devices, feed, onValues, watchTopic } from "../store/stores";
 import { useLoad, useNow, useStore } from "../ui/hooks";
 import { Fact, Failure, Mark, Words } from "../ui/parts";
 import { go, useSearch } from "../ui/router";
@@ -157,7 +157,7 @@ function useLivePoints(site: string, id: string, loaded: DeviceDetail | null): P
   useEffect(() => {
     if (loaded) setPoints(loaded.points);
   }, [loaded]);
-  useEffect(() => watchValues(`values:${site}/${id}`), [site, id]);
+  useEffect(() => watchTopic(`values:${site}/${id}`), [site, id]);
   useEffect(
     () =>
       onValues((values) => {

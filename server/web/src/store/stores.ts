@@ -32,12 +32,17 @@ export const speaker = new Signal<boolean>(false);
 export const news = new Signal<News | null>(null);
 
 export type LiveValue = [site: string, device: string, point: string, at: string, value: PointValue, quality: string | null];
-const valueListeners = new Set<(values: LiveValue[]) => void>();
+const listeners = new Map<string, Set<(data: unknown[]) => void>>();
 
-export function onValues(listener: (values: LiveValue[]) => void): () => void {
-  valueListeners.add(listener);
-  return () => valueListeners.delete(listener);
+/** Hears the lists of one event of the stream, as long as its topic is watched. */
+export function onEvent(event: string, listener: (data: unknown[]) => void): () => void {
+  const all = listeners.get(event) ?? new Set();
+  listeners.set(event, all);
+  all.add(listener);
+  return () => all.delete(listener);
 }
+
+export const onValues = (listener: (values: LiveValue[]) => void): (() => void) => onEvent("values", listener as (data: unknown[]) => void);
 
 const RETRY_MS = 5_000;
 
@@ -128,8 +133,8 @@ function take(message: Frame): void {
     const objects = message.data as (Device | Gateway)[];
     gateways.apply(objects.filter((one): one is Gateway => "lanes" in one));
     devices.apply(objects.filter((one): one is Device => !("lanes" in one)));
-  } else if (message.event === "values" && Array.isArray(message.data)) {
-    for (const listener of valueListeners) listener(message.data as LiveValue[]);
+  } else if (listeners.has(message.event) && Array.isArray(message.data)) {
+    for (const listener of [...(listeners.get(message.event) ?? [])]) listener(message.data);
   } else if (message.event === "bye" && (message.data as { why?: string } | null)?.why === "session") sayIsSignedOut();
 }
 
@@ -150,7 +155,8 @@ export function reload(): void {
   void sync.load();
 }
 
-export function watchValues(topic: string): () => void {
+/** Asks the stream for one more topic, until the returned function is called. */
+export function watchTopic(topic: string): () => void {
   topics.add(topic);
   channel?.send({ t: "topics", topics: [...topics] });
   return () => {

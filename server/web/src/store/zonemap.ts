@@ -9,6 +9,8 @@ export interface Zones {
   usual: string;
   /** Sites in several zones: a time says its own. */
   mixed: boolean;
+  /** More than one site: a place says its own. */
+  several: boolean;
 }
 
 export function zonesOf(list: readonly Pick<Gateway, "site" | "id" | "timezone">[], otherwise: string): Zones {
@@ -18,7 +20,7 @@ export function zonesOf(list: readonly Pick<Gateway, "site" | "id" | "timezone">
   }
   const distinct = new Set(bySite.values());
   const [only] = distinct;
-  return { bySite, usual: distinct.size === 1 && only !== undefined ? only : otherwise, mixed: distinct.size > 1 };
+  return { bySite, usual: distinct.size === 1 && only !== undefined ? only : otherwise, mixed: distinct.size > 1, several: new Set(list.map((gateway) => gateway.site)).size > 1 };
 }
 
 export const zoneOf = (zones: Zones, site?: string): string => (site === undefined ? undefined : zones.bySite.get(site)) ?? zones.usual;

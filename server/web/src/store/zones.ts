@@ -10,7 +10,7 @@ export const zones = new Signal<Zones>(zonesOf([], otherwise));
 
 function again(): void {
   const next = zonesOf(gateways.all(), otherwise);
-  const same = (one: Zones) => JSON.stringify([[...one.bySite], one.usual]);
+  const same = (one: Zones) => JSON.stringify([[...one.bySite], one.usual, one.several]);
   if (same(next) !== same(zones.get())) zones.set(next);
 }
 
