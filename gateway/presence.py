@@ -15,7 +15,7 @@ from gateway.around import Meters, Rules, Surroundings
 from gateway.backoff import Health
 from gateway.orders import Order
 from gateway.polled import Asked, Polled, Work, cheapest
-from gateway.schedule import PROBE_RANK, RANKS, RETRY_RANK, Job, Schedule
+from gateway.schedule import LATELY, PROBE_RANK, RANKS, RETRY_RANK, Job, Schedule
 from gateway.teller import Teller
 from messages.text import printable
 from messages.types import Quality
@@ -226,6 +226,8 @@ class Presence:
         interval = self._interval(device, now)
         probe = cheapest(work for work in works if work.excluded is None) or works[0]
         seat.probe = self.schedule.add(probe, rank=PROBE_RANK, period=interval, due=now + interval)
+        if not device.answered:
+            seat.probe.tries = LATELY  # who was never there keeps nobody waiting who was
         self._count()
         self.changed()
 

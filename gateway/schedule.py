@@ -38,6 +38,9 @@ LONGEST_DEBT_S = 1.0
 # With what the first missed answers cost, a line with five of its thirty devices dead stays within a tenth.
 PROBE_SHARE = 0.06
 
+# So many probes of a device go before those of the long dead; after them the longest unasked is next.
+LATELY = 5
+
 _INFINITE = float("inf")
 # A sleep may end a rounding error early: that is not worth another one.
 AT_ONCE_S = 1e-6
@@ -62,6 +65,8 @@ class Job(Generic[Payload]):
     """What it took of the line's time when it was last done; 0 while that is unknown."""
     held: bool = False
     """True while it has been put back once because the wire still waits for another's late answer."""
+    tries: int = 0
+    """How often a probe was made: those of the lately lost go first."""
     started: bool = False
     overruns: int = 0
     turn: int = 0
@@ -226,6 +231,7 @@ class Schedule(Generic[Payload]):
         if job.rank == FIRE:
             account.longest_fire_wait = max(account.longest_fire_wait, began - job.ready)
         elif job.rank >= PROBE_RANK:
+            job.tries += 1
             self._after[job.rank] = ended + cost * (1 / PROBE_SHARE - 1)
 
     def _credit(self, rank: int, cost: float, now: float) -> None:
@@ -263,7 +269,8 @@ class Schedule(Generic[Payload]):
             _, order, turn, job = heapq.heappop(later)
             if turn != job.turn:
                 continue
-            heapq.heappush(self._ready[job.rank], (job.deadline, order, turn, job))
+            key = job.deadline if job.rank < PROBE_RANK else min(job.tries, LATELY)
+            heapq.heappush(self._ready[job.rank], (key, order, turn, job))
             if job.rises < _INFINITE:
                 heapq.heappush(rising, (job.rises, order, turn, job))
         while rising and rising[0][0] <= now:

@@ -1,5 +1,6 @@
 """A whole bus in simulated time: who waits for whom when slaves die, mumble, are busy, come late and come back."""
 
+import asyncio
 import itertools
 import time
 from collections.abc import Iterable
@@ -7,13 +8,15 @@ from random import Random
 
 import pytest
 
+from drivers.api import Exchange
+from drivers.errors import DeviceSilent, LineDown
 from gateway.around import Rules
 from gateway.polled import Polled
-from gateway.schedule import FIRE, PROBE_SHARE, ROUTINE
+from gateway.schedule import FIRE, PROBE_SHARE, ROUTINE, TOOLS
 from gateway.worst_case import Task, bound
 from tests.support.gateway import FIRE as PANEL
 from tests.support.gateway import SimTime, profile_of
-from tests.support.simbus import BusBench, bus_device, longest_gap
+from tests.support.simbus import BusBench, Slave, bus_device, longest_gap
 
 METER = profile_of(
     {**{f"p{n}": "routine" for n in range(12)}, "energy": "billing", "rare": "slow"}, billing=["energy"]
@@ -163,6 +166,84 @@ async def test_noise_damages_no_neighbour_and_no_value():
         turns = len(bench.bus.ends(name))
         assert turns >= (2 * 900 / 5) * (0.6 if name == "05" else 0.85), name
     assert "05" not in bench.poller.silent, "the line gives it the time that it needs"
+
+
+async def test_who_hears_badly_among_the_dead_is_not_taken_for_one_of_them():
+    bench = BusBench(*(bus_device(name, TWO_BLOCKS, periods={"routine": 5.0}) for name in NAMES))
+    for name in NAMES[:20]:
+        bench.slaves[name].dead = True
+    for name in NAMES[20:]:
+        bench.slaves[name].deaf = 0.05
+    await bench.run(900)
+    for name in NAMES[20:]:
+        assert len(bench.bus.ends(name)) >= 0.85 * 2 * 900 / 5, name
+        assert longest_gap(bench.bus.ends(name)) < 35
+
+
+async def test_one_lost_frame_is_asked_for_again_and_costs_the_device_nothing_else():
+    bench = BusBench(*(bus_device(name, TWO_BLOCKS, periods={"routine": 10.0}) for name in NAMES[:5]))
+    await bench.run(35)
+    bench.slaves["02"].dead = True
+    while not [entry for entry in bench.bus.log if entry[1] == "02" and entry[3] == "silent"]:
+        await bench.run(bench.time.now + 0.01)
+    bench.slaves["02"].dead = False
+    lost = bench.time.now
+    await bench.run(60)
+    assert [at for at in bench.bus.ends("02") if at > lost][1] < lost + 1.5, (
+        "both blocks, the guard waited for"
+    )
+    assert bench.counted.up == dict.fromkeys(NAMES[:5], True)
+
+
+async def test_a_device_with_alarms_is_asked_again_in_its_own_class():
+    doors = profile_of({"open": "alarm"}, device_class="access", events=["open"])
+    bench = BusBench(
+        bus_device("do", doors, periods={"alarm": 5.0}),
+        *(bus_device(name, TWO_BLOCKS, periods={"routine": 0.001}) for name in NAMES[:10]),
+    )
+    await bench.run(12)
+    bench.slaves["do"].dead = True
+    await bench.run(18)
+    silent = [entry for entry in bench.bus.log if entry[1] == "do" and entry[3] == "silent"]
+    assert silent[1][0] - silent[0][0] < 1.3, "as soon as no late answer can be taken for the next"
+    assert bench.poller.silent == ("do",)
+
+
+async def test_tools_share_the_bus_fairly_and_leave_fire_in_time():
+    bench = BusBench(*riser(10))
+    asked = 0
+
+    async def scan() -> None:
+        nonlocal asked
+        while True:
+            try:
+                await bench.poller.ask(Exchange(b"99:scan", None, 9), timeout=0.3)
+            except DeviceSilent:
+                asked += 1
+
+    bench.slaves["99"] = Slave(dead=True)
+    tool = asyncio.create_task(scan())
+    await asyncio.sleep(0)
+    await bench.run(60)
+    tool.cancel()
+    await asyncio.gather(tool, return_exceptions=True)
+    assert asked > 30, "an idle bus is the tool's"
+    assert bench.poller.schedule.account.longest_fire_wait <= 0.35
+    assert longest_gap(bench.bus.ends("fi")) <= 1.4
+    seconds = bench.poller.schedule.account.seconds[TOOLS]
+    assert seconds > 10
+
+
+async def test_what_a_tool_asked_is_told_when_polling_ends():
+    bench = BusBench(*riser(1))
+    asked = asyncio.create_task(bench.poller.ask(Exchange(b"00:x", None, 9), timeout=0.3))
+    await asyncio.sleep(0)
+    bench.poller.stop()
+    await bench.poller.run()
+    with pytest.raises(LineDown):
+        await asked
+    with pytest.raises(LineDown):
+        await bench.poller.ask(Exchange(b"00:x", None, 9), timeout=0.3)
 
 
 async def test_the_same_unit_on_two_lines_is_two_devices():

@@ -41,6 +41,8 @@ class Slave:
     """Which share of its answers is damaged."""
     busy: float = 0.0
     """Which share of its answers is `busy`."""
+    deaf: float = 0.0
+    """Which share of the requests it does not hear."""
 
 
 class _Reader:
@@ -131,7 +133,7 @@ class SimBus:
             self._pass_to(sent + slave.thinks + 5 * BYTE)
         else:
             self._pass_to(sent + window + frame)
-            if not slave.dead:
+            if not slave.dead and slave.thinks > window:
                 self._coming.append((came, exchange.request))
         if how in ("silent", "damaged"):
             heard = how == "damaged"
@@ -144,6 +146,8 @@ class SimBus:
 
     def _fate(self, slave: Slave, window: float) -> str:
         if slave.dead or slave.thinks > window:
+            return "silent"
+        if slave.deaf and self.random.random() < slave.deaf:
             return "silent"
         dice = self.random.random()
         if dice < slave.noisy:
