@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from drivers import registry
+from drivers import capture, profiles_store, registry
 from drivers.api import Driver
 from drivers.errors import Misconfigured
+from drivers.profile import Profile
 from messages.text import printable
 
 MAX_LINE = 1 << 20
@@ -27,6 +28,9 @@ class CheckReport:
 
 def run(path: Path, maps_path: Path | None = None) -> CheckReport:
     """Check every row of a file; a line that is no row counts as a disagreement. Raise `OSError` if unreadable."""
+    with path.open("rb") as stream:
+        if capture.is_capture(stream.read(64)):
+            return replay(path, profiles_store.load_library())
     maps: list[Mapping[str, Any]] = []
     disagreements: list[str] = []
     if maps_path is not None:
@@ -46,6 +50,19 @@ def run(path: Path, maps_path: Path | None = None) -> CheckReport:
             name = "" if isinstance(row, str) else printable(str(row.get("id", "")), 60)
             disagreements.append(f"{path}:{place}: {name}{': ' if name else ''}{fault}")
     return CheckReport(agree, total, disagreements)
+
+
+def replay(path: Path, library: Mapping[str, Profile]) -> CheckReport:
+    """Decode every exchange of a capture as its profile says; raise `OSError` if unreadable."""
+    try:
+        captured = capture.read(path)
+        found = sorted(capture.disagreements(captured, library, registry.get))
+    except (capture.CaptureError, Misconfigured) as err:
+        return CheckReport(0, 1, [str(err)])
+    bad = {line for line, _ in found}
+    return CheckReport(
+        len(captured) - len(bad), len(captured), [f"{path}:{line}: {text}" for line, text in found]
+    )
 
 
 def check_row(row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]] = ()) -> str | None:

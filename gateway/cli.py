@@ -8,16 +8,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-from rich.table import Table
 
 from drivers import check_file, profiles_store, registry
 from drivers.errors import DriverError
 from drivers.profile import Profile
 from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
-from gateway import logs, plan_cli
+from gateway import logs, plan_cli, tools_cli
 from gateway.answers import names_differ
 from gateway.app import GatewayTrouble, run_until_signal
 from gateway.births import too_large
@@ -36,7 +34,6 @@ from gateway.screen import (
     say,
     table,
 )
-from gateway.trial import Row, read_device
 from messages.text import printable
 
 log = logging.getLogger(__name__)
@@ -185,36 +182,6 @@ def profiles_check(files: Annotated[list[Path], typer.Argument(metavar="FILE.yam
 
 
 @app.command()
-def read(
-    site: SiteArgument,
-    device: Annotated[str, typer.Argument(help="The device's id in the site file.")],
-    points: Annotated[list[str] | None, typer.Argument(help="Points to read; all if none is given.")] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Show every byte on the wire.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Read a device now and show raw registers beside the values; stop a running gateway first on a serial line."""
-    loaded = load(site)
-    found = next((known for known in loaded.devices if known.id == device), None)
-    if found is None:
-        known = ", ".join(known.id for known in loaded.devices[:20])
-        fail(f"{site} has no device {printable(device, 64)!r}; it has {known or 'none'}")
-    unknown = [name for name in points or [] if name not in found.profile.points]
-    if unknown:
-        fail(
-            f"{found.profile.profile} has no point {printable(unknown[0], 64)!r}: {', '.join(found.profile.points)}"
-        )
-    rows = asyncio.run(read_device(loaded, found, points or [], _show_frame if trace else None))
-    if as_json:
-        plain(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
-    else:
-        out.print(_read_table(found.profile, rows))
-    for trouble in dict.fromkeys(row.trouble for row in rows if row.trouble):
-        say(trouble)
-    if any(row.trouble for row in rows):
-        raise typer.Exit(FAILED)
-
-
-@app.command()
 def journal(site: SiteArgument, as_json: JsonOption = False) -> None:
     """Show what is kept and not yet stored by the server, lane by lane."""
     loaded = load(site)
@@ -245,6 +212,7 @@ def journal(site: SiteArgument, as_json: JsonOption = False) -> None:
 
 
 app.command("plan")(plan_cli.plan)
+tools_cli.register(app)
 
 
 def main() -> None:
@@ -311,19 +279,6 @@ def _check_vectors(path: Path, maps: Path | None) -> None:
     plain(f"agree {report.agree} of {report.total}")
     if report.agree < report.total:
         raise typer.Exit(FAILED)
-
-
-def _show_frame(direction: str, data: bytes) -> None:
-    say(f"{direction} {data.hex(' ')}")
-
-
-def _read_table(profile: Profile, rows: list[Row]) -> Table:
-    made = table(
-        f"{profile.vendor} {profile.model}", ["point", "label", "value", "unit", "quality", "raw", "request"]
-    )
-    for row in rows:
-        made.add_row(row.point, row.label, row.value, row.unit, row.quality, row.raw, row.request)
-    return made
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How a tool reaches a line: one of its own, or between the polls of a running gateway."""
 
-import asyncio
 import random
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +9,7 @@ import msgspec
 
 from drivers.api import Exchange
 from drivers.errors import Misconfigured
-from drivers.lines import Frame, Line, Reply, SerialSettings, TcpSettings, open_line
+from drivers.lines import Frame, Reply, SerialMode, SerialSettings, TcpSettings, open_line
 
 Tap = Callable[[Frame], None]
 
@@ -44,7 +43,7 @@ class Access(Protocol):
 
 
 class OwnLine:
-    """A line that belongs to the tool alone, opened anew for other settings."""
+    """A line that belongs to the tool alone."""
 
     def __init__(
         self,
@@ -55,63 +54,33 @@ class OwnLine:
         rng: random.Random,
     ) -> None:
         self._settings = settings
-        self._clock, self._monotonic, self._rng = clock, monotonic, rng
-        self._tuning = AS_IT_IS
-        self._line: Line | None = None
-        self._taps: list[Tap] = []
-        self._turn = asyncio.Lock()
+        self._line = open_line(settings, clock=clock, rng=rng, monotonic=monotonic)
 
     async def ask(
         self, exchange: Exchange, *, timeout: float, quiet: float | None = None, tuning: Tuning = AS_IT_IS
     ) -> Reply:
         """Carry one exchange at these settings."""
-        async with self._turn:
-            line = await self._tuned(tuning)
-            return await line.exchange(exchange, timeout=timeout, quiet=quiet)
+        mode = mode_of(self._settings, tuning)
+        return await self._line.exchange(exchange, timeout=timeout, quiet=quiet, mode=mode)
 
     def tap(self, show: Tap) -> Callable[[], None]:
         """Show every chunk of bytes, whatever the settings."""
-        self._taps.append(show)
-
-        def untap() -> None:
-            self._taps.remove(show)
-
-        return untap
-
-    async def aclose(self) -> None:
-        """Close the wire."""
-        line, self._line = self._line, None
-        if line is not None:
-            await line.aclose()
+        return self._line.tap(show)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def _tuned(self, tuning: Tuning) -> Line:
-        if self._line is not None and tuning == self._tuning:
-            return self._line
-        settings = tuned(self._settings, tuning)
-        await self.aclose()
-        self._line = open_line(settings, clock=self._clock, rng=self._rng, monotonic=self._monotonic)
-        self._line.tap(self._show)
-        self._tuning = tuning
-        return self._line
-
-    def _show(self, frame: Frame) -> None:
-        for show in tuple(self._taps):
-            show(frame)
+        await self._line.aclose()
 
 
-def tuned(settings: TcpSettings | SerialSettings, tuning: Tuning) -> TcpSettings | SerialSettings:
-    """Return settings with some of them changed; raise `Misconfigured`."""
+def mode_of(settings: TcpSettings | SerialSettings, tuning: Tuning) -> SerialMode | None:
+    """Return the serial settings to ask at, None for the line's own; raise `Misconfigured`."""
     if not tuning.any:
-        return settings
+        return None
     if isinstance(settings, TcpSettings):
         raise Misconfigured(
             "a TCP line has no baud or parity: set them at the serial server, and leave them out here"
         )
     changes = {name: value for name, value in tuning._asdict().items() if value is not None}
-    return msgspec.structs.replace(settings, **changes)
+    return msgspec.structs.replace(settings.mode, **changes)

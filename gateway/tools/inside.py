@@ -8,15 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from drivers.api import Exchange
-from drivers.errors import Misconfigured
-from drivers.lines import Line, Reply
+from drivers.lines import Line, Reply, SerialSettings, TcpSettings
 from drivers.strict_yaml import YamlError
 from gateway.control import Control, ControlDown
 from gateway.fleet import Fleet
 from gateway.journal import Journal
 from gateway.poller import Poller
 from gateway.reload import Reloader, ReloadRefused
-from gateway.tools.access import AS_IT_IS, Access, Tap, Tuning
+from gateway.tools.access import AS_IT_IS, Access, Tap, Tuning, mode_of
 from gateway.tools.jobs import Jobs
 from gateway.tools.remote import RemoteTools
 from gateway.uplink import Uplink
@@ -32,16 +31,15 @@ MOST_NAMED = 100
 class PolledLine:
     """A line that polls, asked in between."""
 
-    def __init__(self, poller: Poller) -> None:
-        self._poller = poller
+    def __init__(self, poller: Poller, settings: TcpSettings | SerialSettings) -> None:
+        self._poller, self._settings = poller, settings
 
     async def ask(
         self, exchange: Exchange, *, timeout: float, quiet: float | None = None, tuning: Tuning = AS_IT_IS
     ) -> Reply:
         """Carry one exchange when the polls leave room."""
-        if tuning.any:
-            raise Misconfigured("other serial settings cannot be tried while the gateway polls this line")
-        return await self._poller.ask(exchange, timeout=timeout, quiet=quiet)
+        mode = mode_of(self._settings, tuning)
+        return await self._poller.ask(exchange, timeout=timeout, quiet=quiet, mode=mode)
 
     def tap(self, show: Tap) -> Callable[[], None]:
         """Show every chunk of bytes, polls among them."""
@@ -86,9 +84,9 @@ class Inside:
 
     def reach(self, line: str) -> Access | None:
         """Return the line of this id, to be asked between its polls."""
-        for poller in self.fleet.pollers:
+        for poller, config in zip(self.fleet.pollers, self.fleet.configs, strict=True):
             if poller.line == line:
-                return PolledLine(poller)
+                return PolledLine(poller, config.settings)
         return None
 
 

@@ -202,8 +202,8 @@ def test_reading_shows_raw_registers_beside_values(tmp_path: Path, slave: int):
     assert rows["temperature"]["value"] == "25.8"
     assert rows["temperature"]["raw"] == "0102"
     assert rows["pressure"]["raw"].replace(" ", "") == "090a0b0c"
-    assert "tx 00" in result.stderr
-    assert "rx 00" in result.stderr
+    assert "tx " in result.stderr
+    assert "rx " in result.stderr
 
 
 def test_reading_one_point(tmp_path: Path, slave: int):

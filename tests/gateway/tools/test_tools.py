@@ -19,7 +19,7 @@ def test_every_tool_that_can_be_asked_for_exists():
 
 async def test_a_scan_of_a_tcp_line_finds_who_answers_and_what_it_is(tmp_path):
     async with shop(tmp_path) as it:
-        told = await it.run("scan", "net", units="1-6", timeout_ms=100, per_second=100)
+        told = await it.run("scan", "net", units="1-6", timeout_ms=1000, per_second=100)
     rows = told.by("unit")
     assert rows.keys() == {1, 2}
     assert rows[1]["configured"] == "m-1"
@@ -38,7 +38,7 @@ async def test_a_scan_of_a_tcp_line_finds_who_answers_and_what_it_is(tmp_path):
 
 async def test_a_scan_of_a_bus_finds_devices_and_spares_those_it_has_found(tmp_path):
     async with shop(tmp_path) as it:
-        asked = {"units": "2-4,9", "bauds": [19200, 38400], "timeout_ms": 60, "per_second": 100}
+        asked = {"units": "2-4,9", "bauds": [19200, 38400], "timeout_ms": 500, "per_second": 100}
         told = await it.run("scan", "bus", **asked, identify=False)
     rows = told.by("unit")
     assert {unit: (row["baud"], row["parity"]) for unit, row in rows.items()} == {
