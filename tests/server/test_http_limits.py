@@ -65,7 +65,7 @@ async def test_errors_carry_the_headers_too(house):
 async def test_pages_that_are_not_built_say_so(house):
     async with house.client() as client:
         answer = await client.get("/")
-    assert (answer.status_code, "make" in answer.text) == (503, True)
+    assert (answer.status_code, "server.build_pages" in answer.text) == (503, True)
 
 
 async def test_a_body_that_is_too_long_is_not_read(house):
