@@ -23,7 +23,7 @@ from simulators.site import Site
 from simulators.world import RunInfo
 
 USER = "demo"
-GATEWAYS_UP_S = 40.0
+GATEWAYS_UP_S = 90.0
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Estate:
             async def look() -> bool | None:
                 return await api.healthy() or None
 
-            await until("answer of the server", look, timeout=40.0, alive=[self.server])
+            await until("answer of the server", look, timeout=90.0, alive=[self.server])
         return self.server_info
 
     async def restart_server(self) -> ServerInfo:

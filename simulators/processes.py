@@ -233,7 +233,7 @@ async def until(
         raise ProcessFailed(f"no {what} within {timeout:g} s\n{tails}") from None
 
 
-async def server_up(child: Child, data: Path, *, timeout: float = 40.0) -> ServerInfo:
+async def server_up(child: Child, data: Path, *, timeout: float = 90.0) -> ServerInfo:
     """Wait until a server that was just started tells its addresses."""
 
     async def look() -> ServerInfo | None:

@@ -8,7 +8,7 @@ import pytest
 
 from simulators.processes import program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MEMORY = 1024 * 1024 * 1024  # address space, libraries included
 GOOD = """\

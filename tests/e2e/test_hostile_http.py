@@ -40,7 +40,7 @@ from simulators.processes import until
 from tests.support import hostile
 from tests.support.installation import Installation, installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MINE = Address("block", "gw-x")
 SCRIPT = "<script>alert(1)</script>"
@@ -116,8 +116,23 @@ def cookies_of(site: Installation) -> str:
     return "; ".join(f"{name}={value}" for name, value in site.api._http.cookies.items())
 
 
-async def test_hostile_requests_are_answered_and_nobody_else_notices(tmp_path: Path) -> None:
-    async with installation(tmp_path) as site, AsyncExitStack() as stack:
+async def test_hostile_requests_and_names_are_taken_for_what_they_are_and_nobody_else_notices(
+    tmp_path: Path,
+) -> None:
+    async with installation(tmp_path) as site:
+        await hostile_requests(site)
+        await site.served(300)
+        await hostile_names(site)
+        await site.served(300)
+        outcome = await site.finish()
+        doubled = [each for each in outcome.doubled if not each.startswith("m-x.")]
+        assert (doubled, outcome.wrong, outcome.missing) == ([], [], [])
+        assert (outcome.quarantined, outcome.gaps) == (0, 0)
+
+
+async def hostile_requests(site: Installation) -> None:
+    """Bytes, bodies, cookies, other sites and guesses: each is answered with what is wrong."""
+    async with AsyncExitStack() as stack:
         base = site.estate.info.http
         before = hostile.memory_mb(site.estate.server.pid)
         signed_in = {"cookie": cookies_of(site)}
@@ -130,7 +145,7 @@ async def test_hostile_requests_are_answered_and_nobody_else_notices(tmp_path: P
             status, answer = await raw(base, request)
             assert status in wanted, (request[:100], answer[:300])
             assert b"root:" not in answer
-        web = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=20, trust_env=False))
+        web = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=90, trust_env=False))
         csrf = {"x-csrf": "1", "content-type": "application/json"}
         for body in BODIES:
             answer = await web.post("/api/v1/session", content=body, headers=csrf)
@@ -170,13 +185,9 @@ async def test_hostile_requests_are_answered_and_nobody_else_notices(tmp_path: P
                 with suppress(ConnectionError):
                     assert await reader.read() == b""
         assert hostile.memory_mb(site.estate.server.pid) < before + 120
-        log = (tmp_path / "logs" / "server.log").read_text()
+        log = (site.estate.logs / "server.log").read_text()
         assert "Traceback" not in log
         assert "guess" not in log
-        await site.served(300)
-        outcome = await site.finish()
-        assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
-        assert (outcome.quarantined, outcome.gaps) == (0, 0)
 
 
 # -- a gateway that says hostile words -----------------------------------------------------------------------
@@ -217,53 +228,49 @@ async def publish(session: Session, lane: Lane, seq: int, *items: Item) -> None:
     await session.publish(Publication(MINE.up(lane), payload))
 
 
-async def test_hostile_names_stay_text_in_json_and_in_the_export(tmp_path: Path) -> None:
-    async with installation(tmp_path) as site:
-        address = await hostile.account(site, MINE.gateway)
-        start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
-        async with hostile.on_the_broker(address, "somebody") as session:
-            await session.subscribe([MINE.stored_filter])
-            state = GatewayState(online=True, boot="b1", at=datetime.now(UTC), epoch="e1")
-            await session.publish(Publication(MINE.birth, encode(hostile_birth()), retain=True))
-            await session.publish(Publication(MINE.state, encode(state), retain=True))
-            reads = [
-                Sample(device="m-x", at=start + timedelta(hours=n), values={"energy": Decimal(-5 + n)})
-                for n in range(2)
-            ]
-            await publish(session, Lane.BILLING, 1, *reads)
-            raised = DeviceEvent(
-                device="m-x", code="e", edge=Edge.RAISED, seen_at=start, detail=f"{SCRIPT}\x1b[2J"
-            )
-            await publish(session, Lane.ALARM, 1, raised)
-            await hostile.stored(session, Lane.ALARM, 1)
+async def hostile_names(site: Installation) -> None:
+    """They stay text, in JSON and in the export."""
+    address = await hostile.account(site, MINE.gateway)
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    async with hostile.on_the_broker(address, "somebody") as session:
+        await session.subscribe([MINE.stored_filter])
+        state = GatewayState(online=True, boot="b1", at=datetime.now(UTC), epoch="e1")
+        await session.publish(Publication(MINE.birth, encode(hostile_birth()), retain=True))
+        await session.publish(Publication(MINE.state, encode(state), retain=True))
+        reads = [
+            Sample(device="m-x", at=start + timedelta(hours=n), values={"energy": Decimal(-5 + n)})
+            for n in range(2)
+        ]
+        await publish(session, Lane.BILLING, 1, *reads)
+        raised = DeviceEvent(
+            device="m-x", code="e", edge=Edge.RAISED, seen_at=start, detail=f"{SCRIPT}\x1b[2J"
+        )
+        await publish(session, Lane.ALARM, 1, raised)
+        await hostile.stored(session, Lane.ALARM, 1)
 
-            async def arrived() -> dict[str, Any] | None:
-                devices = (await site.api.get("devices"))["devices"]
-                alarms = (await site.api.get("alarms", open=1))["alarms"]
-                mine = [one for one in devices + alarms if one.get("device", one["id"]) == "m-x"]
-                return mine[0] if len(mine) == 2 else None
+        async def arrived() -> dict[str, Any] | None:
+            devices = (await site.api.get("devices"))["devices"]
+            alarms = (await site.api.get("alarms", open=1))["alarms"]
+            mine = [one for one in devices + alarms if one.get("device", one["id"]) == "m-x"]
+            return mine[0] if len(mine) == 2 else None
 
-            device = await until("the hostile device", arrived, timeout=20, alive=[site.estate.server])
-        assert (device["name"], device["building"], device["vendor"]) == (SCRIPT, FORMULA, SCRIPT)
-        http = site.api._http
-        for path in ("devices", "devices/block/m-x", "alarms", "gateways"):
-            answer = await http.get(f"/api/v1/{path}")
-            # Text of strangers is never a document of ours: JSON by name, and not to be guessed otherwise.
-            assert answer.headers["content-type"] == "application/json"
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert "script-src 'self'" in answer.headers["content-security-policy"]
-            assert "\x1b" not in answer.text
-        query = {"meter": COMMAND, "from": iso(start), "to": iso(start + timedelta(hours=1)), "format": "csv"}
-        export = await http.get("/api/v1/meters/reads", params=query)
-        assert "attachment" in export.headers["content-disposition"]
-        (row,) = csv.DictReader(io.StringIO(export.text.removeprefix("\ufeff")))
-        for name in ("building", "meter", "label", "reader"):
-            assert row[name].startswith("'"), (name, row[name])
-        assert (row["start_value"], row["consumption"], row["label_zh"]) == ("-5", "30", SCRIPT)
-        await site.served(300)
-        outcome = await site.finish()
-        doubled = [each for each in outcome.doubled if not each.startswith("m-x.")]
-        assert (doubled, outcome.wrong, outcome.missing) == ([], [], [])
+        device = await until("the hostile device", arrived, timeout=90, alive=[site.estate.server])
+    assert (device["name"], device["building"], device["vendor"]) == (SCRIPT, FORMULA, SCRIPT)
+    http = site.api._http
+    for path in ("devices", "devices/block/m-x", "alarms", "gateways"):
+        answer = await http.get(f"/api/v1/{path}")
+        # Text of strangers is never a document of ours: JSON by name, and not to be guessed otherwise.
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert "\x1b" not in answer.text
+    query = {"meter": COMMAND, "from": iso(start), "to": iso(start + timedelta(hours=1)), "format": "csv"}
+    export = await http.get("/api/v1/meters/reads", params=query)
+    assert "attachment" in export.headers["content-disposition"]
+    (row,) = csv.DictReader(io.StringIO(export.text.removeprefix("\ufeff")))
+    for name in ("building", "meter", "label", "reader"):
+        assert row[name].startswith("'"), (name, row[name])
+    assert (row["start_value"], row["consumption"], row["label_zh"]) == ("-5", "30", SCRIPT)
 
 
 def iso(at: datetime) -> str:
@@ -307,7 +314,7 @@ async def flood(site: Installation, session: Session) -> None:
             for n in range(EVENTS)
         ]
         await publish(session, Lane.ALARM, seq, *events)
-    await hostile.stored(session, Lane.ALARM, FLOOD, timeout=60)
+    await hostile.stored(session, Lane.ALARM, FLOOD, timeout=180)
 
 
 async def test_readers_that_never_read_cost_little_and_are_given_up(tmp_path: Path) -> None:
@@ -326,7 +333,7 @@ async def test_readers_that_never_read_cost_little_and_are_given_up(tmp_path: Pa
                 await flood(site, session)
             grown = hostile.memory_mb(site.estate.server.pid) - before
             site.world.devices["fire-1"].hold({"zone_3_fire": True})
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 await fire.wait()
             watching.cancel()
         assert grown < 300, f"{grown:.0f} MB for {SLOW} readers that do not read"
@@ -334,7 +341,7 @@ async def test_readers_that_never_read_cost_little_and_are_given_up(tmp_path: Pa
         async def gone() -> bool | None:
             return True if still_held(site, ports) == 0 else None
 
-        await until("end of the readers that do not read", gone, timeout=60)
+        await until("end of the readers that do not read", gone, timeout=90)
         outcome = await site.finish()
         assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
 

@@ -15,7 +15,7 @@ from simulators.world import RunInfo
 from tests.support import hostile
 from tests.support.installation import Installation, installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DEEDS = (
     hostile.babble,
@@ -64,7 +64,7 @@ async def test_bad_neighbours_on_the_wire(tmp_path: Path) -> None:
         await site.served(2000, timeout=90)
         for device in ("m-2", "m-3", "door-1"):
             site.world.devices[device].faults.clear()
-        await until("all bad ones known as bad", lambda: known_as_bad(site), timeout=60)
+        await until("all bad ones known as bad", lambda: known_as_bad(site), timeout=90)
         for name, port in BadNeighbours.ports.items():
             # A line that is lost is told by its endpoint, a device by its name.
             await hostile.log_says(tmp_path / "logs" / "gw-a.log", name, f"127.0.0.1:{port}")

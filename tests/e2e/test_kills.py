@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.installation import installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KILLS_OF_EACH = 3
 

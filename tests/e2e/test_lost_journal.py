@@ -9,7 +9,7 @@ import pytest
 from simulators.processes import until
 from tests.support.installation import Installation, installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BURNS, OVER = {"zone_3_fire": True}, {"zone_3_fire": False}
 
@@ -46,7 +46,7 @@ async def lose_the_journal(site: Installation, gateway: str, *, meanwhile: Mappi
     async def look() -> bool | None:
         return True if await epochs(site, gateway) - known else None
 
-    await until("a new journal", look, timeout=60)
+    await until("a new journal", look, timeout=90)
 
 
 async def test_an_alarm_outlives_its_journal_and_ends_with_its_cause(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ async def test_an_alarm_outlives_its_journal_and_ends_with_its_cause(tmp_path: P
             return True if (await fires(site))[0]["count"] > first["count"] else None
 
         # Raised once more out of the new journal: the same alarm, counted on, and never over in between.
-        await until("the fire read again", again, timeout=60)
+        await until("the fire read again", again, timeout=90)
         journal = (await site.api.get(f"alarms/{first['id']}"))["journal"]
         assert {entry["action"] for entry in journal} == {"raised"}
 

@@ -9,7 +9,7 @@ from simulators.processes import until
 from tests.support.broker import Broker
 from tests.support.installation import Installation, installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OUTAGE_S = 30.0
 
@@ -32,9 +32,7 @@ async def test_the_broker_is_gone_for_30_s(tmp_path: Path) -> None:
             await whole(site)
 
 
-async def test_the_server_is_gone_for_30_s_and_the_desk_learns_of_a_fire_that_began_meanwhile(
-    tmp_path: Path,
-) -> None:
+async def test_the_server_is_gone_for_30_s_and_then_a_network_is_cut(tmp_path: Path) -> None:
     async with installation(tmp_path) as site:
         await site.served(500)
         await site.estate.server.kill_hard()
@@ -50,12 +48,8 @@ async def test_the_server_is_gone_for_30_s_and_the_desk_learns_of_a_fire_that_be
                 else None
             )
 
-        await until("the fire at the desk", fire, timeout=30)
-        await whole(site)
-
-
-async def test_a_cut_network_is_told_and_made_good(tmp_path: Path) -> None:
-    async with installation(tmp_path) as site:
+        # It began while nobody was there to learn of it.
+        await until("the fire at the desk", fire, timeout=90)
         await site.served(500)
         site.world.relays["gw-b"].cut()
 
@@ -63,7 +57,7 @@ async def test_a_cut_network_is_told_and_made_good(tmp_path: Path) -> None:
             gateways = (await site.api.get("gateways"))["gateways"]
             return True if any(g["id"] == "gw-b" and not g["online"] for g in gateways) else None
 
-        await until("gw-b known as offline", offline, timeout=60)
+        await until("gw-b known as offline", offline, timeout=90)
         alarms = (await site.api.get("alarms", open=1))["alarms"]
         assert any(a["gateway"] == "gw-b" and a["class"] == "comms" for a in alarms)
         site.world.relays["gw-b"].mend()

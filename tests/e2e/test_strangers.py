@@ -26,7 +26,7 @@ from simulators.truth import Truth
 from tests.support.broker import free_port, listening
 from tests.support.installation import SITES, Installation, installation
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.strangers, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.strangers, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 SLAVE = ROOT / "tests" / "strangers" / "slave.c"
@@ -61,7 +61,7 @@ async def test_mbpoll_reads_what_gatehouse_sim_serves(tmp_path: Path) -> None:
             path = truth / "run.json"
             return json.loads(path.read_text()) if path.exists() else None
 
-        lines = (await until("run.json", look, timeout=40, alive=[child]))["lines"]
+        lines = (await until("run.json", look, timeout=90, alive=[child]))["lines"]
         port = lines["riser"]["endpoint"].rpartition(":")[2]
         fire = lines["safety"]["endpoint"].rpartition(":")[2]
         pty = lines["bus"]["endpoint"]
@@ -181,7 +181,7 @@ async def test_a_libmodbus_slave_is_read_and_polled_by_a_profile_of_ten_minutes(
         async with Api(info.http) as api:
             await api.sign_in("me", word.read_text())
             shown = await until(
-                "values in the API", lambda: heat_values(api), timeout=40, alive=[child, polling]
+                "values in the API", lambda: heat_values(api), timeout=90, alive=[child, polling]
             )
             assert shown == {"energy": "8123.45", "voltage": "233.5", "outside": "-12.5", "leak": True}
             alarms = (await api.get("alarms", open=1))["alarms"]
@@ -290,7 +290,7 @@ async def test_mosquitto_carries_everything_and_keeps_everybody_in_his_branch(tm
             estate.kill_broker()
             await site.served(300)
             estate.start_broker()
-            await until("mosquitto", lambda: up(estate.port), timeout=20)
+            await until("mosquitto", lambda: up(estate.port), timeout=90)
             await site.served(300)
         outcome = await site.finish()
         assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])

@@ -34,7 +34,7 @@ async def running(engine, where, sinks=None):
         name="ingest",
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ingest.listening.wait()
         yield ingest
     finally:
@@ -60,7 +60,7 @@ class Peer:
                 self.changed.notify_all()
 
     async def until(self, wanted):
-        async with asyncio.timeout(20), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: any(wanted(*one) for one in self.got))
 
     async def stored(self, through, lane=Lane.TELEMETRY):
@@ -139,7 +139,7 @@ async def test_nothing_is_acknowledged_while_the_database_cannot_write(engine, b
         other.execute("BEGIN IMMEDIATE")
         message = up(1, nth(1))
         await gw.session.publish(Publication(message.topic, message.payload))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while "cannot write" not in caplog.text:
                 await asyncio.sleep(0.01)
         assert gw.got == []

@@ -97,7 +97,7 @@ async def test_the_truth_survives_a_crash_of_the_simulator(tmp_path: Path, site:
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("after", "times"),
     [("secrets", 1), ("server/run.json", 1), ("truth/run.json", 2), ("gw-b.yaml", 1), ("state/gw-b", 4)],
@@ -129,7 +129,7 @@ async def test_ctrl_c_while_the_demo_starts_leaves_nothing_behind(
 
 @pytest.mark.e2e
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_ctrl_c_while_the_demo_plays_reckons_up(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with nothing_left(folder):

@@ -45,7 +45,7 @@ async def on_the_broker(address: BrokerAddress, client_id: str) -> AsyncIterator
         yield session
 
 
-async def stored(session: Session, lane: Lane, through: int, *, timeout: float = 20.0) -> list[Stored]:
+async def stored(session: Session, lane: Lane, through: int, *, timeout: float = 60.0) -> list[Stored]:
     """The answers on one lane, up to the one that reaches `through`; the session listens to nothing else."""
     found: list[Stored] = []
     async with asyncio.timeout(timeout):
@@ -155,7 +155,7 @@ async def misbehaving(deed: Misdeed) -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def log_says(path: Path, *words: str, timeout: float = 20.0) -> str:
+async def log_says(path: Path, *words: str, timeout: float = 60.0) -> str:
     """Wait for a line of a log that holds any of the words, and return it."""
 
     async def look() -> str | None:

@@ -105,7 +105,7 @@ class Installation:
         async def other() -> bool | None:
             return True if self._broker_pid() not in {None, pid} else None
 
-        await until("another broker", other, timeout=30, alive=[self.estate.server])
+        await until("another broker", other, timeout=90, alive=[self.estate.server])
 
     def _broker_pid(self) -> int | None:
         for child in psutil.Process(self.estate.server.pid).children():
@@ -129,7 +129,7 @@ class Installation:
         self.world.mute()
         # While they still run: a gateway that lost its broker a moment ago needs seconds to find it again.
         numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
-        await self._delivered(numbered, timeout=60)
+        await self._delivered(numbered, timeout=90)
         for _ in range(3):
             await self.estate.stop_gateways()
             numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
@@ -150,7 +150,7 @@ class Installation:
                 return None
 
         names = list(self.estate.gateways)
-        await until("gateways that run", look, timeout=30, alive=list(self.estate.gateways.values()))
+        await until("gateways that run", look, timeout=90, alive=list(self.estate.gateways.values()))
 
     async def _delivered(self, numbered: Mapping[str, Mapping[str, int]], *, timeout: float) -> bool:
         async def look() -> bool | None:

@@ -89,7 +89,7 @@ async def everything(journal: Journal, lane: Lane) -> list[JournalBatch]:
     return await journal.unsent(lane, 0, NO_END, max_bytes=NO_END)
 
 
-async def settled(journal: Journal, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def settled(journal: Journal, condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait until the condition is true; it is judged after each commit."""
     committed = asyncio.Event()
     journal.watch(committed.set)

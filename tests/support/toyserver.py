@@ -40,7 +40,7 @@ class ToyServer:
             random=Random(1),
         )
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait until the condition is true; it is judged after each message."""
         async with asyncio.timeout(seconds):
             while not condition():
