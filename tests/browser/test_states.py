@@ -112,6 +112,27 @@ async def test_what_the_server_did_not_do_is_not_shown_as_done(tmp_path: Path) -
         await expect(page.get_by_text("You are still signed in.")).to_have_count(0)
 
 
+async def test_a_desk_that_cannot_load_its_alarms_turns_red_and_finds_back(tmp_path: Path) -> None:
+    house = live_house(tmp_path)
+    house.event("door-1", "forced")
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503, content_type="application/json", body="{}")
+
+    async with house.serving() as base, chromium() as browser, desk(browser, base) as one:
+        await one.sign_in("lee")
+        await one.context.route("**/api/v1/alarms?open=1", refuse)
+        page = await one.open(live=False)
+        await expect(page.get_by_text("The open alarms could not be loaded.")).to_be_visible()
+        await expect(page.locator(".banner-lost")).to_be_visible(timeout=20_000)
+        await expect(page.locator(".app-lost")).to_be_visible()
+        await expect(page.locator(".link-live")).to_have_count(0)
+        await one.context.unroute("**/api/v1/alarms?open=1")
+        await is_live(page)
+        await expect(page.locator(".banner-lost")).to_have_count(0)
+        await expect(page.get_by_role("row").filter(has_text="Forced")).to_be_visible()
+
+
 async def sign_in(page: Page, name: str) -> None:
     """Fill the form that is on the screen."""
     await page.get_by_label("Name").fill(name)
