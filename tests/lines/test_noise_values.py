@@ -20,6 +20,7 @@ from tests.support.wire import (
     asked_address,
     line_to,
     registers,
+    rtu,
     rtu_read,
     rtu_reply,
 )
@@ -46,7 +47,18 @@ class NoisySlave:
         if self.rng.random() >= BAD_SHARE:
             return [Send(reply)]
         kind = self.rng.choice(
-            ("flip", "cut", "drop", "double", "late", "noise", "noise and late", "late and cut")
+            (
+                "flip",
+                "cut",
+                "drop",
+                "double",
+                "copy",
+                "late",
+                "noise",
+                "chatter",
+                "noise and late",
+                "late and cut",
+            )
         )
         self.done[kind] = self.done.get(kind, 0) + 1
         return self._harm(kind, reply)
@@ -67,6 +79,11 @@ class NoisySlave:
                 return [
                     Send(copy + reply)
                 ]  # of two writes, the kernel may hand on the second at any later time
+            case "copy":  # after the next request, as it may be
+                return [Send(reply), Send(reply, after=late)]
+            case "chatter":  # a slave that speaks unasked: its frames are sound, and of no use to anybody
+                stranger = bytes([self.rng.randrange(200, 247)]) + reply[1:-2]
+                return [Send(reply), Send(rtu(stranger), after=late), Send(noise.data, after=2 * late)]
             case "late":
                 return [Send(reply, after=late)]
             case "noise":
@@ -138,14 +155,14 @@ async def storms(make, lines: int, exchanges: int) -> tuple[Tally, set[str]]:
     return total, {kind for slave in slaves for kind in slave.done}
 
 
-@pytest.fixture(params=["rtu over tcp", "rtu on a pty"])
+@pytest.fixture(params=["rtu over tcp", "rtu on a pty", "rtu on an echoing adapter"])
 def make(request, tmp_path):
     def peer(slave, seed):
         if request.param == "rtu over tcp":
             return TcpPeer(slave)
         folder = tmp_path / str(seed)
         folder.mkdir()
-        return PtyPeer(slave, folder)
+        return PtyPeer(slave, folder, echo="echoing" in request.param)
 
     return peer
 
@@ -162,4 +179,4 @@ async def test_long_noise_yields_no_wrong_value(make):
     assert total.asked >= 2000
     assert total.wrong == []
     assert total.right > total.asked * 0.6
-    assert len(kinds) == 8
+    assert len(kinds) == 10
