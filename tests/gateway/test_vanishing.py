@@ -1,0 +1,111 @@
+"""An adapter that is pulled out and plugged in again, under a poller at work on a real pseudo-terminal."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from random import Random
+
+from drivers.lines import Line
+from drivers.modbus.driver import ModbusDriver
+from drivers.profile import DEFAULT_PERIODS
+from gateway.around import Rules, Surroundings, nap
+from gateway.config import Device
+from gateway.edges import load
+from gateway.lessons import Lessons
+from gateway.polled import Polled, polled
+from gateway.poller import Poller
+from gateway.site_file import DeviceFile
+from messages.types import ClockState, Quality
+from tests.support.gateway import Counted, Remembered
+from tests.support.modbus import profile
+from tests.support.wire import PtyPeer, Send, asked_address, line_to, rtu, rtu_reply
+
+POINTS = {
+    "low": {"table": "holding", "address": 10, "type": "uint16"},
+    "high": {"table": "holding", "address": 13, "type": "uint16"},
+}
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def device(name: str, unit: int, lessons: Lessons) -> Polled:
+    made = profile(POINTS)
+    periods = {**DEFAULT_PERIODS, "routine": 0.05}
+    config = Device(
+        name,
+        DeviceFile(id=name, profile=made.profile, unit=unit),
+        made,
+        0.3,
+        periods,
+        {"framing": "rtu"},
+        None,
+    )
+    driver = ModbusDriver().device(made, unit, config.options)
+    return polled(config, driver, load({}, None), Random(unit), lessons)
+
+
+@asynccontextmanager
+async def at_work(line: Line, *devices: Polled):
+    loop = asyncio.get_running_loop()
+    recorder = Remembered()
+    around = Surroundings(now, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
+    poller = Poller("bus", line, devices, recorder, Counted(), around, rules=Rules())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(poller.run(), name="poller")
+        try:
+            yield poller, recorder
+        finally:
+            poller.stop()
+
+
+async def until(what) -> None:
+    async with asyncio.timeout(15):
+        while not what():
+            await asyncio.sleep(0.02)
+
+
+def strict(request):
+    """A device without registers 11 and 12, so that reads are learned on the way."""
+    address, count = asked_address(request), int.from_bytes(request[4:6], "big")
+    places = range(address, address + count)
+    if {11, 12} & set(places):
+        return [Send(rtu(bytes([request[0], 0x83, 2])))]
+    return [Send(rtu_reply(request, *places))]
+
+
+async def test_the_line_is_down_once_and_polling_goes_on_by_itself(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    lessons = Lessons(now)
+    peer = PtyPeer(strict, tmp_path)
+    async with peer, line_to(peer.settings(baud=19200)) as line:
+        async with at_work(line, device("m-1", 1, lessons), device("m-2", 2, lessons)) as (poller, told):
+
+            def good(name: str) -> int:
+                samples = [sample for _, sample in told.samples if sample.device == name]
+                return sum({"low", "high"} >= set(s.values) and not s.bad for s in samples)
+
+            async def go_on(one: int, other: int) -> None:
+                await until(lambda: good("m-1") > one + 4 and good("m-2") > other + 4)
+
+            await go_on(0, 0)
+            for _ in range(2):
+                peer.hang_up()
+                await until(lambda: not poller.up)
+                before = good("m-1"), good("m-2")
+                await asyncio.sleep(0.3)
+                assert (good("m-1"), good("m-2")) == before
+                peer.appear()
+                await go_on(*before)
+                assert poller.up
+        assert line.stats.downs == 2
+    values = {
+        point: {s.values[point] for _, s in told.samples if s.values.get(point) is not None}
+        for point in POINTS
+    }
+    assert values == {"low": {10}, "high": {13}}
+    assert {q for _, sample in told.samples for q in sample.bad.values()} == {Quality.COMM}
+    assert [record.getMessage().split(":")[0] for record in caplog.records].count("line lost") == 2
+    assert sum("is back" in record.getMessage() for record in caplog.records) == 2
