@@ -3,6 +3,7 @@
 The poller on it is the real one, and so is the line's memory of late answers. A day runs in seconds.
 """
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,14 @@ class BusDriver(ToyDriver):
     def exchange(self, transaction: Transaction) -> Exchange:
         request = f"{self.device}:{transaction.label}".encode()
         return Exchange(request, _Reader(request[:2]), transaction.reply_bytes)
+
+
+class LonelyTime(SimTime):
+    """Simulated time for a poller that nobody else talks to: no turn of the event loop is spent on others."""
+
+    async def nap(self, event: asyncio.Event, seconds: float) -> None:
+        if not event.is_set():
+            self.pass_(min(seconds, max(self.end - self.now, 0.0)))
 
 
 @dataclass
@@ -165,6 +174,10 @@ class SimBus:
         return Reply(ANSWER, began, now, START + timedelta(seconds=(began + now) / 2))
 
     def _pass_to(self, until: float) -> None:
+        if not self._coming:
+            if until > self.time.now:
+                self.time.pass_(until - self.time.now)
+            return
         for at, data in [each for each in self._coming if each[0] <= until]:
             self._coming.remove((at, data))
             self._late.hear(data, at)
