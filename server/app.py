@@ -24,6 +24,7 @@ from server import broker_accounts
 from server.alarms import AlarmEngine
 from server.api import background, create_app
 from server.commands import CommandResults
+from server.configs import ConfigDesk
 from server.db.engine import read, sqlite_engine
 from server.db.migrate import upgrade
 from server.db.outbox import broker_session
@@ -106,6 +107,7 @@ class Parts:
     hub: Hub
     ingest: Ingest
     tools: ToolDesk
+    configs: ConfigDesk
     services: Services
     embedded: EmbeddedServer | None
     random: random.Random
@@ -138,6 +140,8 @@ def build(
     ingest = Ingest(writer, clock=clock, random=rng)
     tools = ToolDesk(engine, hub, clock, ingest.publish_tool)
     ingest.add(tools)
+    desk = ConfigDesk(engine, hub, clock)
+    ingest.add(desk)
     embedded = None
     if not isinstance(settings.broker, ExternalBroker):
 
@@ -155,10 +159,11 @@ def build(
         hub=hub,
         publish_command=ingest.publish_command,
         publish_tool=ingest.publish_tool,
+        publish_config=ingest.publish_config,
         settings=web,
         broker_up=ingest.listening.is_set,
     )
-    return Parts(engine, hub, ingest, tools, services, embedded, rng)
+    return Parts(engine, hub, ingest, tools, desk, services, embedded, rng)
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
@@ -225,6 +230,7 @@ async def _serve(
         group.create_task(_ingest(parts, settings), name="ingest"),
         group.create_task(parts.ingest.keep_time(), name="timers"),
         group.create_task(parts.tools.run(), name="tools"),
+        group.create_task(parts.configs.run(), name="configs"),
         group.create_task(background(parts.services), name="background"),
     ]
     serving = group.create_task(http.serve(sockets=[listener]), name="http")

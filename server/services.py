@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from messages.broker import BrokerLost
+from messages.configs import ConfigOffer
 from messages.tools import ToolRequest
 from messages.topics import Address
 from messages.types import Command
@@ -25,6 +26,13 @@ Clock = Callable[[], datetime]
 PublishCommand = Callable[[Address, Command], Awaitable[None]]
 # Publishes one request to a gateway's tools, in the same way.
 PublishTool = Callable[[Address, ToolRequest], Awaitable[None]]
+# Publishes a retained offer of a configuration, or with None takes it back, in the same way.
+PublishConfig = Callable[[Address, ConfigOffer | None], Awaitable[None]]
+
+
+async def no_configs(_address: Address, _offer: ConfigOffer | None) -> None:
+    """Stand in where there is no broker."""
+    raise BrokerLost("no broker")
 
 
 async def no_tools(_address: Address, _request: ToolRequest) -> None:
@@ -57,4 +65,5 @@ class Services:
     publish_command: PublishCommand
     settings: WebSettings = field(default_factory=WebSettings)
     publish_tool: PublishTool = no_tools
+    publish_config: PublishConfig = no_configs
     broker_up: Callable[[], bool] = lambda: True

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.sql.functions import min as sql_min
 
 from messages.text import printable
+from server.configs.store import views_by_id as configs_by_id
 from server.db.engine import read
 from server.db.outbox import database_epoch, newest_seq
 from server.db.tables_core import outbox
@@ -45,6 +46,7 @@ _LOADERS = {
     "devices": devices_by_id,
     "gateways": gateways_by_id,
     "tools": jobs_by_id,
+    "configs": configs_by_id,
 }
 
 
@@ -78,14 +80,16 @@ def parse_topics(text: str) -> Topics:
     objects: set[str] = set()
     values: set[str] = set()
     for word in filter(None, text.split(",")):
-        if word in {"alarms", "tools"}:
+        if word in {"alarms", "tools", "configs"}:
             objects.add(word)
         elif word == "devices":
             objects |= {"devices", "gateways"}
         elif word.startswith("values:") and word.count("/") == 1:
             values.add(word.removeprefix("values:"))
         else:
-            raise ValueError(f"{word[:80]!r} is no topic: alarms, devices, tools, values:<site>/<device>")
+            raise ValueError(
+                f"{word[:80]!r} is no topic: alarms, devices, tools, configs, values:<site>/<device>"
+            )
     if len(values) > 200:
         raise ValueError("at most 200 devices' values in one stream")
     return Topics(frozenset(objects), frozenset(values))

@@ -30,6 +30,12 @@ _SYSTEM: dict[str, EventInfo] = {
         severity=Severity.HIGH,
         alarm_class="system",
     ),
+    "config_rolled_back": EventInfo(
+        label="Configuration rolled back",
+        label_zh="网关配置已回退",
+        severity=Severity.MEDIUM,
+        alarm_class="system",
+    ),
     "clock": EventInfo(
         label="Gateway clock is wrong",
         label_zh="网关时钟异常",

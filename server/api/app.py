@@ -16,6 +16,7 @@ from server import commands
 from server.alarms import release_suppressed
 from server.api import (
     alarms,
+    configs,
     devices,
     gateways,
     health,
@@ -72,6 +73,7 @@ def create_app(services: Services) -> FastAPI:
         devices,
         gateways,
         tools,
+        configs,
         orders,
         quarantine,
         meters,

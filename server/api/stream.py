@@ -56,7 +56,7 @@ class EventStream(Response):
     summary="Changes as they happen",
     responses={
         200: {
-            "description": "Server-sent events: alarms, devices, gateways, tools, values, live, hb, reset, bye",
+            "description": "Events: alarms, devices, gateways, tools, configs, values, live, hb, reset, bye",
             "content": {"text/event-stream": {"example": EXAMPLE, "schema": {"type": "string"}}},
         },
         **failures(503),
@@ -68,7 +68,11 @@ async def stream(
     gate: AtGate,
     since: Annotated[str, Query(max_length=200, description="cursor of a snapshot or frame")] = "",
     topics: Annotated[
-        str, Query(max_length=20_000, description="alarms, devices, tools, values:<site>/<device>; by commas")
+        str,
+        Query(
+            max_length=20_000,
+            description="alarms, devices, tools, configs, values:<site>/<device>; by commas",
+        ),
     ] = "alarms",
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
@@ -77,9 +81,15 @@ async def stream(
         wanted = parse_topics(topics)
     except ValueError as err:
         raise ApiError(422, "invalid", str(err), "query.topics") from None
-    right = Right.TOOLS if "tools" in wanted.objects else Right.READ
+    closed = wanted.objects & {"tools", "configs"}
+    right = Right.TOOLS if closed else Right.READ
     if not may(actor.role, right):
-        raise ApiError(403, "forbidden", f"the topic tools needs the right `{right}`", "query.topics")
+        raise ApiError(
+            403,
+            "forbidden",
+            f"the topic {min(closed, default='alarms')} needs the right `{right}`",
+            "query.topics",
+        )
     if services.hub.full_for(actor.name):
         raise ApiError(
             503, "busy", "the server carries as many streams as it can for you", headers={"Retry-After": "10"}

@@ -15,6 +15,7 @@ import msgspec
 
 from messages import codec
 from messages.broker import BrokerLost, Message, Publication, Session
+from messages.configs import ConfigOffer, encode_config
 from messages.tools import ToolRequest, encode_tool
 from messages.topics import BIRTH_FILTER, STATE_FILTER, UP_FILTER, Address
 from messages.types import Command, Lane, Stored
@@ -115,6 +116,13 @@ class Ingest:
         if self._session is None:
             raise BrokerLost("no broker")
         await self._session.publish(Publication(address.tool(request.id), encode_tool(request)))
+
+    async def publish_config(self, address: Address, offer: ConfigOffer | None) -> None:
+        """Publish an offer, retained, or take it back; raise `BrokerLost` when no broker took it."""
+        if self._session is None:
+            raise BrokerLost("no broker")
+        payload = b"" if offer is None else encode_config(offer)
+        await self._session.publish(Publication(address.config, payload, retain=True))
 
     async def close(self) -> None:
         """Write the newest values and end the writer's thread; waits for a commit under way."""

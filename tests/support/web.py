@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from messages.broker import BrokerLost
 from messages.codec import encode
+from messages.configs import ConfigOffer
 from messages.tools import ToolRequest
 from messages.topics import Address
 from messages.types import (
@@ -148,6 +149,7 @@ class House:
     now: datetime = T0
     sent: list[tuple[Address, Command]] = field(default_factory=list)
     asked: list[tuple[Address, ToolRequest]] = field(default_factory=list)
+    offered: list[tuple[Address, ConfigOffer | None]] = field(default_factory=list)
     broker_gone: bool = False
     seqs: dict[str, int] = field(default_factory=dict)
 
@@ -159,6 +161,7 @@ class House:
             hub=self.hub,
             publish_command=self._publish,
             publish_tool=self._ask,
+            publish_config=self._offer,
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
         )
@@ -184,6 +187,11 @@ class House:
         if self.broker_gone:
             raise BrokerLost("nobody there")
         self.asked.append((address, request))
+
+    async def _offer(self, address: Address, offer: ConfigOffer | None) -> None:
+        if self.broker_gone:
+            raise BrokerLost("nobody there")
+        self.offered.append((address, offer))
 
     def pass_time(self, **span: float) -> None:
         """Move the server's clock."""

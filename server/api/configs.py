@@ -1,0 +1,388 @@
+"""Configurations of gateways: what runs, the draft, offers with their ends, and the way back."""
+
+import asyncio
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Connection, RowMapping
+from starlette.responses import Response
+
+from messages.broker import BrokerLost
+from messages.codec import utc_ms
+from messages.configs import LONGEST_HEALTH_M, MAX_YAML, SHORTEST_HEALTH_M, ConfigOffer
+from messages.topics import Address
+from server.api.answers import answers, respond
+from server.api.context import Ask, Has, Name, OpId, asked_of, audit, once
+from server.auth.guard import Actor, require
+from server.auth.roles import Right
+from server.configs import store
+from server.configs.store import UNTAKEN, OfferRefused
+from server.db.engine import read, write
+from server.errors import ApiError
+from server.services import Services
+
+router = APIRouter(prefix="/gateways/{gateway}/config", tags=["configurations"])
+Engineer = Annotated[Actor, Depends(require(Right.TOOLS))]
+Site = Annotated[str | None, Query(max_length=64, description="decides where two sites use one name")]
+Hash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Yaml = Annotated[str, StringConstraints(min_length=1, max_length=MAX_YAML)]
+
+ACTIVE, BEFORE = "sha256:" + "5e" * 32, "sha256:" + "4d" * 32
+TEXT = "lines:\n  - id: riser-a\n    tcp: 192.168.1.10:502\n    devices: []\n"
+OFFER: dict[str, Any] = {
+    "id": "f5f2c1a9e0b7d4c6312ab",
+    "site": "garden-mews",
+    "gateway": "gw-a",
+    "base": BEFORE,
+    "active": ACTIVE,
+    "health_minutes": 5,
+    "reason": "Meter of flat 101 exchanged",
+    "state": "confirmed",
+    "why": "",
+    "by": "wang.li",
+    "problems": [],
+    "created_at": "2026-03-01T12:00:00.000Z",
+    "sent_at": "2026-03-01T12:00:00.020Z",
+    "ended_at": "2026-03-01T12:00:07.300Z",
+}
+STATE: dict[str, Any] = {
+    "q": 512,
+    "site": "garden-mews",
+    "gateway": "gw-a",
+    "state": "confirmed",
+    "offer": OFFER["id"],
+    "why": "",
+    "problems": [],
+    "active": ACTIVE,
+    "at": "2026-03-01T12:00:07.250Z",
+    "draft": {"base": ACTIVE, "by": "wang.li", "at": "2026-03-01T13:00:00.000Z", "stale": False},
+}
+WHOLE = {
+    "config": STATE,
+    "yaml": TEXT,
+    "draft_yaml": TEXT.replace(".10", ".11"),
+    "diff": ["--- active", "+++ draft", "-    tcp: 192.168.1.10:502", "+    tcp: 192.168.1.11:502"],
+    "offers": [OFFER],
+}
+
+
+class Problem(BaseModel):
+    """One thing to mend in an offered text, by line and path."""
+
+    line: int
+    path: str
+    text: str
+
+
+class Offer(BaseModel):
+    """An offer and what became of it.
+
+    `pending`, `sent`: the gateway has not answered yet; `staged`, `applied`: it is on trial there; `confirmed`,
+    `refused`, `rolled_back` (`why` says it), `withdrawn` and `failed` (no broker took it) are ends.
+    """
+
+    id: str
+    site: str
+    gateway: str
+    base: str
+    active: str
+    health_minutes: int
+    reason: str
+    state: str
+    why: str
+    by: str
+    problems: list[Problem]
+    created_at: str
+    sent_at: str | None
+    ended_at: str | None
+
+
+class DraftView(BaseModel):
+    """A draft; `stale` where the gateway runs something else than what it was made from."""
+
+    base: str
+    by: str
+    at: str
+    stale: bool
+
+
+class ConfigView(BaseModel):
+    """What a gateway says: the hash of what runs, and what became of the latest offer. `local`: nothing was offered."""
+
+    q: int
+    site: str
+    gateway: str
+    state: str
+    offer: str
+    why: str
+    problems: list[Problem]
+    active: str
+    at: str
+    draft: DraftView | None
+
+
+class Whole(BaseModel):
+    """What runs and the draft as texts, their difference (empty where it is too long), and the newest offers."""
+
+    config: ConfigView
+    yaml: str
+    draft_yaml: str | None
+    diff: list[str]
+    offers: list[Offer]
+
+
+class OfferAnswer(BaseModel):
+    """One offer as it stands."""
+
+    offer: Offer
+
+
+class OfferAndText(BaseModel):
+    """One offer, its text, and how that differs from what runs now."""
+
+    offer: Offer
+    yaml: str
+    diff: list[str]
+
+
+class Offers(BaseModel):
+    """The newest offers."""
+
+    offers: list[Offer]
+
+
+class Draft(Ask):
+    """A text to work on, made from what the gateway runs under `base`."""
+
+    base: Hash
+    yaml: Yaml
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT}]})
+
+
+class Wanted(Ask):
+    """Offer `yaml`, or the text of an earlier offer (`of`: the way back), upon what runs under `base`."""
+
+    base: Hash
+    yaml: Yaml | None = None
+    of: Name | None = None
+    health_minutes: Annotated[int, Field(ge=SHORTEST_HEALTH_M, le=LONGEST_HEALTH_M)] = 5
+    reason: Annotated[str, StringConstraints(min_length=3, max_length=500)]
+    op_id: OpId
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "base": ACTIVE,
+                    "yaml": TEXT,
+                    "health_minutes": 5,
+                    "reason": "Meter of flat 101 exchanged",
+                    "op_id": "5f2c1a9e0b7d",
+                },
+                {"base": ACTIVE, "of": OFFER["id"], "reason": "Back to Monday", "op_id": "5f2c1a9e0b7e"},
+            ]
+        }
+    )
+
+
+@router.get("", summary="What a gateway runs", responses=answers(Whole, WHOLE, 404, 409))
+def whole(gateway: Name, _actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Return the active configuration (the part that may change from afar), the draft, and the newest offers."""
+    return respond(_whole(services, gateway, site))
+
+
+@router.put("/draft", summary="Keep a draft", responses=answers(Whole, WHOLE, 404, 409, 413))
+def keep(gateway: Name, body: Draft, actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Keep a text to work on, one for each gateway; nothing is sent."""
+    with write(services.engine) as conn:
+        address = _address(conn, gateway, site)
+        _state(conn, address)
+        store.save_draft(conn, address, body.yaml, body.base, actor.name, services.clock())
+        audit(conn, services, actor, "config.draft", f"{address.site}/{gateway}", f"on {body.base[:19]}")
+    services.hub.notify()
+    return respond(_whole(services, gateway, site))
+
+
+@router.delete("/draft", summary="Drop the draft", responses=answers(Whole, WHOLE, 404, 409))
+def drop(gateway: Name, actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Drop the draft."""
+    with write(services.engine) as conn:
+        address = _address(conn, gateway, site)
+        _state(conn, address)
+        store.save_draft(conn, address, None, None, actor.name, services.clock())
+        audit(conn, services, actor, "config.draft", f"{address.site}/{gateway}", "dropped")
+    services.hub.notify()
+    return respond(_whole(services, gateway, site))
+
+
+@router.get("/offers", summary="Offers", responses=answers(Offers, {"offers": [OFFER]}, 404, 409))
+def every(
+    gateway: Name,
+    _actor: Engineer,
+    services: Has,
+    site: Site = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> Response:
+    """Return the newest offers: who, when, why, and what became of each."""
+    with read(services.engine) as conn:
+        found = store.history(conn, _address(conn, gateway, site), limit)
+        return respond({"offers": [store.offer_view(row) for row in found]})
+
+
+@router.post(
+    "/offers",
+    summary="Offer a configuration",
+    responses=answers(OfferAnswer, {"offer": OFFER}, 404, 409, 413),
+)
+async def offer(gateway: Name, body: Wanted, actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Offer a configuration: the gateway checks it, tries it, and goes back by itself unless it is as well as before
+    within `health_minutes`. A gateway that is away finds the offer later. The same `op_id` never offers twice.
+    """
+    row, fresh = await asyncio.to_thread(_record, gateway, site, body, actor, services)
+    if fresh:
+        row = await _send(row, services)
+    return respond({"offer": store.offer_view(row)})
+
+
+@router.get(
+    "/offers/{offer_id}",
+    summary="One offer",
+    responses=answers(OfferAndText, {"offer": OFFER, "yaml": TEXT, "diff": WHOLE["diff"]}, 404, 409),
+)
+def one(gateway: Name, offer_id: Name, _actor: Engineer, services: Has) -> Response:
+    """Return an offer with its text."""
+    with read(services.engine) as conn:
+        row = _offer(conn, gateway, offer_id)
+        running = _state(conn, Address(row["site"], row["gateway"]))["yaml"]
+    diff = store.difference(running, row["yaml"])
+    return respond({"offer": store.offer_view(row), "yaml": row["yaml"], "diff": diff})
+
+
+@router.delete(
+    "/offers/{offer_id}",
+    summary="Withdraw an offer",
+    responses=answers(OfferAnswer, {"offer": OFFER}, 404, 409),
+)
+async def withdraw(gateway: Name, offer_id: Name, actor: Engineer, services: Has) -> Response:
+    """Take an offer back that the gateway has not answered yet; one that is on trial ends by itself."""
+
+    def note() -> RowMapping:
+        with write(services.engine) as conn:
+            row = _offer(conn, gateway, offer_id)
+            if not store.move(conn, offer_id, "withdrawn", services.clock(), since=UNTAKEN):
+                raise ApiError(409, "taken", f"it is {row['state']}: only an offer without an answer can go")
+            audit(conn, services, actor, "config.withdraw", f"{row['site']}/{gateway}", offer_id)
+            return _offer(conn, gateway, offer_id)
+
+    row = await asyncio.to_thread(note)
+    services.hub.notify()
+    try:
+        await services.publish_config(Address(row["site"], row["gateway"]), None)
+    except BrokerLost:
+        raise ApiError(503, "no_broker", "no broker takes this now: the gateway may still find it") from None
+    return respond({"offer": store.offer_view(row)})
+
+
+def _whole(services: Services, gateway: str, site: str | None) -> dict[str, Any]:
+    with read(services.engine) as conn:
+        address = _address(conn, gateway, site)
+        row = _state(conn, address)
+        offers = [store.offer_view(each) for each in store.history(conn, address, 20)]
+    diff = store.difference(row["yaml"], row["draft"]) if row["draft"] is not None else []
+    return {
+        "config": store.view(row),
+        "yaml": row["yaml"],
+        "draft_yaml": row["draft"],
+        "diff": diff,
+        "offers": offers,
+    }
+
+
+def _record(
+    gateway: str, site: str | None, body: Wanted, actor: Actor, services: Services
+) -> tuple[RowMapping, bool]:
+    """Write the offer once per `op_id`; return it, and whether it is to be sent."""
+    if (body.yaml is None) == (body.of is None):
+        raise ApiError(422, "invalid", "give either yaml, or of: an earlier offer", "body.yaml")
+    made: list[str] = []
+    offer_id = "f" + hashlib.sha256(f"{actor.name}\0{gateway}\0{body.op_id}".encode()).hexdigest()[:24]
+
+    def change(conn: Connection) -> tuple[int, dict[str, Any]]:
+        address = _address(conn, gateway, site)
+        text = body.yaml
+        if body.of is not None:
+            text = _offer(conn, gateway, body.of)["yaml"]
+        try:
+            store.check(conn, address, body.base)
+        except OfferRefused as err:
+            raise _refused(err) from None
+        offered = ConfigOffer(
+            id=offer_id,
+            at=utc_ms(services.clock()),
+            by=actor.name,
+            base=body.base,
+            site_yaml=text or "",
+            health_minutes=body.health_minutes,
+        )
+        store.create(conn, address, offered, body.reason)
+        audit(conn, services, actor, "config.offer", f"{address.site}/{gateway}", f"{offer_id} {body.reason}")
+        made.append(offer_id)
+        return 200, {"offer": offer_id}
+
+    once(services, actor, body.op_id, asked_of(f"config {gateway}", body), change)
+    with read(services.engine) as conn:
+        return _offer(conn, gateway, offer_id), bool(made)
+
+
+async def _send(row: RowMapping, services: Services) -> RowMapping:
+    """Publish a recorded offer; what no broker took has failed, and says so."""
+    offered = ConfigOffer(
+        id=row["id"],
+        at=row["created_at"],
+        by=row["requested_by"],
+        base=row["base"],
+        site_yaml=row["yaml"],
+        health_minutes=row["health_minutes"],
+    )
+    state, why = "sent", ""
+    try:
+        await services.publish_config(Address(row["site"], row["gateway"]), offered)
+    except BrokerLost as err:
+        state, why = "failed", f"not sent: {err}"
+
+    def note() -> RowMapping:
+        with write(services.engine) as conn:
+            store.move(conn, row["id"], state, services.clock(), since=("pending",), why=why)
+            return _offer(conn, row["gateway"], row["id"])
+
+    found = await asyncio.to_thread(note)
+    services.hub.notify()
+    return found
+
+
+def _address(conn: Connection, gateway: str, site: str | None) -> Address:
+    try:
+        return store.known_gateway(conn, gateway, site)
+    except OfferRefused as err:
+        raise _refused(err) from None
+
+
+def _state(conn: Connection, address: Address) -> RowMapping:
+    try:
+        return store.state_of(conn, address)
+    except OfferRefused as err:
+        raise _refused(err) from None
+
+
+def _offer(conn: Connection, gateway: str, offer_id: str) -> RowMapping:
+    row = store.by_id(conn, offer_id)
+    if row is None or row["gateway"] != gateway:
+        raise ApiError(404, "not_found", "there is no such offer to this gateway", "offer_id")
+    return row
+
+
+def _refused(err: OfferRefused) -> ApiError:
+    return ApiError(404 if err.code == "not_found" else 409, err.code, str(err), "gateway")

@@ -1,0 +1,5 @@
+"""Configurations of gateways from here: drafts, offers, and what the gateways say became of them."""
+
+from server.configs.service import ConfigDesk
+
+__all__ = ["ConfigDesk"]

@@ -1,0 +1,90 @@
+"""The desk of configurations: listens to what gateways say of theirs, and stores it before it is acknowledged."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from messages import topics
+from messages.broker import Message
+from messages.codec import MessageError
+from messages.configs import ConfigSaid, decode_config_said
+from messages.text import printable
+from messages.topics import CONFIG_SAID_FILTER, Address, TopicError
+from server.configs import store
+from server.db.engine import write
+
+log = logging.getLogger(__name__)
+
+WAITING_MOST = 2000
+RETRY_S = 1.0
+
+
+class Notified(Protocol):
+    """What is needed of the stream's hub."""
+
+    def notify(self) -> None:
+        """As `Hub.notify`."""
+
+
+class _Heard(NamedTuple):
+    address: Address
+    said: ConfigSaid
+    message: Message
+
+
+class ConfigDesk:
+    """Listens to `config/said`. `run` must be running; `heard` and `connected` are called by ingest."""
+
+    filters: tuple[str, ...] = (CONFIG_SAID_FILTER,)
+
+    def __init__(self, engine: Engine, hub: Notified, clock: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._hub = hub
+        self._clock = clock
+        self._waiting: asyncio.Queue[_Heard] = asyncio.Queue(WAITING_MOST)
+
+    def takes(self, message: Message) -> bool:
+        """Tell whether a message is for this desk."""
+        return message.topic.endswith("/config/said")
+
+    def heard(self, message: Message) -> None:
+        """Take a message; it is acknowledged when it is stored, or cannot be."""
+        try:
+            topic = topics.parse(message.topic)
+            if message.payload:
+                said = decode_config_said(message.payload)
+                self._waiting.put_nowait(_Heard(topic.address, said, message))
+                return
+        except (MessageError, TopicError) as err:
+            log.warning("configs: ignored a message on %s: %s", printable(message.topic), err)
+        except asyncio.QueueFull:
+            log.warning("configs: too many wait: %s is heard with the next session", printable(message.topic))
+        message.ack()
+
+    def connected(self) -> None:
+        """Say that a session with the broker has begun: retained words come by themselves."""
+
+    async def run(self) -> None:
+        """Store until cancelled."""
+        while True:
+            one = await self._waiting.get()
+            if await self._insist(one):
+                self._hub.notify()
+            one.message.ack()
+
+    async def _insist(self, one: _Heard) -> bool:
+        while True:
+            try:
+                return await asyncio.to_thread(self._store, one)
+            except OperationalError as err:
+                log.warning("configs: the database cannot write: %s", printable(str(err.orig)))
+                await asyncio.sleep(RETRY_S)
+
+    def _store(self, one: _Heard) -> bool:
+        with write(self._engine) as conn:
+            return store.hear(conn, one.address, one.said, self._clock())

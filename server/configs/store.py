@@ -1,0 +1,243 @@
+"""Configurations in the database: what each gateway says that it runs, the draft, and every offer with its end."""
+
+import difflib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from messages.configs import ConfigOffer, ConfigSaid, ConfigState
+from messages.text import printable
+from messages.topics import Address
+from server.db.outbox import record_change
+from server.db.tables_configs import config_offers, config_states
+from server.db.tables_devices import gateways
+from server.db.upsert import upsert
+from server.devices.births import ensure_gateway
+from server.views.wire import iso
+
+OPEN = ("pending", "sent", "staged", "applied")
+UNTAKEN = ("pending", "sent")
+MOST_DIFF_LINES = 20_000
+TOPIC = "configs"
+
+
+class OfferRefused(ValueError):
+    """This cannot be offered; `code` is stable, the text tells a person why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def known_gateway(conn: Connection, gateway: str, site: str | None) -> Address:
+    """Return the gateway's address; raise `OfferRefused` where there is none, or two of one name."""
+    query = select(gateways.c.site).where(gateways.c.gateway == gateway)
+    if site is not None:
+        query = query.where(gateways.c.site == site)
+    found = list(conn.execute(query).scalars())
+    if not found:
+        raise OfferRefused("not_found", "nothing was ever heard of such a gateway")
+    if len(found) > 1:
+        raise OfferRefused("which_site", "two sites have a gateway of this name: say which with ?site=")
+    return Address(found[0], gateway)
+
+
+def state_of(conn: Connection, address: Address) -> RowMapping:
+    """Return what a gateway runs; raise `OfferRefused` where it has not said."""
+    row = conn.execute(select(config_states).where(*_mine(config_states, address))).mappings().first()
+    if row is None:
+        raise OfferRefused(
+            "not_told",
+            "this gateway has not said what it runs: it was never online, or its version is too old",
+        )
+    return row
+
+
+def hear(conn: Connection, address: Address, said: ConfigSaid, now: datetime) -> bool:
+    """Take a gateway's word on its configuration; False where it changes nothing (it is retained and comes again)."""
+    ensure_gateway(conn, address.site, address.gateway, now)  # its birth may be on its way still
+    before = conn.execute(select(config_states).where(*_mine(config_states, address))).mappings().first()
+    told: dict[str, Any] = {
+        "state": said.state.value,
+        "offer": said.id,
+        "why": printable(said.why, 1000),
+        "problems": [
+            {"line": each.line, "path": printable(each.path, 200), "text": printable(each.text, 500)}
+            for each in said.problems
+        ],
+        "active": said.active,
+        "yaml": said.site_yaml,
+        "at": said.at,
+    }
+    if before is not None and all(before[name] == value for name, value in told.items()):
+        return False
+    q = _changed(conn, address, now)
+    key = {"site": address.site, "gateway": address.gateway}
+    upsert(conn, config_states, key, {**told, "q": q, "heard_at": now})
+    if said.id:
+        _end(conn, address, said, told, now)
+    return True
+
+
+def _end(conn: Connection, address: Address, said: ConfigSaid, told: dict[str, Any], now: datetime) -> None:
+    # What has ended stays so; only what had proved itself may be taken back later, at the box.
+    moves = [*OPEN, "failed", "withdrawn"]
+    if said.state is ConfigState.ROLLED_BACK:
+        moves.append("confirmed")
+    values: dict[str, Any] = {name: told[name] for name in ("state", "why", "problems")}
+    if said.state in {ConfigState.APPLIED, ConfigState.CONFIRMED}:
+        values["active"] = said.active
+    if said.state.settled:
+        values["ended_at"] = now
+    mine = (*_mine(config_offers, address), config_offers.c.id == said.id, config_offers.c.state.in_(moves))
+    conn.execute(update(config_offers).where(*mine).values(values))
+
+
+def save_draft(
+    conn: Connection, address: Address, yaml: str | None, base: str | None, by: str, now: datetime
+) -> None:
+    """Keep a draft, or with None drop it; the gateway has said what it runs."""
+    values = {
+        "q": _changed(conn, address, now),
+        "draft": yaml,
+        "draft_base": base,
+        "draft_by": by,
+        "draft_at": now,
+    }
+    conn.execute(update(config_states).where(*_mine(config_states, address)).values(values))
+
+
+def check(conn: Connection, address: Address, base: str) -> None:
+    """Raise `OfferRefused` where an offer on this base could only be refused."""
+    running = state_of(conn, address)
+    if running["active"] != base:
+        raise OfferRefused(
+            "stale", "this gateway runs another configuration by now: look at the difference again"
+        )
+    waiting = conn.execute(
+        select(config_offers.c.id, config_offers.c.requested_by).where(
+            *_mine(config_offers, address), config_offers.c.state.in_(OPEN)
+        )
+    ).first()
+    if waiting is not None:
+        who = printable(waiting.requested_by, 60)
+        raise OfferRefused("offer_open", f"an offer of {who} is under way: wait for its end, or withdraw it")
+
+
+def create(conn: Connection, address: Address, offer: ConfigOffer, reason: str) -> None:
+    """Write an offer down as `pending`."""
+    _changed(conn, address, offer.at)
+    conn.execute(
+        insert(config_offers).values(
+            id=offer.id,
+            site=address.site,
+            gateway=address.gateway,
+            base=offer.base,
+            yaml=offer.site_yaml,
+            health_minutes=offer.health_minutes,
+            reason=printable(reason, 500),
+            requested_by=offer.by,
+            state="pending",
+            why="",
+            active="",
+            created_at=offer.at,
+        )
+    )
+
+
+def move(
+    conn: Connection, offer_id: str, state: str, now: datetime, *, since: Collection[str], why: str = ""
+) -> bool:
+    """Move an offer on if it is in one of `since`; return whether it was. The gateway's word may have been faster."""
+    row = by_id(conn, offer_id)
+    if row is None or row["state"] not in since:
+        return False
+    values: dict[str, Any] = {"state": state, "why": printable(why, 500)}
+    values["sent_at" if state == "sent" else "ended_at"] = now
+    conn.execute(update(config_offers).where(config_offers.c.id == offer_id).values(values))
+    _changed(conn, Address(row["site"], row["gateway"]), now)
+    return True
+
+
+def by_id(conn: Connection, offer_id: str) -> RowMapping | None:
+    """Return one offer."""
+    return conn.execute(select(config_offers).where(config_offers.c.id == offer_id)).mappings().first()
+
+
+def history(conn: Connection, address: Address, limit: int) -> Sequence[RowMapping]:
+    """Return the newest offers to a gateway."""
+    query = (
+        select(config_offers)
+        .where(*_mine(config_offers, address))
+        .order_by(config_offers.c.created_at.desc(), config_offers.c.id)
+        .limit(limit)
+    )
+    return conn.execute(query).mappings().all()
+
+
+def view(row: RowMapping) -> dict[str, Any]:
+    """Return what a gateway runs as the contract shows it, without the texts."""
+    draft = None
+    if row["draft"] is not None:
+        draft = {
+            "base": row["draft_base"],
+            "by": row["draft_by"],
+            "at": iso(row["draft_at"]),
+            "stale": row["draft_base"] != row["active"],
+        }
+    return {
+        "q": row["q"],
+        "site": row["site"],
+        "gateway": row["gateway"],
+        "state": row["state"],
+        "offer": row["offer"],
+        "why": row["why"],
+        "problems": row["problems"] or [],
+        "active": row["active"],
+        "at": iso(row["at"]),
+        "draft": draft,
+    }
+
+
+def offer_view(row: RowMapping) -> dict[str, Any]:
+    """Return an offer as the contract shows it, without its text."""
+    plain = ("id", "site", "gateway", "base", "active", "health_minutes", "reason", "state", "why")
+    instants = ("created_at", "sent_at", "ended_at")
+    return (
+        {name: row[name] for name in plain}
+        | {"by": row["requested_by"], "problems": row["problems"] or []}
+        | {name: iso(row[name]) for name in instants}
+    )
+
+
+def views_by_id(conn: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what these gateways (`site/gateway`) run: a loader of the stream."""
+    found = {}
+    for one in ids:
+        site, _, gateway = one.partition("/")
+        address = Address(site, gateway)
+        row = conn.execute(select(config_states).where(*_mine(config_states, address))).mappings().first()
+        if row is not None:
+            newest = history(conn, address, 1)
+            found[one] = view(row) | {"newest": offer_view(newest[0]) if newest else None}
+    return found
+
+
+def difference(old: str, new: str) -> list[str]:
+    """Return the lines in which two texts differ, in the form that everybody knows."""
+    before, after = old.splitlines(), new.splitlines()
+    if len(before) + len(after) > MOST_DIFF_LINES:
+        return []
+    return list(difflib.unified_diff(before, after, "active", "draft", lineterm=""))
+
+
+def _changed(conn: Connection, address: Address, now: datetime) -> int:
+    q = record_change(conn, TOPIC, f"{address.site}/{address.gateway}", site=address.site, at=now)
+    conn.execute(update(config_states).where(*_mine(config_states, address)).values(q=q))
+    return q
+
+
+def _mine(table: Any, address: Address) -> tuple[Any, Any]:
+    return table.c.site == address.site, table.c.gateway == address.gateway
