@@ -179,7 +179,7 @@ async def sideways(page: Page) -> list[str]:
 
 
 # What is called so in every language: this product, people, files, units, the address of a device.
-NAMES = {"Gatehouse", "Gate", "ada", "lee", "CSV", "JSON", "UTC", "kWh", "Acme"}
+NAMES = {"Asia", "Shanghai", "Gatehouse", "Gate", "ada", "lee", "CSV", "JSON", "UTC", "kWh", "Acme"}
 IDENTIFIERS = re.compile(r"garden|gw-a|riser|MP-[\w-]+|SN1|(?:m|door|fire|lift)-\d+|[0-9a-f]{8,}|e1")
 
 

@@ -42,6 +42,11 @@ function Facts({ alarm }: { alarm: Alarm }) {
           {t("detail.by", { time: times.long(alarm.acked_at), name: alarm.acked_by ?? "–" })}
         </Fact>
       )}
+      {alarm.closed_at && (
+        <Fact name={t("history.closed")}>
+          <Time at={alarm.closed_at} site={alarm.site} />
+        </Fact>
+      )}
       {alarm.count > 1 && <Fact name={t("detail.count")}>{alarm.count}</Fact>}
       <Fact name={t("detail.class")}>{word("class", alarm.class)}</Fact>
       <Fact name={t("detail.gateway")}>{alarm.gateway || "–"}</Fact>

@@ -51,6 +51,12 @@ function GatewayFacts({ gateway }: { gateway: Gateway }) {
       <dd>{t("gw.devicecount", { n: gateway.devices, off: gateway.offline })}</dd>
       <dt>{t("gw.clock")}</dt>
       <dd>{gateway.clock === null ? "–" : word("clock", gateway.clock)}</dd>
+      {gateway.timezone && (
+        <>
+          <dt>{t("gw.zone")}</dt>
+          <dd>{gateway.timezone}</dd>
+        </>
+      )}
       <dt>{t("gw.disk")}</dt>
       <dd>{bytesText(gateway.free_disk)}</dd>
       {gateway.config && (

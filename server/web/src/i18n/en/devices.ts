@@ -103,6 +103,7 @@ export const devices = {
   "gw.lastseen": "Last heard",
   "gw.clock": "Clock",
   "gw.config": "Configuration",
+  "gw.zone": "Time zone",
   "gw.disk": "Free disk",
   "gw.devices": "Devices",
   "gw.devicecount": "{n}, of which {off} offline",

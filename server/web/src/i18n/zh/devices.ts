@@ -105,6 +105,7 @@ export const devices: Record<keyof typeof english, string> = {
   "gw.lastseen": "最近通信",
   "gw.clock": "时钟",
   "gw.config": "配置",
+  "gw.zone": "时区",
   "gw.disk": "剩余磁盘",
   "gw.devices": "设备",
   "gw.devicecount": "{n} 台，离线 {off} 台",
