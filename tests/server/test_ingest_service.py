@@ -118,7 +118,8 @@ async def test_what_came_while_the_server_was_away_is_stored_when_it_is_back(eng
     assert stored_numbers(engine) == list(range(1, 30))
 
 
-async def test_a_broker_that_is_killed_and_back_costs_nothing(engine, broker):
+async def test_a_broker_that_is_killed_and_back_costs_nothing(engine, broker, monkeypatch):
+    monkeypatch.setattr("messages.broker.LONGEST_WAIT_S", 0.5)  # it is killed often, and comes back each time
     async with running(engine, broker.address()):
         for life in range(3):
             async with peer(broker.address()) as gw:
