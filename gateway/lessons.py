@@ -29,6 +29,7 @@ MOST_MODELS = 1000
 MOST_CUTS = 200
 MOST_POINTS = 1000
 LONGEST_FIRMWARE = 40
+SILENCES_REFUSE = 3
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -145,6 +146,8 @@ class DeviceLessons:
     _seen: tuple[int, int, int] = (0, -1, 0)
     _found: int = 0
     _answers: bool = False
+    _answers_so_far: int = 0
+    _mute: dict[Key, tuple[int, int]] = field(default_factory=dict)
     _open: dict[Key, _Doubt] = field(default_factory=dict)
     _hopeless: set[Key] = field(default_factory=set)
 
@@ -157,6 +160,8 @@ class DeviceLessons:
             self.lessons.forget(self._learned)
         self._open.clear()
         learned = self._learned
+        if len(self._mute) > MOST_POINTS:
+            self._mute.clear()
         self._seen = self._now
         return Known(frozenset(learned.cuts), frozenset(learned.bad - learned.differs | self.lacks))
 
@@ -191,6 +196,7 @@ class DeviceLessons:
     def answered(self, transaction: Transaction) -> None:
         """Take note that the device has answered this."""
         learned = self._learned
+        self._answers_so_far += 1
         if not self._answers:
             self._answers = True
             self._teach(self.lacks)
@@ -218,6 +224,22 @@ class DeviceLessons:
             self._lacking(transaction.points)
         self._settle(key, guilty=True)
         return ()
+
+    def silent(self, transaction: Transaction) -> Sequence[Transaction]:
+        """Take note of a silence to what was never answered; return what to ask instead, empty to ask it again.
+
+        A device that answers others in between, each time, refuses by its silence: a hole is in what was asked.
+        """
+        key = _key(transaction)
+        times, answers = self._mute.get(key, (0, -1))
+        if answers != self._answers_so_far:
+            times += 1
+        self._mute[key] = times, self._answers_so_far
+        if times < SILENCES_REFUSE:
+            return ()
+        del self._mute[key]
+        log.info("%s never answers %s, and others it does", self.device, transaction.label)
+        return self.refused(transaction, DeviceRefused("no answer to this read", address=True))
 
     def _lacking(self, points: Sequence[str]) -> None:
         if not self.lacks.issuperset(points):

@@ -40,6 +40,8 @@ class Work:
     excluded: Quality | None = None
     """Set where the device or our configuration rules this out: not asked again until the device returns."""
     busy: int = 0
+    heard: bool = False
+    """True once it was answered: from then on a silence is the device's, and not due to what was asked."""
     damaged: bool = False
     """True after a damaged reply: it is asked for once more."""
     snapshot_until: float | None = None

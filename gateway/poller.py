@@ -244,7 +244,7 @@ class Poller:
             return presence.missed(job, work, err)
         except DeviceSilent as err:
             device.trip.missed()
-            return presence.missed(job, work, err)
+            return None if presence.mute(job, work, err) else presence.missed(job, work, err)
         except DeviceRefused as err:
             if err.quality in ABSENT:
                 return presence.missed(job, work, err)
@@ -382,8 +382,10 @@ class Poller:
         if self._must_wait(job, asked.exchange, now):
             return
         timeout = min(asked.timeout, self.rules.longest or asked.timeout)
+        # A tool that is in a hurry must not make a slow device's late answer pass for the answer to a poll.
+        limit = max((device.trip.limit for device in self.devices), default=timeout)
         try:
-            reply = await self._carry(asked.exchange, timeout, asked.timeout, asked.mode, asked.quiet)
+            reply = await self._carry(asked.exchange, timeout, limit, asked.mode, asked.quiet)
         except LineDown as err:
             self.presence.line_down(err)
             asked.fail(err)

@@ -6,7 +6,7 @@ everything back at once. Devices with fire or alarm points are not parked but as
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.api import Transaction
@@ -23,6 +23,7 @@ from messages.types import Quality
 log = logging.getLogger(__name__)
 
 LONGEST_REOPEN_S = 5.0
+APART_S = 0.005  # so that two readings of one point never bear the same millisecond
 _NEVER = float("inf")
 
 Task = Work | Order | Asked
@@ -121,6 +122,20 @@ class Presence:
             share = Work(work.device, part, work.poll, work.period, bad=work.bad, said=work.said)
             seat.jobs.append(self.schedule.add(share, rank=job.rank, period=job.period, due=now))
 
+    def mute(self, job: "Job[Task]", work: Work, err: DriverError) -> bool:
+        """Ask otherwise for what a device leaves unanswered each time while it answers other reads; True if so."""
+        if work.heard or job.probe:
+            return False
+        lessons = work.device.lessons
+        parts = lessons.silent(work.transaction)
+        if parts:
+            self.split(job, work, parts, self.around.monotonic())
+        elif lessons.lacks.issuperset(work.transaction.points):
+            self.exclude(work, err)
+        else:
+            return False
+        return True
+
     def exclude(self, work: Work, err: DriverError) -> None:
         """Ask no more for what the device or the configuration rules out, until the device returns."""
         points = ", ".join(work.transaction.points[:5])
@@ -152,9 +167,13 @@ class Presence:
         """Do not ask at once for what has just been read: it would be told twice with the same millisecond."""
         now = self.around.monotonic()
         for job, other in self.works(work.device):
-            if other is not work and other.transaction.points == work.transaction.points:
+            if other is work:
+                continue
+            if other.transaction.points == work.transaction.points:
                 other.bad = None
                 self.schedule.at(job, now + job.period)
+            elif not set(work.transaction.points).isdisjoint(other.transaction.points):
+                self.schedule.at(job, now + APART_S)
 
     # -- what came of it ----------------------------------------------------------------------------------
 
@@ -204,7 +223,7 @@ class Presence:
 
     def _suspect(self, device: Polled, now: float) -> None:
         seat = self._seats[device.id]
-        work = cheapest(work for _, work in self.works(device) if work.excluded is None)
+        work = _question(work for _, work in self.works(device) if work.excluded is None)
         if seat.probe is None and work is not None:
             seat.probe = self.schedule.add(work, rank=RETRY_RANK, period=1.0, due=now)
 
@@ -224,7 +243,7 @@ class Presence:
             self.teller.say(work, work.excluded or quality)
         self._trust(seat)
         interval = self._interval(device, now)
-        probe = cheapest(work for work in works if work.excluded is None) or works[0]
+        probe = _question(work for work in works if work.excluded is None) or works[0]
         seat.probe = self.schedule.add(probe, rank=PROBE_RANK, period=interval, due=now + interval)
         if not device.answered:
             seat.probe.tries = LATELY  # who was never there keeps nobody waiting who was
@@ -294,3 +313,18 @@ class Presence:
             self.reopen_at = self._reopen.next_probe(self.around.monotonic())
             return None
         return Job(work, PROBE_RANK, work.period, self.around.monotonic())
+
+
+def _question(works: Iterable[Work]) -> Work | None:
+    """Return what to probe a device with: its cheapest read, or a part of it where that was never answered.
+
+    Some devices say nothing at all to a read across a hole: a part of it has none.
+    """
+    work = cheapest(works)
+    if work is None or work.heard:
+        return work
+    parts = work.device.driver.split(work.transaction)
+    if not parts:
+        return work
+    part = min(parts, key=lambda each: (each.request_bytes + each.reply_bytes, each.label))
+    return Work(work.device, part, work.poll, work.period, bad=work.bad, said=work.said)

@@ -23,7 +23,7 @@ class Teller:
         """Tell what a reply says."""
         device = work.device
         readings = device.driver.decode(work.transaction, reply.payload)
-        work.bad, work.busy, work.damaged = None, 0, False
+        work.bad, work.busy, work.damaged, work.heard = None, 0, False, True
         firmware = device.config.profile.firmware
         if firmware is not None and firmware in readings:
             device.lessons.says_firmware(plain(readings[firmware].value))

@@ -2,69 +2,11 @@
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from random import Random
 
-from drivers.lines import Line
-from drivers.modbus.driver import ModbusDriver
-from drivers.profile import DEFAULT_PERIODS
-from gateway.around import Rules, Surroundings, nap
-from gateway.config import Device
-from gateway.edges import load
 from gateway.lessons import Lessons
-from gateway.polled import Polled, polled
-from gateway.poller import Poller
-from gateway.site_file import DeviceFile
-from messages.types import ClockState, Quality
-from tests.support.gateway import Counted, Remembered
-from tests.support.modbus import profile
+from messages.types import Quality
+from tests.support.polling import POINTS, at_work, device, now, until
 from tests.support.wire import PtyPeer, Send, asked_address, line_to, rtu, rtu_reply
-
-POINTS = {
-    "low": {"table": "holding", "address": 10, "type": "uint16"},
-    "high": {"table": "holding", "address": 13, "type": "uint16"},
-}
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def device(name: str, unit: int, lessons: Lessons) -> Polled:
-    made = profile(POINTS)
-    periods = {**DEFAULT_PERIODS, "routine": 0.05}
-    config = Device(
-        name,
-        DeviceFile(id=name, profile=made.profile, unit=unit),
-        made,
-        0.3,
-        periods,
-        {"framing": "rtu"},
-        None,
-    )
-    driver = ModbusDriver().device(made, unit, config.options)
-    return polled(config, driver, load({}, None), Random(unit), lessons)
-
-
-@asynccontextmanager
-async def at_work(line: Line, *devices: Polled):
-    loop = asyncio.get_running_loop()
-    recorder = Remembered()
-    around = Surroundings(now, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
-    poller = Poller("bus", line, devices, recorder, Counted(), around, rules=Rules())
-    async with asyncio.TaskGroup() as group:
-        group.create_task(poller.run(), name="poller")
-        try:
-            yield poller, recorder
-        finally:
-            poller.stop()
-
-
-async def until(what) -> None:
-    async with asyncio.timeout(15):
-        while not what():
-            await asyncio.sleep(0.02)
 
 
 def strict(request):
