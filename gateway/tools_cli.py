@@ -1,10 +1,5 @@
-"""The engineer's tools on the command line: scan, read, watch, trace, replay, ask, certify, status, reload.
+"""The engineer's tools on the command line: scan, read, watch, trace, replay, ask, status, reload."""
 
-Exit codes: 0 all is well; 1 something did not answer, disagrees, or stands in the way; 2 what was asked for cannot
-be; 130 stopped by Ctrl-C, what was found until then is shown.
-"""
-
-import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -19,17 +14,14 @@ from drivers.check_file import replay as check_capture
 from drivers.errors import Misconfigured
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
+from gateway import certify_cli
 from gateway import tools_screens as screens
 from gateway.config import LineConfig, Site
-from gateway.control import Answer, ControlDown, Request, asking
-from gateway.screen import FAILED, JsonOption, SiteArgument, err, fail, load, out, plain, problems, say, table
-from gateway.tools.local import GatewayInTheWay, line_of, run_tool
+from gateway.screen import FAILED, JsonOption, SiteArgument, fail, load, out, plain, problems, say, table
+from gateway.tools.local import line_of
 from gateway.tools.record import Recorder
-from messages.codec import MessageError
+from gateway.tools_run import call, end, run_shown
 from messages.text import printable
-
-STOPPED = 130
-LONGEST_S = 4 * 3600
 
 LineArgument = Annotated[
     str | None, typer.Argument(help="The line's id; may be left out where there is one only.")
@@ -61,7 +53,7 @@ def scan(
         if not as_json:
             plain(screens.found(row))
 
-    answer = _run(load(site), "scan", line, args, show)
+    answer = run_shown(load(site), "scan", line, args, show)
     if as_json:
         screens.document(rows, answer)
     elif answer.kind == "done":
@@ -70,7 +62,7 @@ def scan(
         say(
             "nobody answers: check A and B, termination, supply, baud and parity (--baud, --parity), and the unit ids"
         )
-    _end(answer, well=bool(rows))
+    end(answer, well=bool(rows))
 
 
 def read(
@@ -109,7 +101,7 @@ def read(
         args["device"] = device
     rows: list[Mapping[str, Any]] = []
     wire = screens.show_bytes if trace else None
-    answer = _run(loaded, "read", line, screens.given(args), rows.append, quiet=as_json, wire=wire)
+    answer = run_shown(loaded, "read", line, screens.given(args), rows.append, quiet=as_json, wire=wire)
     if as_json:
         plain(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
@@ -118,7 +110,7 @@ def read(
             out.print(screens.orders_table(rows))
     for trouble in dict.fromkeys(row["trouble"] for row in rows if row["trouble"]):
         say(trouble)
-    _end(answer, well=not any(row["trouble"] for row in rows))
+    end(answer, well=not any(row["trouble"] for row in rows))
 
 
 def watch(
@@ -146,8 +138,8 @@ def watch(
             newest[str(row["device"]), str(row["point"])] = row
             screen.update(screens.watch_table(newest.values()))
 
-        answer = _run(loaded, "watch", line, args, show, quiet=True, seconds=for_s + 30)
-    _end(answer, well=True)
+        answer = run_shown(loaded, "watch", line, args, show, quiet=True, seconds=for_s + 30)
+    end(answer, well=True)
 
 
 def trace(
@@ -174,10 +166,10 @@ def trace(
         plain(json.dumps(row, ensure_ascii=False) if as_json else screens.frame(row))
 
     args = screens.given({"units": units, "for_s": for_s, "newest": 5000})
-    answer = _run(loaded, "trace", line, args, show, quiet=True, seconds=for_s + 30)
+    answer = run_shown(loaded, "trace", line, args, show, quiet=True, seconds=for_s + 30)
     if recorder is not None and record is not None:
         _keep(record, recorder)
-    _end(answer, well=True)
+    end(answer, well=True)
 
 
 def replay(
@@ -223,7 +215,7 @@ def ask(
     """Send one request of your own, for what no profile names. Requests that could change a device are refused."""
     rows: list[Mapping[str, Any]] = []
     args = {"unit": unit, "pdu": pdu.replace(" ", "").replace(":", ""), "timeout_ms": timeout_ms}
-    answer = _run(load(site), "ask", line, args, rows.append, quiet=True)
+    answer = run_shown(load(site), "ask", line, args, rows.append, quiet=True)
     if as_json:
         screens.document(rows, answer)
     else:
@@ -231,12 +223,12 @@ def ask(
             plain(f"asked    {row['request']}\nanswered {row['reply'] or '-'}   {row['rtt_ms'] or '-'} ms")
             if row["text"]:
                 plain(row["text"])
-    _end(answer, well=bool(answer.body.get("result", {}).get("ok")))
+    end(answer, well=bool(answer.body.get("result", {}).get("ok")))
 
 
 def status(site: SiteArgument, as_json: JsonOption = False) -> None:
     """Ask the gateway that runs on this box how it is."""
-    body = _call(load(site), "status").body
+    body = call(load(site), "status").body
     if as_json:
         plain(json.dumps(body, ensure_ascii=False, indent=1))
         return
@@ -255,67 +247,14 @@ def status(site: SiteArgument, as_json: JsonOption = False) -> None:
 
 def reload(site: SiteArgument) -> None:
     """Have the running gateway read its site file again; lines that did not change poll on."""
-    body = _call(load(site), "reload").body
+    body = call(load(site), "reload").body
     plain(f"applied: {body['what']}\n{body['config']}")
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (scan, read, watch, trace, replay, ask, status, reload):
+    for command in (scan, read, watch, trace, replay, ask, certify_cli.certify, status, reload):
         app.command()(command)
-
-
-# -- running ----------------------------------------------------------------------------------------------
-
-
-def _run(
-    site: Site,
-    tool: str,
-    line: str | None,
-    args: Mapping[str, Any],
-    row: Any,
-    *,
-    quiet: bool = False,
-    seconds: float = LONGEST_S,
-    wire: Any = None,
-) -> Answer:
-    try:
-        with nullcontext() if quiet or not err.is_terminal else err.status("…") as spinner:
-
-            def show(kind: str, body: Mapping[str, Any]) -> None:
-                if kind == "row":
-                    row(body)
-                elif spinner is not None:
-                    spinner.update(screens.progress(body))
-
-            return run_tool(site, tool, line, args, seconds=seconds, show=show, wire=wire)
-    except (MessageError, Misconfigured) as problem:
-        fail(str(problem))
-    except (GatewayInTheWay, ControlDown) as problem:
-        fail(str(problem), FAILED)
-
-
-def _call(site: Site, op: str) -> Answer:
-    async def call() -> Answer:
-        async with asking(site.state_dir, Request(op=op)) as asked:
-            return await anext(asked.answers())
-
-    try:
-        answer = asyncio.run(call())
-    except ControlDown as problem:
-        fail(str(problem), FAILED)
-    if answer.kind != "done":
-        fail(str(answer.body.get("why", "")), FAILED)
-    return answer
-
-
-def _end(answer: Answer, *, well: bool) -> None:
-    if why := answer.body.get("why"):
-        say(printable(str(why), 1000))
-    if answer.kind == "stopped":
-        raise typer.Exit(STOPPED)
-    if answer.kind != "done" or not well:
-        raise typer.Exit(FAILED)
 
 
 def _known(site: Site, path: Path, device: str, points: list[str]) -> tuple[str, str]:

@@ -111,3 +111,20 @@ def watch_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 def expected(expect: Mapping[str, Any]) -> str:
     """Write what an exchange decodes to."""
     return ", ".join(f"{name} {text(value)}" for name, value in expect.items())
+
+
+def certified(row: Mapping[str, Any]) -> str:
+    """Show the checks of one device."""
+    mark = {True: "passed", False: "FAILED", None: "look  "}
+    lines = [f"{row['device']} {row['name']}: {mark[row['pass']]}"]
+    for one in row["checks"]:
+        parts = [one["found"], one["planned"] and f"planned {one['planned']}", one["why"]]
+        lines.append(f"    {mark[one['pass']]} {one['check']:8} {'; '.join(part for part in parts if part)}")
+    return "\n".join(lines)
+
+
+def summed_up(result: Mapping[str, Any]) -> str:
+    """Show what a certificate says of the line, and where it is kept."""
+    line = {"device": f"line {result['head']['line']}", "name": "", "pass": result["pass"]}
+    checks = certified({**line, "checks": [result["clock"], result["cable"]]})
+    return f"{checks}\nkept as {result['file']}.json and .html\n{result['digest']}"
