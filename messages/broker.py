@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 REFUSED = 0x80  # SUBACK return code, MQTT 3.1.1 clause 3.9.3
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
+# A broker that was restarted is back within a minute, and has to be found at once; one that is gone for longer is
+# asked less often, so that a thousand gateways do not fall upon it together.
+EAGER_WAIT_S, EAGER_S = 1.0, 60.0
 SETTLED_S = 10.0  # a session that lived this long was a good one: start again with the first wait
 
 
@@ -219,7 +222,7 @@ async def stay_connected(
     cancellation; any other exception is a bug and passes through.
     """
     loop = asyncio.get_running_loop()
-    wait = FIRST_WAIT_S
+    wait, lost_at = FIRST_WAIT_S, loop.time()
     here: bool | None = None
 
     def granted() -> None:
@@ -245,8 +248,16 @@ async def stay_connected(
                 here = False
                 log.warning("broker %s: lost (%s); trying again until it is back", where, err)
                 on_change(False, str(err))
-        wait = FIRST_WAIT_S if loop.time() - began > SETTLED_S else min(wait * 2, LONGEST_WAIT_S)
+        if loop.time() - began > SETTLED_S:
+            wait, lost_at = FIRST_WAIT_S, loop.time()
+        else:
+            wait = longer(wait, loop.time() - lost_at)
         await asyncio.sleep(wait * random.uniform(0.7, 1.3))
+
+
+def longer(wait: float, gone: float) -> float:
+    """Return how long to wait after a wait that was in vain; `gone` seconds after the last good session."""
+    return min(wait * 2, LONGEST_WAIT_S if gone > EAGER_S else min(EAGER_WAIT_S, LONGEST_WAIT_S))
 
 
 async def _served(serve: Callable[[Session], Awaitable[None]], session: Session) -> None:

@@ -14,6 +14,7 @@ from messages.broker import (
     Publication,
     Session,
     connect,
+    longer,
     parse_url,
     stay_connected,
 )
@@ -127,3 +128,13 @@ def test_urls(url: str, host: str, port: int, tls: bool) -> None:
 def test_urls_that_cannot_be(url: str) -> None:
     with pytest.raises(BrokerUrlError):
         parse_url(url)
+
+
+def test_a_broker_is_asked_every_second_for_a_minute_and_then_less_often() -> None:
+    waits, gone = [0.1], 0.0
+    while gone < 100:
+        waits.append(longer(waits[-1], gone))
+        gone += waits[-1]
+    assert waits[:5] == [0.1, 0.2, 0.4, 0.8, 1.0]
+    assert max(waits[:60]) == 1.0
+    assert waits[-1] == 5.0
