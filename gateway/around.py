@@ -59,6 +59,8 @@ class Rules:
     adds_wire_time: bool = True
     """Whether the wire itself adds the time of the bytes to a time-out."""
     snapshots: Snapshots | None = None
+    phase: float = 0.0
+    """By which part of their periods its polls come earlier the second time, so that lines do not poll in step."""
 
 
 class Recorder(Protocol):

@@ -1,5 +1,7 @@
 """What holds for one configured line: how its time is reckoned, how long one read may last, when books are read."""
 
+import zlib
+
 from drivers.api import Timing
 from drivers.lines import SerialMode, SerialSettings
 from drivers.strict_yaml import parse_duration
@@ -44,6 +46,7 @@ def rules_of(line: LineConfig) -> Rules:
         floor=_floor(line, serial=serial),
         adds_wire_time=serial,
         snapshots=line.snapshots,
+        phase=zlib.crc32(line.id.encode()) / 2**33,
     )
 
 

@@ -96,6 +96,8 @@ class Schedule(Generic[Payload]):
     """The jobs of one line. Give it time, get the next job; tell it when the job began and ended."""
 
     def __init__(self) -> None:
+        self.phase = 0.0
+        """By which part of its period each job comes earlier the second time: lines do not stay in step."""
         self.overruns = 0
         self.account = Account()
         self.unhurried = False
@@ -186,7 +188,7 @@ class Schedule(Generic[Payload]):
             return
         if not job.started:
             # Its own first moment is its phase: jobs that start together spread out by what each one costs.
-            job.started, job.due = True, began
+            job.started, job.due = True, began - self.phase * period
         passed = int((ended - job.due) // period) if ended > job.due else 0
         if passed:
             job.overruns += passed

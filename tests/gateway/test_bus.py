@@ -237,6 +237,20 @@ async def test_tools_share_the_bus_fairly_and_leave_fire_in_time():
     assert seconds > 10
 
 
+async def test_a_tool_in_a_hurry_lets_no_late_answer_pass_for_another():
+    bench = BusBench(bus_device("00", TWO_BLOCKS, timeout=0.8, periods={"routine": 100.0}))
+    await bench.run(5)
+    bench.slaves["00"].thinks = 0.7
+    asked = asyncio.create_task(bench.poller.ask(Exchange(b"00:x", None, 9), timeout=0.05))
+    await asyncio.sleep(0)
+    await bench.run(5.5)
+    with pytest.raises(DeviceSilent):
+        await asked
+    assert bench.bus.clear_at(Exchange(b"00:y", None, 9)) > 5 + 2 * 0.8, (
+        "as long as the device may take, and more"
+    )
+
+
 async def test_what_a_tool_asked_is_told_when_polling_ends():
     bench = BusBench(*riser(1))
     asked = asyncio.create_task(bench.poller.ask(Exchange(b"00:x", None, 9), timeout=0.3))

@@ -68,6 +68,13 @@ def test_periods_are_kept_to_the_grid():
     assert [at for at, _ in run(schedule, seconds=45, cost={"a": 0.3})] == [0, 10, 20, 30, 40]
 
 
+def test_lines_that_start_together_do_not_stay_in_step():
+    schedule = Schedule[str]()
+    schedule.phase = 0.25
+    add(schedule, "a", "routine", 10)
+    assert [at for at, _ in run(schedule, seconds=30, cost={"a": 0.3})] == [0, 7.5, 17.5, 27.5]
+
+
 def test_a_line_that_was_gone_is_not_flooded():
     schedule = Schedule[str]()
     job = add(schedule, "a", "routine", 1)

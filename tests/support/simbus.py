@@ -232,8 +232,8 @@ class BusBench:
     async def run(self, until: float) -> None:
         """Let simulated time reach `until`."""
         self.time.end, self.time.on_end = until, self.poller.stop
-        self.poller._stopping = False
         await self.poller.run()
+        self.poller._stopping = False  # it goes on with the next call
 
     def load(self, thinks: float = 0.005) -> LineLoad:
         """What `gateway.worst_case` is told of this line, its devices thinking that long."""
