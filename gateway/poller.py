@@ -23,14 +23,14 @@ from drivers.errors import (
 )
 from drivers.lines import Reply, SerialMode
 from gateway.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
+from gateway.booking import Booking
 from gateway.orders import CommandRun, Order, carry_out
 from gateway.polled import Asked, Polled, Work
 from gateway.presence import Presence, Task
 from gateway.schedule import AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
-from gateway.snapshots import Books
 from gateway.teller import Teller, edge_key
 from messages.text import printable
-from messages.types import ClockState, Quality
+from messages.types import Quality
 
 __all__ = ["Poller", "edge_key"]
 
@@ -42,7 +42,6 @@ BUSY_RETRY_S = 0.5
 BUSY_IS_BAD_AFTER = 3
 COMMAND_WITHIN_S = 1.0
 TOOL_WITHIN_S = 1.0
-SNAPSHOT_RETRY_S = 2.0
 LONGEST_NAP_S = 3600.0
 
 
@@ -62,7 +61,7 @@ class Poller:
     schedule: Schedule[Task] = field(default_factory=Schedule[Task])
     presence: Presence = field(init=False)
     teller: Teller = field(init=False)
-    _books: Books = field(init=False)
+    _books: Booking = field(init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _overruns: int = 0
@@ -82,8 +81,7 @@ class Poller:
             self.rules,
             self._has_changed,
         )
-        billed = any(job.rank == BILLING for job in self.schedule)
-        self._books = Books(self.rules.snapshots if billed else None)
+        self._books = Booking(self.schedule, self.presence, self.around, self.rules.snapshots)
 
     @property
     def up(self) -> bool:
@@ -161,8 +159,7 @@ class Poller:
     async def _step(self) -> None:
         self._wake.clear()
         presence, now = self.presence, self.around.monotonic()
-        if self._books.due(now):
-            self._look(now)
+        self._books.look(now)
         job = self.schedule.next(now)
         if not presence.up and now >= presence.reopen_at and not isinstance(job and job.what, Order):
             await self._try_line()
@@ -218,7 +215,8 @@ class Poller:
         if schedule.overruns > self._overruns:
             self.meters.overran(self.line, schedule.overruns - self._overruns)
             self._overruns = schedule.overruns
-        self._aim(job, work, ended, read=work.bad is None)
+        if job.rank == BILLING:
+            self._books.aim(job, work, ended, read=work.bad is None)
 
     def _must_wait(self, job: Job[Task], exchange: Exchange, now: float) -> bool:
         """Let others go first while the wire would wait for another's late answer; fire only once in its turn."""
@@ -312,36 +310,6 @@ class Poller:
             return None
         self.presence.split(job, work, parts, now)
         return None
-
-    # -- snapshots for the books ---------------------------------------------------------------------------
-
-    def _look(self, now: float) -> None:
-        """See whether the wall clock was set: what was aimed at its moments is then asked at once instead."""
-        trusted = self.around.clock_state() is not ClockState.UNSET
-        if not self._books.look(now, self.around.clock(), trusted=trusted):
-            return
-        for device in self.devices:
-            for job, work in self.presence.works(device):
-                if job.rank == BILLING and job.due > now:
-                    work.snapshot_until = None
-                    self.schedule.at(job, now)
-
-    def _aim(self, job: Job[Task], work: Work, now: float, *, read: bool) -> None:
-        """Give a billing poll its next moment in the books if that comes first, or another try while a window lasts."""
-        if job.rank != BILLING or job not in self.schedule:
-            return
-        until = work.snapshot_until
-        if until is not None and not read and not work.device.health.silent and work.excluded is None:
-            again = now + SNAPSHOT_RETRY_S
-            if again < until:
-                self.schedule.aim(job, due=again, deadline=until, rises=again)
-                return
-            self.schedule.account.missed[BILLING] += 1
-        work.snapshot_until = None
-        window = self._books.window(job.due, job.period, now)
-        if window is not None:
-            due, work.snapshot_until, rises = window
-            self.schedule.aim(job, due=due, deadline=work.snapshot_until, rises=rises)
 
     # -- the line, commands, tools -------------------------------------------------------------------------
 
