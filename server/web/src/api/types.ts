@@ -233,3 +233,99 @@ export interface ReadRow {
   state: "missing" | "provisional" | "held" | "ready";
   why: string;
 }
+
+export type JobState = "pending" | "sent" | "running" | "stopping" | "done" | "failed" | "stopped" | "lost";
+
+export interface Job {
+  q: number;
+  id: string;
+  site: string;
+  gateway: string;
+  line: string | null;
+  tool: string;
+  args: Record<string, unknown>;
+  by: string;
+  state: JobState;
+  created_at: string;
+  started_at: string | null;
+  until: string;
+  ended_at: string | null;
+  progress: { done?: number; total?: number; left_s?: number | null; text?: string } | null;
+  rows: number;
+  dropped: number;
+  result: Record<string, unknown> | null;
+  why: string;
+}
+
+/** What a tool has found: the words are the tool's own. `n` counts from 1. */
+export interface JobRow {
+  n: number;
+  [name: string]: unknown;
+}
+
+export interface JobAndRows {
+  job: Job;
+  rows: JobRow[];
+  next: number | null;
+}
+
+export interface Line {
+  id: string;
+  endpoint: string;
+  label: string;
+}
+
+export interface ConfigProblem {
+  line: number;
+  path: string;
+  text: string;
+}
+
+export interface Offer {
+  id: string;
+  base: string;
+  active: string;
+  health_minutes: number;
+  reason: string;
+  state: string;
+  why: string;
+  by: string;
+  problems: ConfigProblem[];
+  created_at: string;
+  sent_at: string | null;
+  ended_at: string | null;
+}
+
+export interface ConfigDraft {
+  base: string;
+  by: string;
+  at: string;
+  stale: boolean;
+}
+
+export interface Config {
+  q: number;
+  site: string;
+  gateway: string;
+  state: string;
+  offer: string;
+  why: string;
+  problems: ConfigProblem[];
+  active: string;
+  at: string;
+  draft: ConfigDraft | null;
+}
+
+export interface ConfigWhole {
+  config: Config;
+  yaml: string;
+  draft_yaml: string | null;
+  diff: string[];
+  offers: Offer[];
+}
+
+export interface OfferAndText {
+  offer: Offer;
+  yaml: string;
+  diff: string[];
+}

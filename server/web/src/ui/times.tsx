@@ -51,7 +51,7 @@ export function ZoneNote() {
   const now = Date.now();
   if (known.mixed || !isAway(now, known.usual)) return null;
   return (
-    <span className="zone-note" title={known.usual}>
+    <span className="zone-note second" title={known.usual}>
       {t("time.zone", { zone: offsetText(now, known.usual) })}
     </span>
   );
