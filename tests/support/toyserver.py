@@ -3,11 +3,12 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
 from messages import topics
-from messages.broker import BrokerAddress, Message, Publication, Session, connect, stay_connected
+from messages.broker import BrokerAddress, BrokerLost, Message, Publication, Session, connect, stay_connected
 from messages.codec import decode_birth, decode_envelope, decode_state, encode
 from messages.configs import ConfigSaid, decode_config_said
 from messages.types import Birth, GatewayState, Lane, Stored
@@ -30,6 +31,8 @@ class ToyServer:
     config_said: list[ConfigSaid] = field(default_factory=list)
     session: Session | None = None
     _new: asyncio.Event = field(default_factory=asyncio.Event)
+    _owed: dict[tuple[topics.Address, str, Lane], None] = field(default_factory=dict)
+    _owing: asyncio.Event = field(default_factory=asyncio.Event)
     _through: dict[tuple[str, Lane], int] = field(default_factory=lambda: defaultdict(int))
 
     async def run(self) -> None:
@@ -67,15 +70,28 @@ class ToyServer:
         )
         self.session = session
         self._new.set()
+        # Beside the reading, and one answer for all that came meanwhile, as the real server does.
+        answering = asyncio.create_task(self._answer_all(), name="toy answers")
         try:
             async for message in session.messages():
-                await self._take(message)
+                self._take(message)
                 message.ack()
                 self._new.set()
         finally:
             self.session = None
+            answering.cancel()
+            await asyncio.wait([answering])
 
-    async def _take(self, message: Message) -> None:
+    async def _answer_all(self) -> None:
+        with suppress(BrokerLost):
+            while True:
+                await self._owing.wait()
+                self._owing.clear()
+                owed, self._owed = self._owed, {}
+                for address, epoch, lane in owed:
+                    await self.answer(address, epoch, lane)
+
+    def _take(self, message: Message) -> None:
         topic = topics.parse(message.topic)
         if topic.kind == "birth":
             self.births.append(decode_birth(message.payload))
@@ -84,9 +100,9 @@ class ToyServer:
         elif topic.kind == "state":
             self.states.append(decode_state(message.payload))
         else:
-            await self._store(topic.address, message.payload)
+            self._store(topic.address, message.payload)
 
-    async def _store(self, address: topics.Address, payload: bytes) -> None:
+    def _store(self, address: topics.Address, payload: bytes) -> None:
         got = decode_envelope(payload)
         assert got.rejected == ()
         key = (got.epoch, got.lane, got.seq)
@@ -101,4 +117,5 @@ class ToyServer:
         while (got.epoch, got.lane, self._through[got.epoch, got.lane] + 1) in self.payloads:
             self._through[got.epoch, got.lane] += 1
         if self.answering:
-            await self.answer(address, got.epoch, got.lane)
+            self._owed[address, got.epoch, got.lane] = None
+            self._owing.set()
