@@ -10,11 +10,12 @@ from typing import Any, Final
 from drivers.errors import FrameDamaged
 from drivers.modbus import frames, pdu
 from drivers.modbus.frames import Parsed
+from drivers.modbus.modbus_ascii import unwrap
 from drivers.modbus.rtu import RtuReader, crc_ok
 
 Row = Mapping[str, Any]
 
-_ABOUT_THE_ROW: Final = {"crc_ok", "role", "note", "ok", "must"}
+_ABOUT_THE_ROW: Final = {"crc_ok", "lrc_ok", "role", "note", "ok", "must"}
 _FIELDS: Final = {
     "start": ("address",),
     "start_address": ("address",),
@@ -70,6 +71,8 @@ _OBJECTS: Final = {
 def check_frame(row: Row, raw: bytes) -> str | None:
     """Return None where our reading of the frame is the row's, else the disagreement."""
     expected: Row = row["expected"]
+    if row["protocol"] == "modbus-ascii":
+        return _ascii_fault(expected, raw)
     rtu = row["protocol"] == "modbus-rtu" or "crc_ok" in expected
     if rtu:
         sound = crc_ok(raw)
@@ -85,6 +88,17 @@ def check_frame(row: Row, raw: bytes) -> str | None:
     if len(faults) == len(readings):
         return faults[0]
     return _reader_fault(unit, body, raw) if rtu and expected.get("role") == "response" else None
+
+
+def _ascii_fault(expected: Row, raw: bytes) -> str | None:
+    try:
+        unit, body = unwrap(raw)
+    except FrameDamaged as err:
+        return str(err) if expected.get("lrc_ok", True) else None
+    if not expected.get("lrc_ok", True):
+        return "the LRC is right"
+    faults = [_faults(parsed, expected, body)[:1] for parsed in frames.parse_pdu(unit, body)]
+    return None if [] in faults else faults[0][0]
 
 
 def _tcp(raw: bytes) -> tuple[int, bytes, list[Parsed]]:

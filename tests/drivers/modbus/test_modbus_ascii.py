@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from drivers.errors import DeviceRefused, DriverError, FrameDamaged
 from drivers.modbus import frames, pdu
+from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.modbus_ascii import MAX_FRAME, AsciiReader, frame, lrc, unwrap
+from tests.support.modbus import rows
 
 READ = pdu.read_request(3, 107, 3)
 ANSWER = bytes.fromhex("03 06 022B 0000 0064")
@@ -27,6 +29,19 @@ def test_frames_made_by_hand(unit, body, text):
     assert frame(unit, bytes.fromhex(body)) == wire
     assert unwrap(wire) == (unit, bytes.fromhex(body))
     assert unwrap(wire.lower()) == (unit, bytes.fromhex(body))
+
+
+ROWS = rows("modbus-ascii")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
+def test_vectors_agree_and_what_is_bent_disagrees(row):
+    driver = ModbusDriver()
+    assert driver.check_vector(row, ()) is None
+    bent = {**row, "expected": {**row["expected"], "lrc_ok": not row["expected"]["lrc_ok"]}}
+    assert driver.check_vector(bent, ())
+    if row["expected"]["lrc_ok"]:
+        assert driver.check_vector({**row, "expected": {**row["expected"], "unit": 250}}, ())
 
 
 def test_a_check_byte_makes_the_sum_zero():
