@@ -24,6 +24,7 @@ GROUP = 100
 RETRY_S = 1.0
 WAITING_MOST = 5000
 ASK_AGAIN_S = 2.0
+QUIET_S = 15.0  # a job of which nothing was heard for so long is asked about
 ANSWER_WITHIN = timedelta(seconds=30)
 
 Publish = Callable[[Address, ToolRequest], Awaitable[None]]
@@ -48,7 +49,13 @@ class ToolDesk:
     filters: tuple[str, ...] = (SAID_FILTER,)
 
     def __init__(
-        self, engine: Engine, hub: Notified, clock: Callable[[], datetime], publish: Publish
+        self,
+        engine: Engine,
+        hub: Notified,
+        clock: Callable[[], datetime],
+        publish: Publish,
+        *,
+        quiet_s: float = QUIET_S,
     ) -> None:
         self._engine = engine
         self._hub = hub
@@ -56,7 +63,9 @@ class ToolDesk:
         self._publish = publish
         self._waiting: asyncio.Queue[_Heard] = asyncio.Queue(WAITING_MOST)
         self._connected = asyncio.Event()
+        self._quiet_s = quiet_s
         self._asked: dict[str, float] = {}
+        self._heard_at: dict[str, float] = {}
 
     def takes(self, message: Message) -> bool:
         """Tell whether a message is for this desk."""
@@ -88,7 +97,9 @@ class ToolDesk:
             while len(group) < GROUP and not self._waiting.empty():
                 group.append(self._waiting.get_nowait())
             holes = await self._insist(group)
+            now = asyncio.get_running_loop().time()
             for one in group:
+                self._heard_at[one.said.id] = now
                 one.message.ack()
             self._hub.notify()
             for (address, job_id), after in holes.items():
@@ -113,11 +124,23 @@ class ToolDesk:
 
     async def _catch_up_for_ever(self) -> None:
         while True:
-            await self._connected.wait()
-            self._connected.clear()
-            for job in await asyncio.to_thread(self._open):
-                if job["state"] != "pending":
+            fresh = await self._connected_within(self._quiet_s)
+            now = asyncio.get_running_loop().time()
+            jobs = [job for job in await asyncio.to_thread(self._open) if job["state"] != "pending"]
+            self._heard_at = {job["id"]: self._heard_at.get(job["id"], now) for job in jobs}
+            for job in jobs:
+                # A gateway that was restarted meanwhile knows nothing of the job, and says so when it is asked.
+                if fresh or now - self._heard_at[job["id"]] >= self._quiet_s:
                     await self._ask_again(Address(job["site"], job["gateway"]), job["id"], job["last_seq"])
+
+    async def _connected_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connected.wait()
+        except TimeoutError:
+            return False
+        self._connected.clear()
+        return True
 
     def _open(self) -> Sequence[RowMapping]:
         with read(self._engine) as conn:

@@ -28,10 +28,10 @@ def ask(**changes):
 class Hearing:
     """The desk with a gateway's voice."""
 
-    def __init__(self, house):
+    def __init__(self, house, **options):
         self.house, self.acked, self.seq = house, 0, {}
         self.asked = []
-        self.desk = ToolDesk(house.engine, house.hub, lambda: house.now, self._publish)
+        self.desk = ToolDesk(house.engine, house.hub, lambda: house.now, self._publish, **options)
 
     async def _publish(self, address, request):
         if self.house.broker_gone:
@@ -58,8 +58,8 @@ class Hearing:
 
 
 @asynccontextmanager
-async def hearing(house):
-    voice = Hearing(house)
+async def hearing(house, **options):
+    voice = Hearing(house, **options)
     task = asyncio.create_task(voice.desk.run())
     yield voice
     task.cancel()
@@ -214,6 +214,20 @@ async def test_after_a_reconnect_open_jobs_are_asked_for(house):
                 await asyncio.sleep(0.005)
         assert gateway.asked[0][1].args == {"after": 0}
         assert gateway.asked[0][1].id == job
+
+
+async def test_a_job_of_which_nothing_is_heard_is_asked_about(house):
+    async with house.machine(Role.ENGINEER) as engineer, hearing(house, quiet_s=0.2) as gateway:
+        job = (await engineer.post(URL, json=ask())).json()["job"]["id"]
+        await gateway.say(gateway.message(job, SaidKind.PROGRESS, {"done": 1, "total": 8}))
+        async with asyncio.timeout(5):
+            while not gateway.asked:
+                await asyncio.sleep(0.01)
+        assert {(request.id, request.tool, request.args["after"]) for _, request in gateway.asked} == {
+            (job, "again", 1)
+        }
+        await gateway.say(gateway.message(job, SaidKind.FAILED, {"why": "this gateway knows no such job"}))
+        assert (await engineer.get(f"{URL}/{job}")).json()["job"]["state"] == "failed"
 
 
 async def test_another_gateway_cannot_speak_for_a_job(house):
