@@ -84,13 +84,29 @@ places = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(places, min_size=1, max_size=20), st.binary(min_size=160, max_size=160), st.integers(0, 9))
-def test_a_plan_decodes_as_reading_each_point_alone_does(spans, image, bridge):
+knowns = st.builds(
+    Known,
+    cuts=st.frozensets(st.builds("holding {}-{}".format, st.integers(0, 60), st.integers(0, 70)), max_size=4),
+    bad=st.frozensets(st.builds("p{}".format, st.integers(0, 19)), max_size=3),
+)
+timings = st.builds(
+    Timing, st.sampled_from([0.0, 10 / 9600]), st.sampled_from([0.0, 35 / 9600]), st.floats(0, 0.1)
+)
+
+
+@given(
+    st.lists(places, min_size=1, max_size=20),
+    st.binary(min_size=160, max_size=160),
+    st.integers(0, 9) | st.just("auto"),
+    knowns,
+    timings,
+)
+def test_a_plan_decodes_as_reading_each_point_alone_does(spans, image, bridge, known, timing):
     points = {f"p{number}": at for number, at in enumerate(spans)}
-    made = device(points, max_registers=12, bridge=bridge)
+    made = device(points, max_registers=12 if bridge != "auto" else 125, bridge=bridge)
 
     def read(wanted):
-        for transaction in made.plan(wanted):
+        for transaction in made.plan(wanted, known=known, timing=timing, longest=0.08):
             block = transaction.block
             data = image[2 * block.address : 2 * block.end]
             yield from run(made, transaction, bytes((3, len(data))) + data).items()

@@ -1,5 +1,6 @@
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -100,6 +101,24 @@ def test_every_wanted_point_lies_whole_in_exactly_one_block_within_the_limits(kn
             assert rules.timing.seconds(*size) <= rules.longest
         mine = [name for name in names if name in wanted]
         assert all(last - first < rules.bridge() for first, last in holes(block, mine, known))
+
+
+@given(maps, options, st.lists(spans, max_size=6), st.lists(spans, max_size=4))
+def test_no_block_touches_what_is_forbidden_or_leaves_a_readable_range(known, rules, forbidden, readable):
+    used = {(at.address, at.address + at.words - 1) for at in known.values() if at.table == "holding"}
+    free = tuple(
+        (low, high)
+        for low, high in forbidden
+        if not any(low <= last and first <= high for first, last in used)
+    )
+    ranges = tuple({*readable, *used})
+    ours = Rules(
+        msgspec.structs.replace(rules, forbidden={"holding": free}, readable={"holding": ranges}), TCP
+    )
+    for block, _ in plan(known, known, ours):
+        if block.table == "holding":
+            assert not any(low < block.end and block.address <= high for low, high in free)
+            assert any(low <= block.address and block.end - 1 <= high for low, high in ranges)
 
 
 @given(few, rules_of)
