@@ -22,7 +22,8 @@ from gateway.line_rules import rules_of
 from gateway.metrics import Metrics
 from gateway.orphans import Orphans, raised_in
 from gateway.polled import Polled, polled
-from gateway.poller import Poller, edge_key
+from gateway.poller import Poller
+from gateway.teller import edge_key
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.edges import load
-from gateway.poller import edge_key
+from gateway.teller import edge_key
 from messages.codec import utc_ms
 from messages.types import ClockState, DeviceEvent, Edge
 

@@ -125,7 +125,8 @@ class _Job:
         if isinstance(err, YamlError):
             for problem in err.problems[:PROBLEMS_LOGGED]:
                 log.error("%s", problem)
-            log.error("the site file has %d problems: nothing is changed", len(err.problems))
+            count = len(err.problems)
+            log.error("the site file has %d problem%s: nothing is changed", count, "s" * (count != 1))
         else:
             log.error("%s", err)
 
