@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from drivers.api import DeviceDriver, Known, Transaction
 from drivers.errors import DeviceRefused
 from drivers.profile import Profile
 from messages.text import printable
+from messages.types import MAX_DEVICES
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ LONGEST_FIRMWARE = 40
 SILENCES_REFUSE = 3
 
 Key = tuple[str, tuple[str, ...]]
+T = TypeVar("T")
 
 
 class Learned(msgspec.Struct, kw_only=True):
@@ -55,6 +57,8 @@ class Kept(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     models: dict[str, Learned] = {}
     thinks_us: dict[str, int] = {}
     """Per device, how long it takes to begin its answer, in microseconds."""
+    firmware: dict[str, str] = {}
+    """Per device, what it last named, so that its first plan is by the right lessons."""
 
 
 @dataclass(slots=True)
@@ -81,7 +85,9 @@ class Lessons:
         self, device: str, driver: DeviceDriver, profile: Profile, options: Mapping[str, Any]
     ) -> "DeviceLessons":
         """Return the lessons of one device, to be asked by its line's poller alone."""
-        return DeviceLessons(self, device, driver, f"{profile.profile} {map_digest(profile, options)}")
+        model = f"{profile.profile} {map_digest(profile, options)}"
+        firmware = self._kept.firmware.get(device, "") if profile.firmware is not None else ""
+        return DeviceLessons(self, device, driver, model, firmware)
 
     def kept(self) -> Kept:
         """Return what is to be stored now; from here on it counts as stored."""
@@ -118,6 +124,12 @@ class Lessons:
         learned.version += 1
         self.dirty = True
 
+    def named(self, device: str, firmware: str) -> None:
+        """Keep which firmware a device names, for its first plan after the next start."""
+        if self._kept.firmware.get(device) != firmware:
+            _put(self._kept.firmware, device, firmware)
+            self.dirty = True
+
     def thinks(self, device: str) -> float | None:
         """Return how long a device takes to begin its answer, in seconds, None where it was never measured."""
         found = self._kept.thinks_us.get(device)
@@ -127,7 +139,7 @@ class Lessons:
         """Keep how long a device takes to begin its answer, for the planning after the next start."""
         new, old = round(seconds * 1_000_000), self._kept.thinks_us.get(device)
         if 0 <= new < 60_000_000 and (old is None or abs(new - old) > max(1000, old // 4)):
-            self._kept.thinks_us[device] = new
+            _put(self._kept.thinks_us, device, new)
             self.dirty = True
 
 
@@ -152,7 +164,10 @@ class DeviceLessons:
     _hopeless: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._learned = self.lessons.of(self.model)
+        self._learned = self._of_model()
+
+    def _of_model(self) -> Learned:
+        return self.lessons.of(f"{self.model} {self.firmware}".rstrip())
 
     def known(self) -> Known:
         """Return what a plan keeps to; what was being found out begins anew with it."""
@@ -189,7 +204,8 @@ class DeviceLessons:
         text = printable(text, LONGEST_FIRMWARE)
         if text != self.firmware:
             self.firmware = text
-            self._learned = self.lessons.of(f"{self.model} {text}".rstrip())
+            self.lessons.named(self.device, text)
+            self._learned = self._of_model()
             self._open.clear()
             self._hopeless.clear()
 
@@ -308,6 +324,14 @@ def map_digest(profile: Profile, options: Mapping[str, Any]) -> str:
     what = {"points": ats, "atomic": profile.atomic, "options": {**profile.options, **options}}
     text = msgspec.json.encode(what, order="deterministic", enc_hook=str)
     return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _put(kept: dict[str, T], device: str, value: T) -> None:
+    """Keep it as the newest; the oldest, of a device long gone mostly, makes room."""
+    kept.pop(device, None)
+    while len(kept) >= MAX_DEVICES:
+        del kept[next(iter(kept))]
+    kept[device] = value
 
 
 def _key(transaction: Transaction) -> Key:

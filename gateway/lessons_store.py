@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.lessons import MOST_CUTS, MOST_MODELS, MOST_POINTS, Kept, Lessons
 from messages.text import printable
+from messages.types import MAX_DEVICES
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ def _check(kept: Kept) -> None:
         raise ValueError(f"of version {kept.v}")
     if len(kept.models) > MOST_MODELS:
         raise ValueError(f"more than {MOST_MODELS} models")
+    if max(len(kept.firmware), len(kept.thinks_us)) > MAX_DEVICES:
+        raise ValueError(f"more than {MAX_DEVICES} devices")
     for learned in kept.models.values():
         if len(learned.cuts) > MOST_CUTS or max(len(learned.bad), len(learned.differs)) > MOST_POINTS:
             raise ValueError("a model that has taught too much")

@@ -258,6 +258,18 @@ def test_another_firmware_is_another_model():
     assert it.book.known().cuts == {"holding 12-13"}
 
 
+def test_after_a_restart_the_first_plan_is_by_the_firmware_that_was_named(tmp_path):
+    points = registers((0, 11), (14, 21))
+    made = profile(points, firmware="r0")
+    one = Bench(Slave(set(range(400)) - {13}), made, Lessons(lambda: NOON))
+    one.book.says_firmware("2.7")
+    one.cycle()
+    save_lessons(tmp_path, one.lessons.kept())
+    again = Bench(Slave(set(range(400)) - {13}), made, load_lessons(tmp_path, lambda: NOON))
+    again.cycle()
+    assert again.slave.refusals == 0
+
+
 def test_a_group_that_is_only_answered_in_parts_is_refused_not_parted():
     points = registers((0, 1), (4, 5))
     made = profile(points, atomic=(("r0", "r1", "r4", "r5"),))
