@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+import yaml
 
 from messages.broker import Publication, Session
 from messages.codec import encode
@@ -36,7 +37,9 @@ from messages.types import (
     Sample,
     Severity,
 )
+from simulators.estate import Estate
 from simulators.processes import until
+from simulators.world import RunInfo
 from tests.support import hostile
 from tests.support.installation import Installation, installation
 
@@ -93,6 +96,18 @@ COOKIES = [
 ]
 
 
+class Patient(Estate):
+    """The devices are simulated in the process that floods the server: they may have to wait for their turn."""
+
+    def write_gateway_files(self, info: RunInfo) -> None:
+        super().write_gateway_files(info)
+        for path in self.gateway_files.values():
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            for line in content["lines"]:
+                line["timeout"] = line["shortest_timeout"] = "8s"
+            path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
 async def raw(base: str, request: bytes) -> tuple[int, bytes]:
     """Send bytes and return the status and all of the answer; 0 where the server just closed."""
     url = urlsplit(base)
@@ -119,7 +134,7 @@ def cookies_of(site: Installation) -> str:
 async def test_hostile_requests_and_names_are_taken_for_what_they_are_and_nobody_else_notices(
     tmp_path: Path,
 ) -> None:
-    async with installation(tmp_path) as site:
+    async with installation(tmp_path, kind=Patient) as site:
         await hostile_requests(site)
         await site.served(300)
         await hostile_names(site)
