@@ -34,7 +34,8 @@ def summary(answer: Answer) -> str:
     """Say what a scan came to."""
     result = answer.body.get("result", {})
     noise = f", noise at {result['noise']}" if result.get("noise") else ""
-    return f"{result.get('found', 0)} answer, {result.get('asked', 0)} asked{noise}"
+    lines = [f"{result.get('found', 0)} answer, {result.get('asked', 0)} asked{noise}"]
+    return "\n".join([*lines, *(f"not tried: {why}" for why in result.get("refused", ()))])
 
 
 def found(row: Mapping[str, Any]) -> str:

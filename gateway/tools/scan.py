@@ -48,23 +48,40 @@ class _Scan:
         self.done = self.noise = 0
         self.spent = self.next_at = 0.0
         self.found: dict[int, Tuning] = {}
+        self.refused: list[str] = []
+        """Settings that the adapter cannot do."""
         self.prints = Fingerprints(work)
 
     async def run(self) -> None:
         for tuning in self.settings:
-            for unit in self.units:
-                self._tell(unit, tuning)
-                if unit not in self.found:
-                    await self._look(unit, tuning)
-                self.done += 1
+            before = self.done
+            try:
+                await self._all(tuning)
+            except Misconfigured as err:
+                if not tuning.any:
+                    raise
+                # The adapter cannot do this: the other settings can still be tried.
+                self.refused.append(f"{described(self.work, tuning)}: {printable(str(err), 300)}")
+                self.done = before + len(self.units)
         self._tell(None, Tuning())
+
+    async def _all(self, tuning: Tuning) -> None:
+        for unit in self.units:
+            self._tell(unit, tuning)
+            if unit not in self.found:
+                await self._look(unit, tuning)
+            self.done += 1
 
     def _tell(self, unit: int | None, tuning: Tuning) -> None:
         each = self.spent / self.done if self.done else self.args.timeout_ms / 1000
         text = "" if unit is None else f"{described(self.work, tuning)} unit {unit}".strip()
         self.work.say(self.done, self.total, each * (self.total - self.done), text)
         self.work.result.update(
-            found=len(self.found), asked=self.done, settings=len(self.settings), noise=self.noise
+            found=len(self.found),
+            asked=self.done,
+            settings=len(self.settings),
+            noise=self.noise,
+            refused=list(self.refused),
         )
 
     async def _look(self, unit: int, tuning: Tuning) -> None:
