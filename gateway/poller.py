@@ -103,7 +103,7 @@ class Poller:
         found = next(known for known in self.devices if known.id == device)
         order = Order(found, plan, until, asyncio.get_running_loop().create_future())
         if self._stopping:
-            return CommandRun.not_run("the gateway is stopping")
+            return CommandRun.not_run("its line ends or is set up anew: give it again")
         self._queue(order, FIRE, COMMAND_WITHIN_S)
         return await order.done
 
@@ -149,7 +149,7 @@ class Poller:
                 device.lessons.measured(device.trip.smooth)
         for job in self.schedule:
             if isinstance(job.what, Order):
-                job.what.settle(CommandRun.not_run("the gateway stopped before it was sent"))
+                job.what.settle(CommandRun.not_run("its line ended or was set up anew before it was sent"))
             elif isinstance(job.what, Asked):
                 job.what.fail(LineDown(f"{self.line}: polling of this line has ended"))
             else:
