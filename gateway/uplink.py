@@ -16,7 +16,7 @@ import msgspec
 from gateway.answers import Answers
 from gateway.journal import Journal, JournalBatch, JournalDown
 from gateway.sendplan import Sending, SendPlan, Stream
-from gateway.uplink_types import Inlet, UplinkCounts, UplinkSettings
+from gateway.uplink_types import Inlet, UplinkCounts, UplinkSettings, first_of
 from messages import topics
 from messages.broker import (
     BrokerAddress,
@@ -198,7 +198,7 @@ class Uplink:
             lost, rest = failures.split(BrokerLost)
             if rest is not None:
                 raise rest from None
-            raise BrokerLost(str(_first(lost))) from None
+            raise BrokerLost(str(first_of(lost))) from None
         finally:
             self._session, self._plan, self.connected = None, None, False
 
@@ -305,7 +305,8 @@ class Uplink:
         self._wake.set()
 
     def _now(self) -> float:
-        return time.monotonic()  # the loop's own clock, and known in the thread that serves the metrics as well
+        # The loop's own clock, and known in the thread that serves the metrics as well.
+        return time.monotonic()
 
     # -- receiving ----------------------------------------------------------------------------------------
 
@@ -392,9 +393,3 @@ class Uplink:
             count.next - 1 <= max(count.first - 1, self._stored.get(lane, 0))
             for lane, count in counts.items()
         )
-
-
-def _first(failures: BaseException | None) -> BaseException | None:
-    while isinstance(failures, BaseExceptionGroup):
-        failures = failures.exceptions[0]
-    return failures

@@ -39,3 +39,10 @@ class Inlet(NamedTuple):
 
     filter: str
     take: Callable[[str, bytes, bool], None]
+
+
+def first_of(failures: BaseException | None) -> BaseException | None:
+    """Return the first failure of nested groups."""
+    while isinstance(failures, BaseExceptionGroup):
+        failures = failures.exceptions[0]
+    return failures
