@@ -52,6 +52,9 @@ class Line(Link):
         self._unease = Unease()
         self._doubled = Doubled()
         self._expired = False
+        self._window = self._last = self._deadline = 0.0
+        """How long an answer may take to begin, and when it must have ended at the latest."""
+        self._timer: asyncio.TimerHandle
 
     def clear_at(self, exchange: Exchange) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer.
@@ -181,8 +184,10 @@ class Line(Link):
             return await self._no_reply(began, sent)
         window = timeout if exchange.matched else self._late.window(exchange, timeout, limit)
         loop = asyncio.get_running_loop()
-        deadline = sent + window + exchange.reply_bytes * byte_time
-        timer = loop.call_later(deadline - began, self._expire)
+        frame = exchange.reply_bytes * byte_time
+        self._window, self._last = window, sent + max(window, limit) + frame
+        self._deadline = sent + window + frame
+        self._timer = loop.call_later(self._deadline - began, self._expire)
         self._listening, self._expired = True, False
         try:
             payload = await self._listen(attempt)
@@ -194,12 +199,12 @@ class Line(Link):
             self._count_failure(err, attempt)
             raise
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._listening = False
             if attempt.answered:
                 self._proven()
             else:
-                self._abandon(attempt, sent=sent, limit=limit, deadline=deadline)
+                self._abandon(attempt, sent=sent, limit=limit, deadline=self._deadline)
         # An answer proves that the request has left, whatever was reckoned.
         self._busy_until = max(ended, self._heard_at)
         if not exchange.matched:
@@ -263,7 +268,7 @@ class Line(Link):
                     self.stats.late_replies += 1
             if not self._up:
                 raise LineDown(self._why)
-            if self._expired:
+            if self._expired and not self._may_end(attempt):
                 raise attempt.overdue(self.name)
             waiter = self._waiter = loop.create_future()
             try:
@@ -314,6 +319,18 @@ class Line(Link):
         # Counted back from now, not forward from the start: a clock set meanwhile moves one stamp, not two.
         middle = self._clock() - timedelta(seconds=self._now() - (began + ended) / 2)
         return Reply(payload, began, ended, middle)
+
+    def _may_end(self, attempt: Attempt) -> bool:
+        """Give an answer that has begun the time to end: a request into its middle would break both."""
+        if not attempt.heard or attempt.live_reader is None or not attempt.torn:
+            return False
+        until = min(self._heard_at + self._window, self._last)
+        rest = until - self._now()
+        if rest <= 0:
+            return False
+        self._deadline, self._expired = until, False
+        self._timer = asyncio.get_running_loop().call_later(rest, self._expire)
+        return True
 
     def _expire(self) -> None:
         self._expired = True

@@ -91,6 +91,18 @@ async def test_a_time_out_that_was_measured_too_short_yields_no_wrong_value(wire
     assert line.stats.late_replies >= 1
 
 
+async def test_an_answer_that_has_begun_may_end(wire):
+    def halting(request):
+        answer = rtu_reply(request, asked_address(request), 1)
+        return [Send(answer[:4]), Send(answer[4:6], after=0.15), Send(answer[6:], after=0.3)]
+
+    async with wire(halting) as peer, line_to(peer.settings()) as line:
+        reply = await line.exchange(rtu_read(7, 2), timeout=0.2, limit=5.0)
+        assert registers(reply.payload) == (7, 1)
+        with pytest.raises(FrameDamaged):
+            await line.exchange(rtu_read(8, 2), timeout=0.1, limit=0.1)
+
+
 async def test_answers_now_in_time_and_now_late_yield_no_wrong_value(wire):
     timeout = 0.04
     slave = Slow(0.0, 0.07, 0.01, 0.06, 0.05, 0.0, 0.0)
