@@ -2,20 +2,23 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Timing, Transaction
 from drivers.errors import DeviceRefused, Misconfigured
 from drivers.modbus import mbap, modbus_ascii, odd, pdu, plan, rtu
-from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind, bind_action, bind_point
+from drivers.modbus.address import BIT_TABLES, ActionAt, Options, PointAt, bind
 from drivers.modbus.check import check_profile
-from drivers.modbus.decode import PointCodec, bit_at, codec
+from drivers.modbus.decode import bit_at
 from drivers.modbus.frames import explain
 from drivers.modbus.learned import across, cuts, shorter_than
-from drivers.modbus.plan import Block, Planned
-from drivers.modbus.spans import check_spans
+from drivers.modbus.plan import Planned
+from drivers.modbus.point_map import PointMap
 from drivers.modbus.vectors import check_vector
 from drivers.modbus.workshop import ModbusWorkshop
 from drivers.profile import Profile
@@ -23,10 +26,8 @@ from messages.text import printable
 from messages.types import Quality, Value
 
 MAX_UNIT_RTU = 247
-MOST_CUTS = 1000
 ILLEGAL_VALUE = 0x03  # in answer to a read: so many at once cannot be asked for
 _TIMING, _NOTHING = Timing(), Known()
-Cut = tuple[str, Callable[[bytes], Reading], slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ModbusDriver:
         # One counter for all devices: no two requests of a process carry the same transaction id soon after
         # each other, so that an answer for one device is never taken for another's.
         self._transactions = itertools.cycle(range(1, 0x10000))
+        self._maps: WeakValueDictionary[tuple[int, bytes], PointMap] = WeakValueDictionary()
         self.workshop = ModbusWorkshop(self.device)
         """For the engineer's tools."""
 
@@ -63,7 +65,14 @@ class ModbusDriver:
         elif unit is not None and not 0 <= unit <= 0xFF:
             raise Misconfigured(f"unit: is {unit}, and Modbus TCP needs 0 to 255")
         # A device that is itself the server on its address is called by FF (Implementation Guide, 3.1.3).
-        return ModbusDevice(profile, 0xFF if unit is None else unit, settings, self._transactions)
+        return ModbusDevice(0xFF if unit is None else unit, self._map(profile, settings), self._transactions)
+
+    def _map(self, profile: Profile, settings: Options) -> PointMap:
+        key = (id(profile), msgspec.json.encode(settings))  # a map keeps its profile, so the id stays its own
+        found = self._maps.get(key)
+        if found is None:
+            found = self._maps[key] = PointMap(profile, settings)
+        return found
 
     def address_types(self) -> tuple[type, type, type]:
         """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""
@@ -81,32 +90,11 @@ class ModbusDriver:
 class ModbusDevice(DeviceDriver):
     """One device: its points' addresses checked and their decoders made."""
 
-    def __init__(self, profile: Profile, unit: int, options: Options, transactions: Iterator[int]) -> None:
-        self._profile = profile
+    def __init__(self, unit: int, made: PointMap, transactions: Iterator[int]) -> None:
+        self._profile, self._options = made.profile, made.options
         self._unit = unit
-        self._options = options
         self._transactions = transactions
-        self.codecs: dict[str, PointCodec] = {}
-        faults: list[str] = []
-        for name, point in profile.points.items():
-            try:
-                at = bind_point(point.at, f"points.{name}.at")
-                self._check_point(name, at)
-                self.codecs[name] = codec(point, at)
-            except Misconfigured as err:
-                faults.append(str(err))
-        self.writes: dict[str, ActionAt] = {}
-        for name, action in profile.actions.items():
-            try:
-                self.writes[name] = bind_action(action.at, f"actions.{name}.at")
-            except Misconfigured as err:
-                faults.append(str(err))
-        self._points = {name: made.at for name, made in self.codecs.items()}
-        if not faults:
-            faults += check_spans(profile, self._points, options)
-        if faults:
-            raise Misconfigured("\n".join(faults))
-        self._cuts: dict[tuple[int, tuple[str, ...]], list[Cut]] = {}
+        self._map, self._points = made, made.points
 
     @property
     def addresses(self) -> Mapping[str, PointAt]:
@@ -202,23 +190,9 @@ class ModbusDevice(DeviceDriver):
             return dict.fromkeys(transaction.points, Reading(None, Quality.CRC))
         if bits:
             data = reply[2:]
-            places = [(name, self.codecs[name]) for name in transaction.points]
+            places = [(name, self._map.codecs[name]) for name in transaction.points]
             return {name: made.decode(bit_at(data, made.at.address - block.address)) for name, made in places}
-        return {name: decode(reply[cut]) for name, decode, cut in self._cuts_of(block, transaction.points)}
-
-    def _cuts_of(self, block: Block, points: tuple[str, ...]) -> Sequence[Cut]:
-        """Return where in a reply each point lies: reckoned once for a block that is read again and again."""
-        cuts = self._cuts.get((block.address, points))
-        if cuts is None:
-            cuts = []
-            for name in points:
-                made = self.codecs[name]
-                first = 2 + 2 * (made.at.address - block.address)
-                cuts.append((name, made.decode, slice(first, first + 2 * made.at.words)))
-            if len(self._cuts) >= MOST_CUTS:
-                self._cuts.clear()
-            self._cuts[block.address, points] = cuts
-        return cuts
+        return {name: decode(reply[cut]) for name, decode, cut in self._map.cuts(block, transaction.points)}
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:
         """Return smaller transactions over the same points: without its holes, then halves; empty at one place."""
@@ -240,9 +214,9 @@ class ModbusDevice(DeviceDriver):
 
     def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
         """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""
-        at = self.writes.get(action)
+        at = self._map.writes.get(action)
         if at is None:
-            offered = ", ".join(self.writes) or "none"
+            offered = ", ".join(self._map.writes) or "none"
             raise Misconfigured(
                 f"{self._profile.profile} offers no command {printable(action, 60)!r}; it offers {offered}"
             )
@@ -265,18 +239,6 @@ class ModbusDevice(DeviceDriver):
         if several:
             return pdu.write_registers_request(at.address, (at.value,))
         return pdu.write_register_request(at.address, at.value)
-
-    def _check_point(self, name: str, at: PointAt) -> None:
-        if at.table not in BIT_TABLES and at.words > self._options.max_registers:
-            raise Misconfigured(
-                f"options.max_registers: is {self._options.max_registers}, and {name} alone needs {at.words}"
-            )
-        for index, pattern in enumerate(self._profile.points[name].missing):
-            if at.table in BIT_TABLES or len(pattern) != 4 * at.words:
-                size = 0 if at.table in BIT_TABLES else 4 * at.words
-                raise Misconfigured(
-                    f"points.{name}.missing[{index}]: {pattern} has {len(pattern)} hex digits, the value has {size}"
-                )
 
     def _transaction(self, planned: Planned) -> Transaction:
         block, points = planned

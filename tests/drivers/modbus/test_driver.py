@@ -1,3 +1,4 @@
+import gc
 from decimal import Decimal
 
 import msgspec
@@ -311,3 +312,14 @@ def test_groups_that_no_read_can_join_are_named(group, limit, why):
     made = msgspec.structs.replace(profile(METER), atomic=(group,))
     with pytest.raises(Misconfigured, match=why):
         ModbusDriver().device(made, 1, {"max_registers": limit})
+
+
+def test_devices_of_a_model_share_its_map_and_a_model_that_is_gone_leaves_none():
+    driver, model = ModbusDriver(), profile(METER)
+    one, two = (driver.device(model, unit, {"framing": "rtu"}) for unit in (1, 2))
+    other = driver.device(model, 1, {"framing": "rtu", "max_registers": 4})
+    assert one.addresses is two.addresses
+    assert other.addresses is not one.addresses
+    del one, two, other
+    gc.collect()
+    assert not driver._maps
