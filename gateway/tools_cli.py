@@ -180,11 +180,12 @@ def replay(
     show: Annotated[
         bool, typer.Option("--show", help="Show every exchange, not only the disagreements.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Decode a capture anew and name every value that differs from what was captured."""
     try:
         library = load_library(profiles or [])
-        if show:
+        if show and not as_json:
             for one in capture.read(file):
                 plain(f"{file}:{one.line}: {one.profile}: {screens.expected(one.example.expect)}")
         report = check_capture(file, library)
@@ -195,9 +196,14 @@ def replay(
         fail(str(problem), FAILED)
     except OSError as problem:
         fail(f"{problem.filename}: {problem.strerror}")
-    for disagreement in report.disagreements:
-        plain(printable(disagreement, 2000))
-    plain(f"agree {report.agree} of {report.total}")
+    found = [printable(disagreement, 2000) for disagreement in report.disagreements]
+    if as_json:
+        told = {"agree": report.agree, "total": report.total, "disagreements": found}
+        plain(json.dumps(told, ensure_ascii=False, indent=1))
+    else:
+        for disagreement in found:
+            plain(disagreement)
+        plain(f"agree {report.agree} of {report.total}")
     if report.agree < report.total:
         raise typer.Exit(FAILED)
 

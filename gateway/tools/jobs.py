@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from drivers.errors import DriverError, LineDown
+from drivers.lines import TcpSettings
 from drivers.strict_yaml import YamlError
 from gateway.config import LineConfig, Site
+from gateway.site_file import LineFile
 from gateway.tools.access import Access
 from gateway.tools.ask import ask
 from gateway.tools.certify import certify
@@ -177,7 +179,7 @@ class Jobs:
     def _line(self, tool: str, line: str | None) -> tuple[LineConfig, Access]:
         site = self.site()
         if tool in WITHOUT_LINE:
-            return site.lines[0], _Nowhere()
+            return NO_LINE, _Nowhere()
         config = next((one for one in site.lines if one.id == line), None)
         wire = self.reach(line) if line is not None else None
         if config is None or wire is None:
@@ -202,8 +204,12 @@ class Jobs:
             log.info("tool %s on line %s: %s %s", job.tool, job.line, kind.value, why)
 
 
+NO_LINE = LineConfig("none", LineFile(id="none", tcp="none:1"), TcpSettings("none", 1), "", ())
+"""The line of a tool that needs none."""
+
+
 class _Nowhere:
-    """The line of a tool that needs none."""
+    """What such a tool would reach."""
 
     async def ask(self, *_: Any, **__: Any) -> Any:
         """Refuse."""

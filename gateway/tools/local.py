@@ -16,7 +16,7 @@ from drivers.lines import Frame
 from gateway.config import LineConfig, Site
 from gateway.control import Answer, ControlDown, Request, asking, gateway_there
 from gateway.tools.access import OwnLine
-from gateway.tools.jobs import carry
+from gateway.tools.jobs import NO_LINE, carry
 from gateway.tools.watch import watch
 from gateway.tools.work import Work
 from messages.tool_args import WITHOUT_LINE, TraceArgs, WatchArgs, tool_args
@@ -80,7 +80,7 @@ def run_tool(
     Raise `MessageError` for arguments, `Misconfigured` for a line, `GatewayInTheWay`.
     """
     checked = tool_args(tool, args)
-    config = site.lines[0] if tool in WITHOUT_LINE else line_of(site, line)
+    config = NO_LINE if tool in WITHOUT_LINE else line_of(site, line)
     inside = gateway_runs(site)
 
     async def work() -> Answer:

@@ -13,7 +13,7 @@ from gateway.tools.work import Work, absent, rtt_ms
 from messages.text import printable
 from messages.tool_args import ScanArgs, units_of
 
-_LOWEST = 1
+_LOWEST, _HIGHEST = 1, 247
 
 
 async def scan(work: Work, args: ScanArgs) -> None:
@@ -40,9 +40,9 @@ def settings_of(work: Work, args: ScanArgs) -> Sequence[Tuning]:
 class _Scan:
     def __init__(self, work: Work, args: ScanArgs) -> None:
         self.work, self.args = work, args
-        # On a serial bus unit 0 is everybody: nobody answers a broadcast.
-        everyone = work.options["framing"] != "mbap"
-        self.units = [unit for unit in units_of(args.units) if not everyone or unit >= _LOWEST]
+        # On a bus unit 0 is everybody, whom nobody answers for, and those above 247 are reserved.
+        bus = work.options["framing"] != "mbap"
+        self.units = [unit for unit in units_of(args.units) if not bus or _LOWEST <= unit <= _HIGHEST]
         self.settings = settings_of(work, args)
         self.total = len(self.units) * len(self.settings)
         self.done = self.noise = 0
