@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select
 
 from messages.text import printable
 from messages.topics import Address, TopicError
-from server import app, broker_accounts, delivery, logs
+from server import broker_accounts, delivery, house, logs
 from server import settings as config
 from server.auth import accounts
 from server.auth.passwords import BadPassword, Passwords
@@ -68,7 +68,7 @@ def _settings(file: Path | None, data_dir: Path | None) -> Settings:
 def _database(file: Path | None, data_dir: Path | None) -> tuple[Settings, Engine]:
     settings = _settings(file, data_dir)
     try:
-        return settings, app.open_database(settings)
+        return settings, house.open_database(settings)
     except (SchemaError, OSError) as problem:
         fail(str(problem))
 
@@ -100,8 +100,11 @@ def run(
     logs.set_up(settings.log)
     problems: list[str] = []
     try:
+        # The whole server takes a second to import, and no other command needs it.
+        from server import app  # noqa: PLC0415
+
         asyncio.run(app.run(settings))
-    except* (SettingsError, app.AlreadyRunning, SchemaError, BrokerMissing) as group:
+    except* (SettingsError, house.AlreadyRunning, SchemaError, BrokerMissing) as group:
         problems = [str(problem) for problem in _leaves(group)]
     if problems:
         fail(problems[0], code=1)
@@ -235,7 +238,7 @@ def user_add(
     """Make a user; the password is asked for, or read from a file, and never an argument."""
     _, engine = _database(settings_file, data_dir)
     password = _password(password_file)
-    now = app.utc_now()
+    now = house.utc_now()
     try:
         with write(engine) as conn:
             accounts.add_user(conn, Passwords(), name=name, role=role, password=password, now=now)
@@ -263,7 +266,7 @@ def user_passwd(
         with write(engine) as conn:
             accounts.set_password(conn, Passwords(), name=name, password=password)
             accounts.note(
-                conn, at=app.utc_now(), actor=_operator(), address="cli", action="user passwd", object_=name
+                conn, at=house.utc_now(), actor=_operator(), address="cli", action="user passwd", object_=name
             )
     except (accounts.AccountError, BadPassword) as problem:
         fail(str(problem), code=1)
@@ -294,7 +297,7 @@ def token_add(
 ) -> None:
     """Make a machine's token and print it, this once."""
     _, engine = _database(settings_file, data_dir)
-    now = app.utc_now()
+    now = house.utc_now()
     try:
         with write(engine) as conn:
             _, secret = accounts.add_token(conn, name=name, role=role, by=_operator(), now=now)
@@ -320,7 +323,7 @@ def gateway_add(
 ) -> None:
     """Make a gateway's account on the embedded broker, or give it a new password. The user name is GATEWAY."""
     settings, engine = _database(settings_file, data_dir)
-    now = app.utc_now()
+    now = house.utc_now()
     name = f"{site}/{gateway_id}"
     try:
         with write(engine) as conn:
@@ -333,7 +336,7 @@ def gateway_add(
         fail(str(problem), code=1)
     finally:
         engine.dispose()
-    pid = app.running_pid(settings)
+    pid = house.running_pid(settings)
     if pid is not None:
         os.kill(pid, signal.SIGHUP)
     out.print(password if password_file is None else f"{password_file}", highlight=False, soft_wrap=True)
