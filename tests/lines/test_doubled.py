@@ -55,12 +55,12 @@ async def test_two_places_that_hold_the_same_cost_one_wait_and_no_more(make):
         took = []
         for address in (1, 2, 1, 2, 1, 2, 1, 2):
             began = time.monotonic()
-            reply = await line.exchange(rtu_read(address, 2), timeout=0.3)
+            reply = await line.exchange(rtu_read(address, 2), timeout=0.6)
             took.append(time.monotonic() - began)
             assert registers(reply.payload) == (0, 0)
-            assert reply.ended - reply.began < 0.3, "the wait is not the device's time"
-    assert sum(one > 0.3 for one in took) == 2
-    assert max(took[4:]) < 0.3
+            assert reply.ended - reply.began < 0.5, "the wait is not the device's time"
+    assert sum(one > 0.55 for one in took) == 2
+    assert max(took[4:]) < 0.55
     assert line.stats.doubled == 0
 
 

@@ -88,7 +88,7 @@ async def test_the_lines_own_mode_by_name_is_no_change(tmp_path):
             )
         took = time.monotonic() - began
     assert peer.wrong == 0
-    assert took < 1
+    assert took < 5
 
 
 async def test_a_mode_that_the_port_refuses_is_the_trouble_of_that_device_alone(tmp_path):
@@ -199,9 +199,9 @@ async def test_a_late_ascii_answer_is_owed_by_its_unit_alone(tmp_path):
         with pytest.raises(DeviceSilent):
             await line.exchange(made[3].exchange(transaction), timeout=0.05)
         began = time.monotonic()
-        reply = await line.exchange(made[4].exchange(transaction), timeout=0.05)
-        assert time.monotonic() - began < 0.05
+        reply = await line.exchange(made[4].exchange(transaction), timeout=1)
+        assert time.monotonic() - began < 0.4, "the guard of the other unit is longer"
         assert made[4].decode(transaction, reply.payload)["low"].value == 10
         await asyncio.sleep(0.12)
-        await line.exchange(made[4].exchange(transaction), timeout=0.05)
+        await line.exchange(made[4].exchange(transaction), timeout=1)
         assert line.stats.late_replies == 1
