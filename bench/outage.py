@@ -4,7 +4,9 @@ Every register holds how often it has been read, so a table that has each number
 """
 
 import signal
+import socket
 import sqlite3
+import struct
 import subprocess
 import tempfile
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 from bench.fieldsite import Farm, farm, gateway_site, tcp_lines, wait_for
 from bench.mosquitto import broker
 from bench.processes import child, script
+from bench.raw_field import TCP_BLOCKS
 
 DEVICES, VALUES, AWAY_S = 100, 40, 20.0
 
@@ -26,24 +29,40 @@ def counted(database: Path) -> int:
         base.close()
 
 
+def read_so_often(endpoint: str) -> dict[int, int]:
+    """Ask a device how often each register was read before now: this reading is one of its own."""
+    host, _, port = endpoint.rpartition(":")
+    times = {}
+    with socket.create_connection((host, int(port)), timeout=10) as line, line.makefile("rb") as replies:
+        for address, count in TCP_BLOCKS:
+            line.sendall(struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, address, count))
+            head = replies.read(9)
+            words = struct.unpack(f">{count}H", replies.read(head[8]))
+            times |= {address + place: word - 1 for place, word in enumerate(words)}
+    return times
+
+
 def reckon(database: Path, tcp: Farm) -> dict[str, float]:
     """Compare each series with the numbers from one to how often its device was read."""
     base = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
     query = (
-        "SELECT series.device, count(*), count(DISTINCT samples.value), min(CAST(samples.value AS INTEGER)), "
-        "max(CAST(samples.value AS INTEGER)) FROM samples JOIN series ON series.id = samples.series_id "
+        "SELECT series.device, series.point, count(*), count(DISTINCT samples.value), "
+        "min(CAST(samples.value AS INTEGER)), max(CAST(samples.value AS INTEGER)) "
+        "FROM samples JOIN series ON series.id = samples.series_id "
         "WHERE samples.value IS NOT NULL GROUP BY series.id"
     )
     rows = base.execute(query).fetchall()
     base.close()
-    told = tcp.told()["devices"]
+    reads = {name: read_so_often(endpoint) for name, endpoint in tcp.lines.items()}
     lost = doubled = 0
-    for device, rows_in, distinct, least, most in rows:
-        lost += max(told[device]["scans"], most) - distinct
-        doubled += rows_in - distinct
+    for device, point, rows_in, distinct, least, most in rows:
+        times = reads[device][int(point[1:])]
         assert least >= 1
+        assert most <= times, f"{device}.{point} holds {most}, and was read {times} times"
+        lost += times - distinct
+        doubled += rows_in - distinct
     assert len(rows) == DEVICES * VALUES, f"{len(rows)} series"
-    return {"lost": lost, "doubled": doubled, "values": sum(row[1] for row in rows)}
+    return {"lost": lost, "doubled": doubled, "values": sum(row[2] for row in rows)}
 
 
 def start(site: Path, log: Path) -> "subprocess.Popen[bytes]":

@@ -11,19 +11,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.fieldsite import BAUD, BUS_GROUPS, SLAVES, TCP_GROUPS, Farm, addresses
+from bench.fieldsite import BAUD, BUS_GROUPS, SLAVES, TCP_GROUPS, Farm, Groups, addresses
 
 TIMEOUT_S = 0.5
 MORE_PATH = ":/usr/sbin:/usr/local/sbin"
 
 
 class Rival(ABC):
-    """A gateway that is not ours; `blocks` tells what its user must do by hand."""
+    """A gateway that is not ours."""
 
     name: str
     command: str
     sink: str
-    blocks: str
+    speeds: tuple[str, ...] = ()
+    """How fast the TCP devices are also asked, beside once a second."""
+    deaths: bool = True
+    """Whether it is worth half a minute to see what five dead slaves do to it."""
 
     def found(self) -> str | None:
         """Where its command is, or None."""
@@ -45,7 +48,7 @@ class ThingsBoard(Rival):
     """ThingsBoard IoT Gateway, blocks written by hand: one entry a block, as hexadecimal text."""
 
     name, command, sink = "thingsboard-gateway", "thingsboard-gateway", "thingsboard"
-    blocks = "blocks by hand"
+    speeds: tuple[str, ...] = ("fast", "flood")
 
     def write(
         self, folder: Path, port: int, tcp: Farm | None, bus: Farm | None, period: float
@@ -106,13 +109,14 @@ class ThingsBoard(Rival):
     def environment(self, folder: Path) -> dict[str, str]:
         return {"TB_GW_CONFIG_DIR": str(folder), "TB_GW_LOGS_PATH": str(folder / "logs")}
 
-    def _slave(
-        self, name: str, where: dict[str, object], groups: Sequence[tuple[int, int]], period: float
-    ) -> object:
-        rows = [
+    def _rows(self, groups: Groups) -> list[dict[str, object]]:
+        return [
             {"tag": f"b{first}", "type": "bytes", "functionCode": 3, "address": first, "objectsCount": count}
             for first, count in groups
         ]
+
+    def _slave(self, name: str, where: dict[str, object], groups: Groups, period: float) -> object:
+        rows = self._rows(groups)
         return where | {
             "deviceName": name,
             "deviceType": "default",
@@ -134,11 +138,22 @@ class ThingsBoard(Rival):
         }
 
 
+class ThingsBoardTags(ThingsBoard):
+    """The same with one entry a register, so that each arrives as a number."""
+
+    name, deaths, speeds = "thingsboard-tags", False, ("fast",)
+
+    def _rows(self, groups: Groups) -> list[dict[str, object]]:
+        return [
+            {"tag": f"r{at}", "type": "16uint", "functionCode": 3, "address": at, "objectsCount": 1}
+            for at in addresses(groups)
+        ]
+
+
 class Collectd(Rival):
     """collectd with its Modbus and MQTT plugins: one entry, and one request, a register."""
 
     name, command, sink = "collectd", "collectd", "collectd"
-    blocks = "one entry a register"
 
     def write(
         self, folder: Path, port: int, tcp: Farm | None, bus: Farm | None, period: float
@@ -174,6 +189,6 @@ class Collectd(Rival):
         return f'<Slave {unit}>\nInstance "{name}"\n{wanted}</Slave>\n'
 
 
-RIVALS: tuple[Rival, ...] = (ThingsBoard(), Collectd())
+RIVALS: tuple[Rival, ...] = (ThingsBoard(), ThingsBoardTags(), Collectd())
 # Told as missing too, for the table that ours is compared with has them; nobody has written their task down here.
 UNTOLD = ("node-red", "telegraf", "modpoll")

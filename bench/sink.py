@@ -70,7 +70,7 @@ def ours(count: Count, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
 
 
 def thingsboards(count: Count, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-    """Blocks arrive as hexadecimal text: four digits a register."""
+    """A block arrives as hexadecimal text, four digits a register; an entry of its own as a number."""
     if "/rpc/request/" in message.topic:
         client.publish(message.topic.replace("/request/", "/response/"), json.dumps(LIMITS), qos=1)
     if message.topic != "v1/gateway/telemetry":
@@ -78,7 +78,7 @@ def thingsboards(count: Count, client: mqtt.Client, message: mqtt.MQTTMessage) -
     for rows in json.loads(message.payload).values():
         for row in rows:
             values = row.get("values", row)
-            count.values += sum(len(value) // 4 for value in values.values() if isinstance(value, str))
+            count.values += sum(len(value) // 4 if isinstance(value, str) else 1 for value in values.values())
 
 
 def collectds(count: Count, _client: mqtt.Client, _message: mqtt.MQTTMessage) -> None:

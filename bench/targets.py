@@ -43,7 +43,13 @@ def targets(finds: Finds, journal_share: float = math.nan) -> list[Target]:
     """Judge a run."""
     ours, fast, alone = (finds.get(name, {}) for name in ("ours", "ours fast", "ours alone"))
     peer, peer_fast, collectd = (finds.get(name, {}) for name in (PEER, f"{PEER} fast", "collectd"))
+
     outage, bare_bus = finds.get("outage", {}), finds.get("bare bus", {})
+
+    def most(name: str) -> float:
+        """The most values a second that it delivered, however much was asked."""
+        rates = [finds[key]["values_per_s"] for key in (f"{name} fast", f"{name} flood") if key in finds]
+        return max(rates, default=math.nan)
 
     def per_value(found: Mapping[str, float]) -> float:
         values = found.get("values_per_s", 0.0)
@@ -76,11 +82,8 @@ def targets(finds: Finds, journal_share: float = math.nan) -> list[Target]:
         ("journal: share of the gateway's time", 0.1, journal_share),
     ]
     at_least = [
-        (
-            "values/s at 0.1 s, ours / thingsboard",
-            6,
-            ratio(*(of(one, "values_per_s") for one in (fast, peer_fast))),
-        ),
+        ("most values/s, ours / thingsboard, tags", 6, ratio(most("ours"), most("thingsboard-tags"))),
+        ("most values/s, ours / its undecoded blocks", 6, ratio(most("ours"), most(PEER))),
         ("bus alone, of its limit", 0.97, of(alone, "bus_of_limit")),
         ("bus alone, ours / bare loop", 1, ratio(of(alone, "bus_of_limit"), of(bare_bus, "bus_of_limit"))),
         ("bus beside 100 TCP devices, of its limit", 0.92, of(ours, "bus_of_limit")),
@@ -122,6 +125,7 @@ SIDE = (
     ("back_s", "back: polled after, s", ".1f"),
 )
 FAST = (("values_per_s", "0.1 s: values/s", ",.0f"), ("cpu_percent", "0.1 s: processor %", ".1f"))
+FLOOD = (("values_per_s", "0.02 s: values/s", ",.0f"), ("cpu_percent", "0.02 s: processor %", ".1f"))
 
 
 def side_by_side(finds: Finds) -> Table:
@@ -131,7 +135,7 @@ def side_by_side(finds: Finds) -> Table:
     shown.add_column("the common task", no_wrap=True)
     for name in names:
         shown.add_column(name.removesuffix("-gateway"), justify="right", no_wrap=True)
-    for suffix, rows in (("", SIDE), (" fast", FAST)):
+    for suffix, rows in (("", SIDE), (" fast", FAST), (" flood", FLOOD)):
         for key, what, form in rows:
             held = [finds.get(name + suffix, {}) for name in names]
             shown.add_row(what, *(format(one[key], form) if key in one else "–" for one in held))
@@ -139,4 +143,4 @@ def side_by_side(finds: Finds) -> Table:
 
 
 def _is_peer(name: str) -> bool:
-    return not name.startswith(("ours", "bare", "outage")) and not name.endswith(" fast")
+    return not name.startswith(("ours", "bare", "outage")) and not name.endswith((" fast", " flood"))

@@ -48,6 +48,10 @@ def test_targets_are_met_missed_or_not_measured() -> None:
         "ours": found(),
         "ours alone": found(bus_of_limit=0.9),
         targets.PEER: found(cpu_percent=35.0),
+        "ours fast": found(values_per_s=40_000.0),
+        "ours flood": found(values_per_s=130_000.0),
+        f"{targets.PEER} fast": found(values_per_s=20_000.0),
+        f"{targets.PEER} flood": found(values_per_s=10_000.0),
         "outage": {"lost": 0, "doubled": 1, "first_data_s": 1.5},
     }
     judged = {one.name: one for one in targets.targets(finds)}
@@ -58,11 +62,12 @@ def test_targets_are_met_missed_or_not_measured() -> None:
     assert verdicts["bus alone, of its limit"] is False
     assert verdicts["bus beside 100 TCP devices, of its limit"] is True
     assert verdicts["broker away, restart: values lost"] is True
+    assert verdicts["most values/s, ours / its undecoded blocks"] is True
     assert verdicts["broker away, restart: values doubled"] is False
     assert judged["journal: share of the gateway's time"].as_json()["reached"] is None
     assert all(one.met is None for one in targets.targets({}))
     assert targets.table(list(judged.values())).row_count == len(judged)
-    assert targets.side_by_side(finds).row_count == len(targets.SIDE) + len(targets.FAST)
+    assert targets.side_by_side(finds).row_count == len(targets.SIDE) + len(targets.FAST) + len(targets.FLOOD)
 
 
 def test_a_rival_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
