@@ -56,7 +56,7 @@ def run(
     log_level: Annotated[logs.Level, typer.Option(help="The least that is logged.")] = logs.Level.INFO,
 ) -> None:
     """Poll the site's devices and deliver what they say, until SIGTERM or Ctrl-C."""
-    loaded = load(site)
+    loaded = load(site, secrets=True)
     logs.set_up(log_format, log_level)
     failed = False
     try:

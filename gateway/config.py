@@ -23,6 +23,7 @@ from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.meters import multiplier_of, wrong_ratings
 from gateway.modes import check_framing, framing_of, mode_of
+from gateway.password import PasswordMissing, password_of
 from gateway.report import Rule
 from gateway.report_rules import check_line, report_rules
 from gateway.site_file import DeviceFile, LineFile, SiteFile
@@ -31,7 +32,6 @@ from messages.broker import BrokerAddress, BrokerUrlError, parse_url
 from messages.text import printable
 from messages.types import MAX_DEVICES, MeterInfo
 
-MAX_SECRET_BYTES = 4096
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.01, 60.0
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.001, 86_400.0
 DAY_S = 86_400.0
@@ -90,15 +90,18 @@ class Site:
         return tuple(device for line in self.lines for device in line.devices)
 
 
-def load_site(path: Path) -> Site:
-    """Read and check a site file; raise `YamlError` with all problems, in the order of lines."""
+def load_site(path: Path, *, secrets: bool = True) -> Site:
+    """Read and check a site file; raise `YamlError` with all problems, in the order of lines.
+
+    Without `secrets` the broker's password is neither wanted nor read: for whoever only speaks to devices.
+    """
     file, marks = load_as(path, SiteFile)
-    return site_of(path, file, marks)
+    return site_of(path, file, marks, secrets=secrets)
 
 
-def site_of(path: Path, file: SiteFile, marks: Marks, name: str = "") -> Site:
+def site_of(path: Path, file: SiteFile, marks: Marks, name: str = "", *, secrets: bool = True) -> Site:
     """Check what was read from `path`, or under another `name`; raise `YamlError` with all problems."""
-    return _Checker(path, file, marks, name or str(path)).site()
+    return _Checker(path, file, marks, name or str(path), secrets=secrets).site()
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class _Checker:
     library: Mapping[str, Profile] = field(default_factory=dict)
     zone: ZoneInfo | None = None
     snapshots: Snapshots | None = None
+    secrets: bool = True
 
     def site(self) -> Site:
         self.library = self._library()
@@ -174,22 +178,12 @@ class _Checker:
         return address
 
     def _password(self) -> str | None:
-        broker = self.file.broker
-        if broker.password_env:
-            secret = os.environ.get(broker.password_env)
-            if secret is None:
-                text = f"the environment has no {printable(broker.password_env, 60)}: set it before the start"
-                self.wrong(("broker", "password_env"), text)
-            return secret
-        if not broker.password_file:
+        if not self.secrets:
             return None
-        place = self._place(broker.password_file)
         try:
-            with place.open("rb") as stream:
-                return stream.read(MAX_SECRET_BYTES).decode("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as err:
-            why = err.strerror if isinstance(err, OSError) else "not UTF-8"
-            self.wrong(("broker", "password_file"), f"{place} cannot be read: {why}")
+            return password_of(self.file.broker, self._place)
+        except PasswordMissing as err:
+            self.wrong(("broker", err.key), str(err))
             return None
 
     def _timezone(self) -> None:

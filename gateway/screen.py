@@ -20,10 +20,10 @@ SiteArgument = Annotated[Path, typer.Argument(metavar="site.yaml", help="The sit
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 
 
-def load(site: Path) -> Site:
-    """Load a site file, or tell every problem and end the command."""
+def load(site: Path, *, secrets: bool = False) -> Site:
+    """Load a site file, or tell every problem and end the command; `secrets` where it will speak to the broker."""
     try:
-        return load_site(site)
+        return load_site(site, secrets=secrets)
     except YamlError as problem:
         problems(problem)
         say(f"`gatehouse-gateway check {site}` shows this list again")

@@ -108,3 +108,13 @@ def test_a_wrong_turnaround_is_told(tmp_path: Path) -> None:
     code, text = run(str(site_file(tmp_path, meters=1)), "--turnaround", "fast")
     assert code == 2
     assert "write 500ms" in text
+
+
+def test_nobody_needs_the_brokers_password_to_look_at_devices(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=1)
+    broker = '{url: "mqtt://127.0.0.1:1883", username: gw-a, password_file: secrets/not-yet}'
+    path.write_text(path.read_text().replace('{url: "mqtt://127.0.0.1:1883"}', broker))
+    assert run(str(path))[0] == 0
+    checked = CliRunner().invoke(app, ["check", str(path)])
+    assert checked.exit_code == 2
+    assert "secrets/not-yet" in checked.output
