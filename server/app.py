@@ -83,7 +83,7 @@ def build(
     ingest = Ingest(writer, clock=clock, random=rng)
     tools = ToolDesk(engine, hub, clock, ingest.publish_tool)
     ingest.add(tools)
-    desk = ConfigDesk(engine, hub, clock)
+    desk = ConfigDesk(engine, hub, clock, ingest.publish_config)
     ingest.add(desk)
     embedded = None
     if not isinstance(settings.broker, ExternalBroker):

@@ -5,16 +5,29 @@ import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
 from messages.broker import BrokerLost
 from messages.codec import utc_ms
-from messages.configs import LONGEST_HEALTH_M, MAX_YAML, SHORTEST_HEALTH_M, ConfigOffer
+from messages.configs import ConfigOffer
 from messages.topics import Address
 from server.api.answers import answers, respond
-from server.api.context import Ask, Has, Name, OpId, asked_of, audit, once
+from server.api.config_models import (
+    ACTIVE,
+    OFFER,
+    TEXT,
+    WHOLE,
+    Draft,
+    Hash,
+    OfferAndText,
+    OfferAnswer,
+    Offers,
+    Version,
+    Wanted,
+    Whole,
+)
+from server.api.context import Has, Name, asked_of, audit, once
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
 from server.configs import store
@@ -22,170 +35,11 @@ from server.configs.store import UNTAKEN, OfferRefused
 from server.db.engine import read, write
 from server.errors import ApiError
 from server.services import Services
+from server.views.wire import iso
 
 router = APIRouter(prefix="/gateways/{gateway}/config", tags=["configurations"])
 Engineer = Annotated[Actor, Depends(require(Right.TOOLS))]
 Site = Annotated[str | None, Query(max_length=64, description="decides where two sites use one name")]
-Hash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Yaml = Annotated[str, StringConstraints(min_length=1, max_length=MAX_YAML)]
-
-ACTIVE, BEFORE = "sha256:" + "5e" * 32, "sha256:" + "4d" * 32
-TEXT = "lines:\n  - id: riser-a\n    tcp: 192.168.1.10:502\n    devices: []\n"
-OFFER: dict[str, Any] = {
-    "id": "f5f2c1a9e0b7d4c6312ab",
-    "site": "garden-mews",
-    "gateway": "gw-a",
-    "base": BEFORE,
-    "active": ACTIVE,
-    "health_minutes": 5,
-    "reason": "Meter of flat 101 exchanged",
-    "state": "confirmed",
-    "why": "",
-    "by": "wang.li",
-    "problems": [],
-    "created_at": "2026-03-01T12:00:00.000Z",
-    "sent_at": "2026-03-01T12:00:00.020Z",
-    "ended_at": "2026-03-01T12:00:07.300Z",
-}
-STATE: dict[str, Any] = {
-    "q": 512,
-    "site": "garden-mews",
-    "gateway": "gw-a",
-    "state": "confirmed",
-    "offer": OFFER["id"],
-    "why": "",
-    "problems": [],
-    "active": ACTIVE,
-    "at": "2026-03-01T12:00:07.250Z",
-    "draft": {"base": ACTIVE, "by": "wang.li", "at": "2026-03-01T13:00:00.000Z", "stale": False},
-}
-WHOLE = {
-    "config": STATE,
-    "yaml": TEXT,
-    "draft_yaml": TEXT.replace(".10", ".11"),
-    "diff": ["--- active", "+++ draft", "-    tcp: 192.168.1.10:502", "+    tcp: 192.168.1.11:502"],
-    "offers": [OFFER],
-}
-
-
-class Problem(BaseModel):
-    """One thing to mend in an offered text, by line and path."""
-
-    line: int
-    path: str
-    text: str
-
-
-class Offer(BaseModel):
-    """An offer and what became of it.
-
-    `pending`, `sent`: the gateway has not answered yet; `staged`, `applied`: it is on trial there; `confirmed`,
-    `refused`, `rolled_back` (`why` says it), `withdrawn` and `failed` (no broker took it) are ends.
-    """
-
-    id: str
-    site: str
-    gateway: str
-    base: str
-    active: str
-    health_minutes: int
-    reason: str
-    state: str
-    why: str
-    by: str
-    problems: list[Problem]
-    created_at: str
-    sent_at: str | None
-    ended_at: str | None
-
-
-class DraftView(BaseModel):
-    """A draft; `stale` where the gateway runs something else than what it was made from."""
-
-    base: str
-    by: str
-    at: str
-    stale: bool
-
-
-class ConfigView(BaseModel):
-    """What a gateway says: the hash of what runs, and what became of the latest offer. `local`: nothing was offered."""
-
-    q: int
-    site: str
-    gateway: str
-    state: str
-    offer: str
-    why: str
-    problems: list[Problem]
-    active: str
-    at: str
-    draft: DraftView | None
-
-
-class Whole(BaseModel):
-    """What runs and the draft as texts, their difference (empty where it is too long), and the newest offers."""
-
-    config: ConfigView
-    yaml: str
-    draft_yaml: str | None
-    diff: list[str]
-    offers: list[Offer]
-
-
-class OfferAnswer(BaseModel):
-    """One offer as it stands."""
-
-    offer: Offer
-
-
-class OfferAndText(BaseModel):
-    """One offer, its text, and how that differs from what runs now."""
-
-    offer: Offer
-    yaml: str
-    diff: list[str]
-
-
-class Offers(BaseModel):
-    """The newest offers."""
-
-    offers: list[Offer]
-
-
-class Draft(Ask):
-    """A text to work on, made from what the gateway runs under `base`."""
-
-    base: Hash
-    yaml: Yaml
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT}]})
-
-
-class Wanted(Ask):
-    """Offer `yaml`, or the text of an earlier offer (`of`: the way back), upon what runs under `base`."""
-
-    base: Hash
-    yaml: Yaml | None = None
-    of: Name | None = None
-    health_minutes: Annotated[int, Field(ge=SHORTEST_HEALTH_M, le=LONGEST_HEALTH_M)] = 5
-    reason: Annotated[str, StringConstraints(min_length=3, max_length=500)]
-    op_id: OpId
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "base": ACTIVE,
-                    "yaml": TEXT,
-                    "health_minutes": 5,
-                    "reason": "Meter of flat 101 exchanged",
-                    "op_id": "5f2c1a9e0b7d",
-                },
-                {"base": ACTIVE, "of": OFFER["id"], "reason": "Back to Monday", "op_id": "5f2c1a9e0b7e"},
-            ]
-        }
-    )
 
 
 @router.get("", summary="What a gateway runs", responses=answers(Whole, WHOLE, 404, 409))
@@ -216,6 +70,20 @@ def drop(gateway: Name, actor: Engineer, services: Has, site: Site = None) -> Re
         audit(conn, services, actor, "config.draft", f"{address.site}/{gateway}", "dropped")
     services.hub.notify()
     return respond(_whole(services, gateway, site))
+
+
+@router.get(
+    "/versions/{config}",
+    summary="A configuration that ran",
+    responses=answers(Version, {"hash": ACTIVE, "first_at": "2026-03-01T12:00:07.300Z", "yaml": TEXT}, 404),
+)
+def ran(gateway: Name, config: Hash, _actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Return the text behind a hash, as under `basis` of a meter read; null where the gateway has not shown it."""
+    with read(services.engine) as conn:
+        row = store.version(conn, _address(conn, gateway, site), config)
+    if row is None:
+        raise ApiError(404, "not_found", "this gateway has not run such a configuration", "config")
+    return respond({"hash": row["hash"], "first_at": iso(row["first_at"]), "yaml": row["yaml"]})
 
 
 @router.get("/offers", summary="Offers", responses=answers(Offers, {"offers": [OFFER]}, 404, 409))
@@ -339,17 +207,9 @@ def _record(
 
 async def _send(row: RowMapping, services: Services) -> RowMapping:
     """Publish a recorded offer; what no broker took has failed, and says so."""
-    offered = ConfigOffer(
-        id=row["id"],
-        at=row["created_at"],
-        by=row["requested_by"],
-        base=row["base"],
-        site_yaml=row["yaml"],
-        health_minutes=row["health_minutes"],
-    )
     state, why = "sent", ""
     try:
-        await services.publish_config(Address(row["site"], row["gateway"]), offered)
+        await services.publish_config(Address(row["site"], row["gateway"]), store.message(row))
     except BrokerLost as err:
         state, why = "failed", f"not sent: {err}"
 

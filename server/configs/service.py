@@ -2,21 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, RowMapping
 from sqlalchemy.exc import OperationalError
 
 from messages import topics
-from messages.broker import Message
+from messages.broker import BrokerLost, Message
 from messages.codec import MessageError
 from messages.configs import ConfigSaid, decode_config_said
 from messages.text import printable
 from messages.topics import CONFIG_SAID_FILTER, Address, TopicError
 from server.configs import store
-from server.db.engine import write
+from server.db.engine import read, write
+from server.services import PublishConfig
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,14 @@ class ConfigDesk:
 
     filters: tuple[str, ...] = (CONFIG_SAID_FILTER,)
 
-    def __init__(self, engine: Engine, hub: Notified, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, hub: Notified, clock: Callable[[], datetime], publish: PublishConfig
+    ) -> None:
         self._engine = engine
         self._hub = hub
         self._clock = clock
+        self._publish = publish
+        self._session = asyncio.Event()
         self._waiting: asyncio.Queue[_Heard] = asyncio.Queue(WAITING_MOST)
 
     def takes(self, message: Message) -> bool:
@@ -67,10 +72,37 @@ class ConfigDesk:
         message.ack()
 
     def connected(self) -> None:
-        """Say that a session with the broker has begun: retained words come by themselves."""
+        """Say that a session with the broker has begun: retained words come by themselves, offers are made anew."""
+        self._session.set()
 
     async def run(self) -> None:
-        """Store until cancelled."""
+        """Store and offer again until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store_for_ever(), name="configs store")
+            group.create_task(self._offer_again_for_ever(), name="configs offer again")
+
+    async def _offer_again_for_ever(self) -> None:
+        while True:
+            await self._session.wait()
+            self._session.clear()
+            for row in await asyncio.to_thread(self._untaken):
+                address = Address(row["site"], row["gateway"])
+                try:
+                    await self._publish(address, store.message(row))
+                except BrokerLost as err:
+                    log.info("configs: %s is offered again later: %s", row["id"], err)
+                    break
+                await asyncio.to_thread(self._sent, row["id"])
+
+    def _untaken(self) -> Sequence[RowMapping]:
+        with read(self._engine) as conn:
+            return store.untaken(conn)
+
+    def _sent(self, offer_id: str) -> None:
+        with write(self._engine) as conn:
+            store.move(conn, offer_id, "sent", self._clock(), since=("pending",))
+
+    async def _store_for_ever(self) -> None:
         while True:
             one = await self._waiting.get()
             if await self._insist(one):

@@ -11,7 +11,8 @@ from messages.configs import ConfigOffer, ConfigSaid, ConfigState
 from messages.text import printable
 from messages.topics import Address
 from server.db.outbox import record_change
-from server.db.tables_configs import config_offers, config_states
+from server.db.tables_configs import batch_configs, config_offers, config_states, configs
+from server.db.tables_delivery import batches, lanes
 from server.db.tables_devices import gateways
 from server.db.upsert import upsert
 from server.devices.births import ensure_gateway
@@ -76,9 +77,65 @@ def hear(conn: Connection, address: Address, said: ConfigSaid, now: datetime) ->
     q = _changed(conn, address, now)
     key = {"site": address.site, "gateway": address.gateway}
     upsert(conn, config_states, key, {**told, "q": q, "heard_at": now})
+    if said.site_yaml:
+        _keep_text(conn, said, now)
     if said.id:
         _end(conn, address, said, told, now)
     return True
+
+
+def _keep_text(conn: Connection, said: ConfigSaid, now: datetime) -> None:
+    """Keep the text of what runs for as long as billing samples name its hash."""
+    mine = configs.c.hash == said.active
+    known = conn.execute(select(configs.c.yaml).where(mine)).first()
+    if known is None:
+        conn.execute(insert(configs).values(hash=said.active, first_at=now, yaml=said.site_yaml))
+    elif known.yaml is None:  # the first word stands: a hash is one content
+        conn.execute(update(configs).where(mine).values(yaml=said.site_yaml))
+
+
+def version(conn: Connection, address: Address, config: str) -> RowMapping | None:
+    """Return what is known of a configuration that this gateway ran."""
+    row = conn.execute(select(configs).where(configs.c.hash == config)).mappings().first()
+    return row if row is not None and _ran(conn, address, config) else None
+
+
+def _ran(conn: Connection, address: Address, config: str) -> bool:
+    """Tell whether the gateway itself has named this hash: another one's text is not for whoever knows its hash."""
+    told = select(config_states.c.active).where(
+        *_mine(config_states, address), config_states.c.active == config
+    )
+    offered = select(config_offers.c.id).where(
+        *_mine(config_offers, address),
+        (config_offers.c.active == config) | (config_offers.c.base == config),
+    )
+    read = (
+        select(batch_configs.c.batch_id)
+        .join(configs, configs.c.id == batch_configs.c.config_id)
+        .join(batches, batches.c.id == batch_configs.c.batch_id)
+        .join(lanes, lanes.c.id == batches.c.lane_id)
+        .where(configs.c.hash == config, lanes.c.site == address.site, lanes.c.gateway == address.gateway)
+        .limit(1)
+    )
+    return any(conn.execute(query).first() is not None for query in (told, offered, read))
+
+
+def untaken(conn: Connection) -> Sequence[RowMapping]:
+    """Return the offers that no gateway has answered: a broker may have lost what it was to keep."""
+    query = select(config_offers).where(config_offers.c.state.in_(UNTAKEN))
+    return conn.execute(query).mappings().all()
+
+
+def message(row: RowMapping) -> ConfigOffer:
+    """Return an offer as it goes to its gateway."""
+    return ConfigOffer(
+        id=row["id"],
+        at=row["created_at"],
+        by=row["requested_by"],
+        base=row["base"],
+        site_yaml=row["yaml"],
+        health_minutes=row["health_minutes"],
+    )
 
 
 def _end(conn: Connection, address: Address, said: ConfigSaid, told: dict[str, Any], now: datetime) -> None:

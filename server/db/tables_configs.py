@@ -11,6 +11,7 @@ configs = Table(
     Column("id", Key, primary_key=True),
     Column("hash", Text, nullable=False, unique=True),
     Column("first_at", Instant, nullable=False),  # server's time when it was first heard of
+    Column("yaml", Text),  # the part that may change from afar, where its gateway has shown it
 )
 """A hash covers site and gateway, so that it names one gateway's configuration for ever."""
 

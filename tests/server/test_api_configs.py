@@ -10,7 +10,7 @@ from sqlalchemy import select
 from messages.broker import Message
 from messages.configs import ConfigProblem, ConfigSaid, ConfigState, encode_config
 from messages.topics import Address
-from server.api.configs import OfferAndText, OfferAnswer, Offers, Whole
+from server.api.config_models import OfferAndText, OfferAnswer, Offers, Whole
 from server.auth.roles import Role
 from server.configs import ConfigDesk
 from server.db.engine import read
@@ -32,7 +32,7 @@ class Hearing:
 
     def __init__(self, house):
         self.house, self.acked = house, 0
-        self.desk = ConfigDesk(house.engine, house.hub, lambda: house.now)
+        self.desk = ConfigDesk(house.engine, house.hub, lambda: house.now, house.services.publish_config)
 
     async def say(self, state, *, active=ONE, yaml=TEXT, address=ADDRESS, payload=None, **facts):
         said = ConfigSaid(state=ConfigState(state), active=active, at=self.house.now, site_yaml=yaml, **facts)
@@ -140,6 +140,32 @@ async def test_one_offer_at_a_time_and_one_that_nobody_took_can_go(house):
         await gateway.say("staged", id=third["id"])
         taken = await wang.delete(f"{URL}/offers/{third['id']}")
         assert (taken.status_code, taken.json()["error"]["code"]) == (409, "taken")
+
+
+async def test_an_offer_without_an_answer_is_made_again_with_each_session(house):
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+        await gateway.say("local")
+        made = (await wang.post(f"{URL}/offers", json=ask())).json()["offer"]
+        gateway.desk.connected()
+        async with asyncio.timeout(5):
+            while len(house.offered) < 2:
+                await asyncio.sleep(0.005)
+        assert house.offered[1] == house.offered[0]
+        await gateway.say("refused", id=made["id"], why="stale")
+        gateway.desk.connected()
+        await gateway.say("refused", id=made["id"], why="stale: again")
+        assert len(house.offered) == 2
+
+
+async def test_the_text_behind_a_hash_is_kept(house):
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+        await gateway.say("local")
+        made = (await wang.post(f"{URL}/offers", json=ask())).json()["offer"]
+        await gateway.say("confirmed", id=made["id"], active=TWO, yaml=OTHER)
+        texts = [(await wang.get(f"{URL}/versions/{one}")).json()["yaml"] for one in (ONE, TWO)]
+        assert texts == [TEXT, OTHER]
+        await gateway.say("local", active=THREE, yaml="theirs", address=Address("elsewhere", "gw-z"))
+        assert (await wang.get(f"{URL}/versions/{THREE}")).status_code == 404
 
 
 async def test_what_no_broker_took_has_failed_and_says_so(house):

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("yaml", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_configs")),
         sa.UniqueConstraint("hash", name=op.f("uq_configs_hash")),
     )
