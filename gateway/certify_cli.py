@@ -59,10 +59,10 @@ def certify(
     result = answer.body.get("result", {})
     if answer.kind == "done":
         document = {**result["head"], "devices": rows}
-        plain(certificate.as_json(document).rstrip() if as_json else screens.summed_up(result))
+        plain(sheet.as_json(document).rstrip() if as_json else screens.summed_up(result))
         if keep is not None:
-            keep.with_name(keep.name + ".json").write_text(certificate.as_json(document), encoding="utf-8")
-            keep.with_name(keep.name + ".html").write_text(certificate.page(document), encoding="utf-8")
+            keep.with_name(keep.name + ".json").write_text(sheet.as_json(document), encoding="utf-8")
+            keep.with_name(keep.name + ".html").write_text(sheet.page(document), encoding="utf-8")
     end(answer, well=bool(result.get("pass")))
 
 

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, RowMapping
 from starlette.responses import Response
 
+from messages import certificate
 from messages.broker import BrokerLost
 from messages.codec import MessageError
 from messages.tool_args import LONGEST_S, WITHOUT_LINE, tool_args
 from messages.tools import MAX_REQUEST_BYTES, STOP, ToolRequest, check_plain
 from messages.topics import Address
-from server.api.answers import answers, respond
+from server.api.answers import answers, failures, respond
 from server.api.context import Ask, Has, Name, OpId, asked_of, audit, once
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
@@ -206,6 +207,48 @@ def one(
         rows = store.rows_after(conn, job_id, after, limit)
         following = rows[-1]["n"] if rows and rows[-1]["n"] < job["row_count"] else None
         return respond({"job": store.view(job), "rows": rows, "next": following})
+
+
+@router.get(
+    "/tools/{job_id}/certificate",
+    summary="A certificate as a file",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A page to print, or the signed JSON",
+            "content": {
+                "text/html": {"example": "<!doctype html>…", "schema": {"type": "string"}},
+                "application/json": {"example": {"certificate": 1, "pass": True}},
+            },
+        },
+        **failures(404, 409),
+    },
+)
+def certificate_file(
+    gateway: Name,
+    job_id: Name,
+    _actor: Engineer,
+    services: Has,
+    form: Annotated[str, Query(alias="format", pattern="^(html|json)$")] = "html",
+) -> Response:
+    """Return what a `certify` found, as a file to keep: printable in English and Chinese, or JSON with its seals."""
+    with read(services.engine) as conn:
+        job = _job(conn, gateway, job_id)
+        rows = store.rows_after(conn, job_id, 0, store.MOST_ROWS)
+    head = (job["result"] or {}).get("head") if job["tool"] == "certify" and job["state"] == "done" else None
+    if not isinstance(head, dict):
+        raise ApiError(409, "no_certificate", "this job has made no certificate", "job_id")
+    devices = [{name: value for name, value in row.items() if name != "n"} for row in rows]
+    document = {**head, "devices": devices}
+    try:
+        body = certificate.as_json(document) if form == "json" else certificate.page(document)
+    except (KeyError, TypeError, AttributeError):
+        raise ApiError(409, "no_certificate", "what the gateway told is no certificate", "job_id") from None
+    name = f"certificate-{gateway}-{job['line']}-{job_id}.{form}"
+    kind = "application/json" if form == "json" else "text/html; charset=utf-8"
+    # As a file and not as a page of ours: what stands in it came from the field.
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, 200, headers, media_type=kind)
 
 
 @router.delete("/tools/{job_id}", summary="Stop a job", responses=answers(JobAnswer, {"job": JOB}, 404))

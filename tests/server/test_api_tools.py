@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import func, select
 
+from messages import certificate
 from messages.broker import BrokerLost, Message
 from messages.tools import SaidKind, ToolSaid, encode_tool
 from messages.topics import Address
@@ -303,3 +304,49 @@ async def test_the_page_sees_a_job_move_on_the_stream(house):
                     seen += frame["data"]
             assert {one["id"] for one in seen} == {job}
             assert [one["q"] for one in seen] == sorted(one["q"] for one in seen)
+
+
+CHECK = {"check": "reads", "pass": True, "planned": "", "found": "0 errors in 100 reads", "why": ""}
+
+
+async def test_a_certificate_is_a_file_to_print_or_to_check(house):
+    row = {"device": "m-1", "name": "<b>", "profile": "p", "unit": 1, "metering_point": "", "pass": True}
+    row["checks"] = [CHECK]
+    head = dict.fromkeys(("site", "gateway", "line", "endpoint", "settings", "config", "engineer"), "x")
+    head |= {
+        "certificate": 1,
+        "note": "",
+        "at": "2026-03-01T12:00:00.000Z",
+        "utilisation": "5%",
+        "pass": True,
+    }
+    head |= {"clock": CHECK, "cable": {**CHECK, "pass": None}, "signature": "hmac-sha256:0", "key": "k"}
+    head["digest"] = certificate.digest(certificate.canonical({**head, "devices": [row]}))
+    async with house.machine(Role.ENGINEER) as engineer, hearing(house) as gateway:
+        body = ask(tool="certify", args={"engineer": "wang"})
+        job = (await engineer.post(URL, json=body)).json()["job"]["id"]
+        early = await engineer.get(f"{URL}/{job}/certificate")
+        assert (early.status_code, early.json()["error"]["code"]) == (409, "no_certificate")
+        await gateway.say(
+            gateway.message(job, SaidKind.ROW, {"rows": [row]}),
+            gateway.message(job, SaidKind.DONE, {"result": {"head": head}}),
+        )
+        page = await engineer.get(f"{URL}/{job}/certificate")
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.headers["content-disposition"].startswith("attachment")
+        assert "&lt;b&gt;" in page.text
+        kept = (await engineer.get(f"{URL}/{job}/certificate?format=json")).json()
+        assert kept["digest"] == certificate.digest(certificate.canonical(kept))
+        assert (await engineer.get(f"{URL}/{job}/certificate?format=exe")).status_code == 422
+        await engineer.post(URL, json=ask(op_id="op-00009"))
+    house.pass_time(seconds=1)
+    async with house.machine(Role.VIEWER) as viewer:
+        assert (await viewer.get(f"{URL}/{job}/certificate")).status_code == 403
+
+
+async def test_a_gateway_that_tells_nonsense_makes_no_certificate(house):
+    async with house.machine(Role.ENGINEER) as engineer, hearing(house) as gateway:
+        body = ask(tool="certify", args={"engineer": "wang"})
+        job = (await engineer.post(URL, json=body)).json()["job"]["id"]
+        await gateway.say(gateway.message(job, SaidKind.DONE, {"result": {"head": {"certificate": 1}}}))
+        assert (await engineer.get(f"{URL}/{job}/certificate")).status_code == 409

@@ -16,6 +16,7 @@ from gateway.app import build
 from gateway.control import Request, asking
 from gateway.tools import cable, certificate
 from gateway.tools.certify import share_of
+from messages.certificate import as_json, page
 from messages.tool_args import CertifyArgs
 from tests.gateway.tools.test_tools_cli import call
 from tests.support import broker as broker_support
@@ -97,18 +98,18 @@ class Tags(HTMLParser):
 
 
 def test_the_page_shows_text_and_runs_nothing(tmp_path):
-    page = certificate.page(certificate.signed(tmp_path, DOCUMENT))
+    shown = page(certificate.signed(tmp_path, DOCUMENT))
     parsed = Tags()
-    parsed.feed(page)
+    parsed.feed(shown)
     assert set(parsed.tags) <= {
         "html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "strong", "table", "tr", "th", "td",
         "section", "span", "code", "br",
     }  # fmt: skip
     assert not any(name.startswith("on") or name in {"src", "href"} for name in parsed.words)
-    assert "&lt;script&gt;" in page
-    assert "http" not in page.replace("http-equiv", "")
-    assert "验收证书" in page
-    assert "\u202e" not in page
+    assert "&lt;script&gt;" in shown
+    assert "http" not in shown.replace("http-equiv", "")
+    assert "验收证书" in shown
+    assert "\u202e" not in shown
 
 
 @given(st.sampled_from(sorted(set(DOCUMENT) - {"certificate"})), st.text(max_size=5))
@@ -147,12 +148,12 @@ def test_verifying_on_the_command_line(tmp_path):
     site.write_text(SITE.format(broker=1, net="127.0.0.1:1", bus="/dev/null"))
     document = certificate.signed(tmp_path / "state", DOCUMENT)
     file = tmp_path / "c.json"
-    file.write_text(certificate.as_json(document))
+    file.write_text(as_json(document))
     away = call("certify", "--verify", str(file))
     assert (away.exit_code, "not checked" in away.stdout) == (0, True)
     here = call("certify", str(site), "--verify", str(file))
     assert (here.exit_code, "signature of gateway g: right" in here.stdout) == (0, True), here.stdout
-    file.write_text(certificate.as_json({**document, "engineer": "somebody else"}))
+    file.write_text(as_json({**document, "engineer": "somebody else"}))
     changed = call("certify", str(site), "--verify", str(file))
     assert (changed.exit_code, "CHANGED" in changed.stdout) == (1, True)
     assert call("certify", str(site), "net").exit_code == 2
