@@ -241,20 +241,21 @@ class DeviceLessons:
         self._settle(key, guilty=True)
         return ()
 
-    def silent(self, transaction: Transaction) -> Sequence[Transaction]:
-        """Take note of a silence to what was never answered; return what to ask instead, empty to ask it again.
+    def never(self, transaction: Transaction, *, spoke: bool) -> Sequence[Transaction]:
+        """Take note of a silence, or a no for another reason than the address, to what was never answered.
 
-        A device that answers others in between, each time, refuses by its silence: a hole is in what was asked.
+        Return what to ask instead, empty to ask it again. A device that answers others in between, each time, refuses
+        what was asked, a hole mostly. One that spoke, to say no, is asked in parts even if it answers nothing else.
         """
         key = _key(transaction)
         times, answers = self._mute.get(key, (0, -1))
-        if answers != self._answers_so_far:
+        if answers != self._answers_so_far or (spoke and key not in self._open):
             times += 1
         self._mute[key] = times, self._answers_so_far
         if times < SILENCES_REFUSE:
             return ()
         del self._mute[key]
-        log.info("%s never answers %s, and others it does", self.device, transaction.label)
+        log.info("%s never gives %s, and others it does", self.device, transaction.label)
         return self.refused(transaction, DeviceRefused("no answer to this read", address=True))
 
     def _lacking(self, points: Sequence[str]) -> None:

@@ -300,7 +300,8 @@ class Poller:
                 self.teller.say(work, err.quality)
             return now + max(BUSY_RETRY_S, min(work.period, BUSY_RETRY_S * work.busy))
         if not err.address:
-            self.teller.say(work, err.quality)
+            if not self.presence.mute(job, work, err):
+                self.teller.say(work, err.quality)
             return None
         if job not in self.schedule:
             return None  # a probe: the polls that its answer has just set going will find out for themselves

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.api import Transaction
-from drivers.errors import DriverError, FrameDamaged, LineDown
+from drivers.errors import DeviceRefused, DriverError, FrameDamaged, LineDown
 from gateway.around import Meters, Rules, Surroundings
 from gateway.backoff import Health
 from gateway.orders import Order
@@ -123,11 +123,11 @@ class Presence:
             seat.jobs.append(self.schedule.add(share, rank=job.rank, period=job.period, due=now))
 
     def mute(self, job: "Job[Task]", work: Work, err: DriverError) -> bool:
-        """Ask otherwise for what a device leaves unanswered each time while it answers other reads; True if so."""
+        """Ask otherwise for what a device never gives, be it by silence or some other no; True if so."""
         if work.heard or job.probe:
             return False
         lessons = work.device.lessons
-        parts = lessons.silent(work.transaction)
+        parts = lessons.never(work.transaction, spoke=isinstance(err, DeviceRefused))
         if parts:
             self.split(job, work, parts, self.around.monotonic())
         elif lessons.lacks.issuperset(work.transaction.points):

@@ -24,7 +24,7 @@ def asked(peer: PtyPeer) -> set[tuple[int, int]]:
     return {(asked_address(request), int.from_bytes(request[4:6], "big")) for request in peer.requests}
 
 
-@pytest.mark.parametrize("says", [2, None], ids=["refuses", "says nothing"])
+@pytest.mark.parametrize("says", [2, 4, None], ids=["refuses", "fails", "says nothing"])
 async def test_a_hole_that_cannot_be_read_across_costs_no_value_for_long(tmp_path, says):
     lessons = Lessons(now)
     peer = PtyPeer(without(11, 12, says=says), tmp_path)
@@ -46,7 +46,7 @@ async def test_a_hole_that_cannot_be_read_across_costs_no_value_for_long(tmp_pat
     assert values == {10, 13}
 
 
-@pytest.mark.parametrize("says", [2, None], ids=["refuses", "says nothing"])
+@pytest.mark.parametrize("says", [2, 4, None], ids=["refuses", "fails", "says nothing"])
 async def test_a_point_that_a_device_lacks_leaves_its_neighbour_good(tmp_path, says):
     lessons = Lessons(now)
     peer = PtyPeer(without(13, says=says), tmp_path)
@@ -61,5 +61,5 @@ async def test_a_point_that_a_device_lacks_leaves_its_neighbour_good(tmp_path, s
             await until(lambda: low() > seen + 5)
             assert silent == ()
     bad = {sample.bad["high"] for _, sample in told.samples if "high" in sample.bad}
-    assert bad <= {Quality.REFUSED, Quality.TIMEOUT}
+    assert bad <= {Quality.REFUSED, Quality.TIMEOUT, Quality.DEVICE}
     assert bad
