@@ -10,6 +10,7 @@ from gateway import tools_screens as screens
 from gateway.screen import FAILED, JsonOption, fail, load, plain
 from gateway.tools import certificate
 from gateway.tools_run import end, run_shown
+from messages import certificate as sheet
 from messages.text import printable
 
 LineArgument = Annotated[

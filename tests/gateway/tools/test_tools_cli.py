@@ -227,6 +227,21 @@ def test_status_and_reload(inside, alone):
         assert (nobody.exit_code, "no gateway runs" in nobody.stderr) == (1, True)
 
 
+def test_a_certificate(site, tmp_path):
+    words = ["certify", site, "net", "--engineer", "王工", "--reads", "5", "--out", str(tmp_path / "net")]
+    result = call(*words)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert "m-1 : passed" in result.stdout
+    assert "errors in 5 reads" in result.stdout
+    assert "王工" in (tmp_path / "net.html").read_text()
+    checked = call("certify", site, "--verify", str(tmp_path / "net.json"))
+    assert (checked.exit_code, "unchanged" in checked.stdout) == (0, True)
+    assert "of gateway gw: right" in checked.stdout
+    assert json.loads(call(*words[:-2], "--json").stdout)["pass"]
+    nobody = call("certify", site, "net")
+    assert (nobody.exit_code, "--engineer" in nobody.stderr) == (2, True)
+
+
 def test_a_gateway_that_cannot_be_asked_is_not_disturbed(tmp_path):
     with simulated_site(tmp_path) as site:
         (tmp_path / "state").mkdir()
