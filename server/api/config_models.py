@@ -143,12 +143,17 @@ class Version(BaseModel):
 
 
 class Draft(Ask):
-    """A text to work on, made from what the gateway runs under `base`."""
+    """A text to work on, made from what the gateway runs under `base`.
+
+    `seen` is the `at` of the draft that its author saw, empty where there was none: another that was saved since is
+    not overwritten. Left out, it is.
+    """
 
     base: Hash
     yaml: Yaml
+    seen: Annotated[str, StringConstraints(max_length=40)] | None = None
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT, "seen": ""}]})
 
 
 class Wanted(Ask):

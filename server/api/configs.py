@@ -53,7 +53,13 @@ def keep(gateway: Name, body: Draft, actor: Engineer, services: Has, site: Site 
     """Keep a text to work on, one for each gateway; nothing is sent."""
     with write(services.engine) as conn:
         address = _address(conn, gateway, site)
-        _state(conn, address)
+        there = _state(conn, address)
+        if body.seen is not None and body.seen != (
+            iso(there["draft_at"]) if there["draft"] is not None else ""
+        ):
+            raise ApiError(
+                409, "draft_taken", "the draft is another one by now: look at it first", "body.seen"
+            )
         store.save_draft(conn, address, body.yaml, body.base, actor.name, services.clock())
         audit(conn, services, actor, "config.draft", f"{address.site}/{gateway}", f"on {body.base[:19]}")
     services.hub.notify()

@@ -239,3 +239,23 @@ async def test_a_word_that_comes_again_is_no_change_and_a_new_one_reaches_the_pa
             assert (news[0]["state"], news[0]["newest"]["state"]) == ("applied", "applied")
             assert news[0]["q"] > seen[-1]["q"]
             assert "yaml" not in msgspec.json.encode(news).decode()
+
+
+async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(house):
+    async with (
+        house.person(Role.ENGINEER, "wang") as wang,
+        house.person(Role.ADMIN, "ada") as ada,
+        hearing(house) as gateway,
+    ):
+        await gateway.say("local")
+        mine = {"base": ONE, "yaml": OTHER, "seen": ""}
+        first = (await wang.put(f"{URL}/draft", json=mine)).json()["config"]["draft"]
+        late = await ada.put(f"{URL}/draft", json=mine | {"yaml": TEXT + "# ada\n"})
+        assert (late.status_code, late.json()["error"]["code"]) == (409, "draft_taken")
+        assert (await ada.get(URL)).json()["draft_yaml"] == OTHER
+        house.pass_time(seconds=1)
+        over = await ada.put(f"{URL}/draft", json=mine | {"yaml": TEXT + "# ada\n", "seen": first["at"]})
+        assert over.json()["config"]["draft"]["by"] == "ada"
+        assert (await wang.put(f"{URL}/draft", json=mine | {"seen": first["at"]})).status_code == 409
+        await wang.delete(f"{URL}/draft")
+        assert (await wang.put(f"{URL}/draft", json=mine)).status_code == 200, "a dropped draft is none"
