@@ -138,8 +138,9 @@ class Line(Link):
                     "a second master, or missing bias resistors"
                 )
             await self._pause(max(silent, owed))
-            if self._now() - max(silent, owed) > _OVERSLEPT:
-                # This process stood still. What came meanwhile may still be on its way up to us: watch once more.
+            if self._late and self._now() - max(silent, owed) > _OVERSLEPT:
+                # This process stood still. What is owed may still be on its way up to us: watch once more. Where
+                # nothing is owed, all that came meanwhile is seen in the next turn of the loop.
                 self._busy_until = self._now()
                 self._unease.overslept()
 

@@ -279,3 +279,22 @@ async def until_free(line, address):
                 return await line.exchange(rtu_read(address), timeout=1)
             except LineDown:
                 await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("owed", [False, True])
+async def test_a_process_that_stood_still_is_wary_only_where_an_answer_is_owed(tmp_path, owed, monkeypatch):
+    def now_and_then(request):
+        return [] if request[0] == 2 else honest(request)
+
+    wary = []
+    async with PtyPeer(now_and_then, tmp_path) as peer, line_to(peer.settings(baud=1200)) as line:
+        if owed:
+            with pytest.raises(DeviceSilent):
+                await line.exchange(rtu_read(1, unit=2), timeout=0.05)
+        await line.exchange(rtu_read(1), timeout=1)
+        monkeypatch.setattr(line._unease, "overslept", lambda: wary.append(True))
+        # In the middle of the silence of 29 ms that comes now, and beyond its end.
+        asyncio.get_running_loop().call_later(0.01, time.sleep, 0.05)
+        reply = await line.exchange(rtu_read(1), timeout=1)
+        assert registers(reply.payload) == (1,)
+    assert bool(wary) == owed
