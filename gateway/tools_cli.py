@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.table import Table
 
 from drivers import capture
 from drivers.check_file import replay as check_capture
@@ -128,15 +130,18 @@ def watch(
     loaded = load(site)
     args = {"devices": device or [], "points": point or [], "every_ms": every_ms, "for_s": for_s}
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
-    live = nullcontext() if as_json else Live(console=out, refresh_per_second=4, transient=False)
-    with live as screen:
+
+    def shown() -> Table:
+        return screens.watch_table(newest.values(), datetime.now(UTC))
+
+    # Drawn four times a second, also when nothing comes: the age of a value must not stand still.
+    live = nullcontext() if as_json else Live(console=out, refresh_per_second=4, get_renderable=shown)
+    with live:
 
         def show(row: Mapping[str, Any]) -> None:
-            if screen is None:
-                plain(json.dumps(row, ensure_ascii=False))
-                return
             newest[str(row["device"]), str(row["point"])] = row
-            screen.update(screens.watch_table(newest.values()))
+            if as_json:
+                plain(json.dumps(row, ensure_ascii=False))
 
         answer = run_shown(loaded, "watch", line, args, show, quiet=True, seconds=for_s + 30)
     end(answer, well=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
@@ -98,14 +99,18 @@ def guess(one: Mapping[str, Any]) -> str:
     return f"{one['order']} {one['type']}{shift} = {one['value']}"
 
 
-def watch_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+def watch_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
     """Show the newest of each point."""
-    heads = ["device", "point", "value", "unit", "quality", "at", "ms", "errors"]
+    heads = ["device", "point", "value", "unit", "quality", "age", "ms", "errors"]
     made = table("", heads)
     for row in rows:
         errors = f"{row['errors']} of {row['reads']}"
         cells = (row["device"], row["point"], text(row["value"]), row["unit"], row["quality"])
-        made.add_row(*map(str, cells), str(row["at"] or ""), str(row["rtt_ms"] or ""), errors)
+        age = (
+            "" if row["at"] is None else f"{(now - datetime.fromisoformat(row['at'])).total_seconds():.1f} s"
+        )
+        ms = "" if row["rtt_ms"] is None else str(row["rtt_ms"])
+        made.add_row(*map(str, cells), age, ms, errors)
     return made
 
 
