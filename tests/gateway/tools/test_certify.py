@@ -196,14 +196,15 @@ SCRIPTS = [
     ([UP, OUT, OUT, (*KEPT, 0, "f")], False, "new epoch"),
     ([UP, OUT, OUT, KEPT, BACK, BACK, (6, 6, 0, True, 3)], False, "3 items"),
     ([UP, OUT, OUT, OUT, UP], False, "nothing was read"),
-    ([UP, UP], False, "does not let go"),
+    ([UP, UP], False, "within 0 s"),
     ([UP, OUT, OUT, KEPT, KEPT], False, "not reached again"),
     ([UP, OUT, OUT, KEPT, BACK], False, "not stored everything"),
 ]
 
 
+@pytest.mark.parametrize("way", ["cut", "pull"])
 @pytest.mark.parametrize(("steps", "passed", "says"), SCRIPTS, ids=[says for *_, says in SCRIPTS])
-async def test_the_cable_test_believes_numbers_only(monkeypatch, steps, passed, says):
+async def test_the_cable_test_believes_numbers_only(monkeypatch, steps, passed, says, way):
     for name in ("PULL_WITHIN_S", "PLUG_WITHIN_S", "STORED_WITHIN_S"):
         monkeypatch.setattr(cable, name, 0.2)
     monkeypatch.setattr(cable, "LOOK_S", 0.01)
@@ -213,9 +214,14 @@ async def test_the_cable_test_believes_numbers_only(monkeypatch, steps, passed, 
     class Clock:
         monotonic = staticmethod(lambda: asyncio.get_running_loop().time())
 
-    args = CertifyArgs(engineer="x", cable="cut", cut_s=2)
+    args = CertifyArgs(engineer="x", cable=way, cut_s=2)
     found = await cable.pulled(Clock(), gateway, args, told.append)  # type: ignore[arg-type]
     assert (found["pass"], says in found["found"] + found["why"]) == (passed, True), found
+    assert gateway.cuts == (way == "cut" and says != "no broker")
+    # Whoever pulls is told when, in both languages.
+    if way == "pull" and passed:
+        assert "Pull the uplink" in told[0]
+        assert "请重新插上网线" in "".join(told)
 
 
 @asynccontextmanager
