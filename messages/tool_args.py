@@ -86,12 +86,18 @@ class WatchArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TraceArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
-    """Show what crosses the wire. `units` narrows it; `newest` bounds how many frames are kept."""
+    """Show what crosses the wire. `units` narrows it; `newest` bounds how many frames are kept.
+
+    `record` makes a capture of it that names no site, in the result as `capture`: its lines. `blur` takes the values
+    out of it too.
+    """
 
     units: Units | None = None
     for_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 30
     newest: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 500
     explain: bool = True
+    record: bool = False
+    blur: bool = False
 
 
 class AskArgs(Serial, frozen=True, kw_only=True, omit_defaults=True):

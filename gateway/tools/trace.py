@@ -11,14 +11,17 @@ from drivers import registry
 from drivers.errors import DriverError
 from drivers.lines import Frame
 from drivers.workshop import Seen, Workshop
+from gateway.tools.record import Recorder
 from gateway.tools.work import Work, instant
 from messages.text import printable
 from messages.tool_args import TraceArgs, units_of
+from messages.tools import MAX_WORD
 
 GAP_S = 0.05  # bytes that come later than this after the last ones are another frame
 MOST_BYTES = 600  # of one frame
 LOOK_S = 0.2
 MOST_HEX = 300
+MOST_CAPTURE_BYTES = 40 * 1024  # a result is one message, and its last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ async def trace(work: Work, args: TraceArgs) -> None:
     assembler = Assembler(work.workshop, take)
     untap = work.wire.tap(assembler.chunk)
     last_unit: int | None = None
+    recorder = Recorder(work.line, args.blur)
     try:
         while (passed := work.monotonic() - began) < args.for_s:
             work.say(int(passed), args.for_s, args.for_s - passed, f"{frames} frames, {bad} of them bad")
@@ -101,9 +105,25 @@ async def trace(work: Work, args: TraceArgs) -> None:
                 row["at"] = instant(offset + timedelta(seconds=whole.at - began))
                 row["ms"] = max(0, round((whole.at - began) * 1000))
                 work.row(row)
+                if args.record:
+                    recorder.frame(row)
             work.result.update(frames=frames, bad=bad, dropped=dropped)
     finally:
         untap()
+        if args.record:
+            lines = captured(recorder)
+            work.result.update(capture=lines, captured=sum(line.startswith("- ") for line in lines))
+
+
+def captured(recorder: Recorder) -> list[str]:
+    """Return the lines of a capture, as many as fit into a result."""
+    lines = [line for line in recorder.text.splitlines() if len(line) <= MAX_WORD]
+    left = MOST_CAPTURE_BYTES
+    for count, line in enumerate(lines):
+        left -= len(line.encode()) + 8
+        if left < 0:
+            return lines[:count]
+    return lines
 
 
 def row_of(work: Work, whole: Whole, *, explain: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from messages.text import printable
-from messages.tools import SaidKind, ToolRequest, ToolSaid
+from messages.tools import MAX_WORD, SaidKind, ToolRequest, ToolSaid
 from messages.topics import Address
 from server.db.outbox import record_change
 from server.db.tables_devices import gateways
@@ -20,7 +20,7 @@ MOST_ROWS = 5000  # kept of one job; the newest
 KEEP_JOBS = 200  # of one gateway
 KEEP_FOR = timedelta(days=90)
 GRACE = timedelta(seconds=15)  # the last words of a job need a while to arrive
-LONGEST_TEXT = 2000
+LONGEST_TEXT = MAX_WORD
 
 _STATES = {SaidKind.DONE: "done", SaidKind.FAILED: "failed", SaidKind.STOPPED: "stopped"}
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from drivers import capture
 from drivers.errors import DriverError, LineDown, Misconfigured
 from gateway.tools.jobs import TOOLS
 from messages.tool_args import TOOLS as KNOWN
@@ -159,6 +160,30 @@ async def test_a_trace_shows_frames_with_their_words(tmp_path):
     assert {row["unit"] for row in told.rows} == {3}
     assert "Read Input Registers" in told.rows[0]["text"]
     assert told.result == {"frames": 2, "bad": 0, "dropped": 0}
+
+
+async def test_a_trace_makes_a_capture_also_when_it_is_stopped(tmp_path):
+    async with shop(tmp_path) as it:
+        told = Told()
+        async with it.work("bus", told) as work:
+            args = tool_args("trace", {"for_s": 600, "record": True, "blur": True})
+            tracing = asyncio.create_task(TOOLS["trace"](work, args))
+            await asyncio.sleep(0)
+            other = type(work)(work.site, work.line, work.wire, Told().row)
+            await TOOLS["read"](other, tool_args("read", {"device": "m-3", "points": ["voltage_l1"]}))
+            async with asyncio.timeout(20):
+                while len(told.rows) < 2:
+                    told.more.clear()
+                    await told.more.wait()
+            tracing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await tracing
+    path = tmp_path / "capture.yaml"
+    path.write_text("\n".join(told.result["capture"]), encoding="utf-8")
+    [one] = capture.read(path)
+    assert (one.profile, told.result["captured"]) == ("eastron-sdm630", 1)
+    assert one.example.request.startswith("01"), "no unit of the site"
+    check_plain(told.result, "result")
 
 
 async def test_a_request_of_ones_own(tmp_path):
