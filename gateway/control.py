@@ -29,7 +29,8 @@ MOST_REQUEST: Final = MAX_REQUEST_BYTES + 1024
 MOST_ANSWER: Final = MAX_SAID_BYTES + 1024
 MOST_PEERS: Final = 16
 ASK_WITHIN_S: Final = 5.0
-MOST_WAITING: Final = 1000
+TAKEN_WITHIN_S: Final = 20.0
+MOST_WAITING: Final = 500
 LONGEST_S: Final = 4 * 3600
 
 
@@ -139,23 +140,23 @@ class Control:
         except JobRefused as err:
             await peer.send(Answer(kind="failed", body={"why": str(err)}))
             return
+        peer.job = job
         gone = asyncio.create_task(peer.gone(), name=f"control {name} peer")
         gone.add_done_callback(lambda _task: job.stop("stopped at the command line"))
         try:
-            await self._speak(peer, job)
+            await _speak(peer)
         finally:
             job.stop("stopped at the command line")
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
 
-    async def _speak(self, peer: "_Peer", job: Job) -> None:
-        while True:
-            answer = await peer.waiting.get()
-            if peer.behind:
-                job.stop("whoever asked does not listen")
-            await peer.send(answer)
-            if SaidKind(answer.kind).final:
-                return
+
+async def _speak(peer: "_Peer") -> None:
+    while True:
+        answer = await peer.waiting.get()
+        await peer.send(answer)
+        if SaidKind(answer.kind).final:
+            return
 
 
 @dataclass(slots=True, eq=False)
@@ -163,17 +164,19 @@ class _Peer:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     waiting: "asyncio.Queue[Answer]" = field(default_factory=asyncio.Queue)
-
-    @property
-    def behind(self) -> bool:
-        """True where more waits than anybody who listens would leave."""
-        return self.waiting.qsize() > MOST_WAITING
+    job: Job | None = None
 
     def put(self, kind: SaidKind, body: Mapping[str, Any]) -> None:
+        """Take a word of the job; one who listens is never so far behind, one who does not stops it."""
+        if self.job is not None and self.waiting.qsize() >= MOST_WAITING:
+            self.job.stop("whoever asked does not listen")
+            if not kind.final:
+                return
         self.waiting.put_nowait(Answer(kind=kind.value, body=dict(body)))
 
     async def send(self, answer: Answer) -> None:
-        await send_frame(self.writer, _encode(answer), MOST_ANSWER)
+        async with asyncio.timeout(TAKEN_WITHIN_S):
+            await send_frame(self.writer, _encode(answer), MOST_ANSWER)
 
     async def gone(self) -> None:
         """Return when the peer has closed, or says anything more."""

@@ -8,6 +8,7 @@ import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.app import build
@@ -189,3 +190,27 @@ async def test_other_serial_settings_are_tried_between_the_polls(tmp_path):
             while bus.wire.stats.replies < before + 3:
                 await asyncio.sleep(0.02)
         assert bus.silent == ()
+
+
+async def test_one_who_asks_and_does_not_listen_stops_the_job_and_frees_the_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("gateway.control.TAKEN_WITHIN_S", 0.5)
+    monkeypatch.setattr("gateway.control.MOST_WAITING", 4)
+    monkeypatch.setattr("gateway.tools.voice.BUNDLE_S", 0.001)
+    async with simulated(SIM, tmp_path) as world, running(world, tmp_path) as gateway:
+        place = str(tmp_path / "state" / SOCKET)
+        deaf = socket.socket(socket.AF_UNIX)
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        deaf.connect(place)
+        asked = Request(op="tool", tool="watch", line="net", args={"for_s": 600, "every_ms": 200})
+        payload = msgspec.json.encode(asked)
+        deaf.sendall(len(payload).to_bytes(4, "big") + payload)
+        try:
+            async with asyncio.timeout(10):
+                while not gateway.tools.jobs.at_work:
+                    await asyncio.sleep(0.01)
+            async with asyncio.timeout(60):
+                while gateway.tools.jobs.at_work:
+                    await asyncio.sleep(0.05)
+        finally:
+            deaf.close()
+        assert (await said(tmp_path, op="tool", tool="profiles"))[-1].kind == "done"
