@@ -20,11 +20,16 @@ from gateway.tools.work import Work, shown
 from messages.text import printable
 from messages.types import Quality
 
-MOST_REQUESTS = 40
+MOST_REQUESTS = 200
 MOST_READS = 4  # of one profile
-PROMISING = 35
+FIRST_PARTS, MOST_PARTS = (
+    3,
+    16,
+)  # of one read that is refused: at the first look, and at a profile that seems right
+PROMISING = 30
 SHOWN = 4
-NAME_COUNTS = 20
+LOWEST = 10
+NAME_COUNTS = 40
 ENOUGH = Decimal(6)
 _TYPICAL_ENOUGH = Decimal("0.9")
 
@@ -71,9 +76,16 @@ class Match:
         return min(100, int(share) + (NAME_COUNTS if self.named else 0))
 
     @property
+    def likely(self) -> bool:
+        """Whether it is worth showing: switches look like nothing, but they are where they should be."""
+        return self.score >= (LOWEST if self.good or self.named else PROMISING)
+
+    @property
     def why(self) -> str:
         """What spoke for and against, in words."""
         parts = ["it names itself so"] if self.named else []
+        if not self.good and not self.odd and self.points > 0:
+            parts.append("it answers where this one does")
         if self.good:
             parts.append("plausible: " + ", ".join(self.good[:4]))
         if self.odd:
@@ -95,6 +107,11 @@ class Match:
             elif verdict < 0:
                 self.odd.append(text if reading.value is not None else f"{name} is no number")
 
+    def doubt(self, transaction: Transaction) -> None:
+        """Take it that nobody knows of these points: what was asked of them was refused, and they were not alone."""
+        self.weight += len(transaction.points)
+        self.refused.append(transaction.label)
+
     def refuse(self, transaction: Transaction) -> None:
         """Take a refusal: the device does not have what the profile says that it has."""
         self.weight += 2 * len(transaction.points)
@@ -110,7 +127,7 @@ def plausible(point: Point, reading: Reading) -> tuple[Decimal, Decimal]:
     if value is None:
         return Decimal(-1), Decimal(2)
     if isinstance(value, bool):
-        return Decimal("0.5"), Decimal("0.3")
+        return Decimal("0.6"), Decimal("0.8")  # that it answers there at all
     if value == 0:
         return Decimal("0.5"), Decimal("0.3")
     spans = _TYPICAL.get(point.unit)
@@ -144,14 +161,18 @@ class Fingerprints:
             # Reading files takes long enough to hold up a poll: not on the loop.
             library = await asyncio.to_thread(library_of, self._work.site)
             self._library = [one for one in library.values() if one.protocol == self._work.protocol]
-        matches = [await look.first(profile) for profile in self._library]
-        found = [match for match in matches if match is not None]
-        for match in found:
-            match.named = _names(identity, match.profile)
-        for match in sorted(found, key=lambda one: -one.score):
-            if match.score >= PROMISING:
-                await look.more(match)
-        best = sorted((match for match in found if match.score > 0), key=lambda one: -one.score)
+        firsts = [await look.first(profile) for profile in self._library]
+        found = []
+        for first in sorted((one for one in firsts if one is not None), key=lambda one: -one.score):
+            first.named = _names(identity, first.profile)
+            match = await look.more(first.profile) if first.score >= PROMISING else None
+            if match is not None:
+                match.named = first.named
+            found.append(match or first)
+        best = sorted(
+            (one for one in found if one.likely),
+            key=lambda one: -one.score,
+        )
         rows = [
             {
                 "profile": match.profile.profile,
@@ -195,14 +216,18 @@ class _Look:
             return None
         match = Match(profile)
         for transaction in _telling(profile, device)[:1]:
-            await self._see(match, device, transaction)
+            await self._see(match, device, transaction, FIRST_PARTS)
         return match
 
-    async def more(self, match: Match) -> None:
-        device = self._device(match.profile)
-        if device is not None:
-            for transaction in _telling(match.profile, device)[1:MOST_READS]:
-                await self._see(match, device, transaction)
+    async def more(self, profile: Profile) -> Match | None:
+        """Look again at a profile that seemed right, at more of it; what was asked before is remembered."""
+        device = self._device(profile)
+        if device is None:
+            return None
+        match = Match(profile)
+        for transaction in _telling(profile, device)[:MOST_READS]:
+            await self._see(match, device, transaction, MOST_PARTS)
+        return match
 
     def _device(self, profile: Profile) -> DeviceDriver | None:
         try:
@@ -210,20 +235,24 @@ class _Look:
         except Misconfigured:
             return None
 
-    async def _see(self, match: Match, device: DeviceDriver, transaction: Transaction) -> None:
-        answer = await self._answer(device, transaction)
-        if isinstance(answer, bytes):
-            match.see(transaction, device.decode(transaction, answer))
-            return
-        parts = device.split(transaction) if isinstance(answer, DeviceRefused) and answer.address else ()
-        if len(parts) == 1 or not isinstance(answer, DeviceRefused):
-            return
-        # A refused bridge over holes says nothing of the points themselves: ask for the first part alone.
-        part = await self._answer(device, parts[0]) if parts else answer
-        if isinstance(part, bytes):
-            match.see(parts[0], device.decode(parts[0], part))
-        else:
-            match.refuse(transaction)
+    async def _see(self, match: Match, device: DeviceDriver, transaction: Transaction, most: int) -> None:
+        """Take what a read shows; of a refused one its parts, first without the holes, then less and less."""
+        waiting = [transaction]
+        for _ in range(most):
+            if not waiting:
+                return
+            asked = waiting.pop(0)
+            answer = await self._answer(device, asked)
+            if isinstance(answer, bytes):
+                match.see(asked, device.decode(asked, answer))
+            elif not isinstance(answer, DeviceRefused):
+                return
+            elif parts := device.split(asked) if answer.address else ():
+                waiting += parts
+            else:
+                match.refuse(asked)
+        for rest in waiting:
+            match.doubt(rest)
 
     async def _answer(self, device: DeviceDriver, transaction: Transaction) -> bytes | DriverError | None:
         known = self._answers.get(transaction.label)

@@ -7,6 +7,7 @@ import pytest
 
 from drivers import capture
 from drivers.errors import DriverError, LineDown, Misconfigured
+from drivers.profiles_store import load_library
 from gateway.tools.jobs import TOOLS
 from messages.tool_args import TOOLS as KNOWN
 from messages.tool_args import tool_args
@@ -48,6 +49,25 @@ async def test_a_scan_of_a_bus_finds_devices_and_spares_those_it_has_found(tmp_p
     }
     assert (rows[3]["configured"], rows[9]["configured"]) == ("m-3", None)
     assert told.result["asked"] == 8
+
+
+ALL = sorted(load_library())
+ALL_SIM = "site: s\ntick: 50ms\nlines:\n  - id: net\n    tcp: 127.0.0.1:0\n    devices:\n" + "".join(
+    f"      - {{id: d{unit}, profile: {name}, unit: {unit}}}\n" for unit, name in enumerate(ALL, 1)
+)
+BARE = 'site: s\ngateway: g\nbroker: {{url: "mqtt://127.0.0.1:{broker}"}}\nlines:\n  - {{id: net, tcp: "{net}"}}\n'
+
+
+async def test_every_shipped_model_is_told_from_all_others(tmp_path):
+    async with shop(tmp_path, sim=ALL_SIM, text=BARE) as it:
+        # Counters that have not begun to count tell nothing.
+        async with asyncio.timeout(30):
+            while it.world.now < 1:
+                await asyncio.sleep(0.05)
+        told = await it.run("scan", "net", units=f"1-{len(ALL)}", timeout_ms=2000, per_second=100)
+    assert len(told.rows) == len(ALL)
+    for row in told.rows:
+        assert [one["profile"] for one in row["profiles"]][:1] == [ALL[row["unit"] - 1]], row
 
 
 async def test_a_scan_keeps_its_rate(tmp_path):
