@@ -11,6 +11,8 @@ import "./styles/alarms.css";
 import "./styles/history.css";
 import "./styles/devices.css";
 import "./styles/reads.css";
+import "./styles/commission.css";
+import "./styles/certify.css";
 
 const root = document.getElementById("root");
 if (root) createRoot(root).render(<App />);

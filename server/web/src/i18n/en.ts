@@ -1,9 +1,10 @@
 /** All texts, in English; a page brings a file of its own. */
 
 import { alarms } from "./en/alarms";
+import { commission } from "./en/commission";
 import { devices } from "./en/devices";
 import { errors } from "./en/errors";
 import { reads } from "./en/reads";
 import { shell } from "./en/shell";
 
-export const en = { ...shell, ...alarms, ...devices, ...reads, ...errors } as const;
+export const en = { ...shell, ...alarms, ...devices, ...commission, ...reads, ...errors } as const;

@@ -2,9 +2,10 @@
 
 import type { en } from "./en";
 import { alarms } from "./zh/alarms";
+import { commission } from "./zh/commission";
 import { devices } from "./zh/devices";
 import { errors } from "./zh/errors";
 import { reads } from "./zh/reads";
 import { shell } from "./zh/shell";
 
-export const zh: Record<keyof typeof en, string> = { ...shell, ...alarms, ...devices, ...reads, ...errors };
+export const zh: Record<keyof typeof en, string> = { ...shell, ...alarms, ...devices, ...commission, ...reads, ...errors };

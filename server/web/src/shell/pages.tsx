@@ -3,6 +3,7 @@
 import type { ComponentType } from "react";
 import { AlarmsPage } from "../alarms/page";
 import type { Role } from "../api/types";
+import { CommissionPage } from "../commission/page";
 import { DevicesPage } from "../devices/page";
 import type { Key } from "../i18n/text";
 import { ReadsPage } from "../reads/page";
@@ -52,6 +53,7 @@ export const PAGES: readonly PageEntry[] = [
   { path: "/alarms", nav: "nav.alarms", short: "nav.alarms", needs: "viewer", View: AlarmsPage, keys: ALARM_KEYS },
   { path: "/devices", nav: "nav.devices", short: "nav.devices", needs: "viewer", View: DevicesPage, keys: TREE_KEYS },
   { path: "/reads", nav: "nav.reads", short: "nav.reads.short", needs: "viewer", View: ReadsPage, keys: DATE_KEYS },
+  { path: "/commission", nav: "nav.commission", short: "nav.commission.short", needs: "engineer", View: CommissionPage, keys: [] },
 ];
 
 /** The page of an address; the first one for an address that has none, or none for this role. */

@@ -8,6 +8,8 @@ export const shell = {
   "nav.devices": "Devices",
   "nav.reads": "Meter reads",
   "nav.reads.short": "Reads",
+  "nav.commission": "Commissioning",
+  "nav.commission.short": "Setup",
   "nav.skip": "Skip to the page",
 
   "shell.account": "Account and display",

@@ -10,6 +10,8 @@ export const shell: Record<keyof typeof english, string> = {
   "nav.devices": "设备",
   "nav.reads": "抄表",
   "nav.reads.short": "抄表",
+  "nav.commission": "现场调试",
+  "nav.commission.short": "调试",
   "nav.skip": "跳到正文",
 
   "shell.account": "账户与显示",

@@ -1,0 +1,70 @@
+/** What gateways and the server say of jobs and configurations, in the page's language. What is not known stays as it came. */
+
+import type { Language } from "../i18n/text";
+
+type Rule = [pattern: RegExp, say: (parts: string[]) => string];
+
+const QUALITIES: Record<string, string> = { good: "正常" };
+const names = (list: string): string => list.replaceAll(", ", "、");
+
+const RULES: readonly Rule[] = [
+  [/^(\d+) (\d)([NEO])(\d) unit (\d+)$/, ([baud, bits, parity, stop, unit]) => `${baud} ${bits}${parity}${stop}，地址 ${unit}`],
+  [/^unit (\d+)$/, ([unit]) => `地址 ${unit}`],
+  [/^(\d+) frames, (\d+) of them bad$/, ([n, bad]) => `${n} 帧，其中错误 ${bad} 帧`],
+  [/^answers$/, () => "有应答"],
+  [/^nothing speaks for it$/, () => "没有依据"],
+  [/^stopped by (\S+)$/, ([who]) => `由 ${who} 停止`],
+  [/^(?:stopped|the gateway stops)$/, () => "已停止"],
+  [/^(\S+): reading every point, then (\d+) times the cheapest$/, ([device, n]) => `${device}：读取全部测点，再反复读取 ${n} 次`],
+  [/^its time is over: give it more, or less to do$/, () => "时间已到：请延长时间，或缩小范围"],
+  [/^its time is over and the gateway has not said how it ended: is the gateway online\?$/, () => "时间已到，网关没有回报结果：网关是否在线？"],
+  [/^the line is down: (.*)$/, ([why]) => `总线不通：${why}`],
+  [/^not sent: (.*)$/, ([why]) => `未发出：${why}`],
+  [/^stale: it stands on .*$/, () => "依据已过时：网关运行的已是另一份配置，请重新核对后再下发"],
+  [/^(\d+) problems?: mend and offer it again; nothing is changed$/, ([n]) => `${n} 处问题：修改后重新下发，现场没有改动`],
+  [/^it is what runs already$/, () => "与正在运行的配置相同"],
+  [/^not as well as before within (\S+) min: (.*)$/, ([minutes, why = ""]) => `${minutes} 分钟内没有恢复到原来的状态：${why.split("; ").map(worseText).join("；")}`],
+  [/^the site file on the box was edited: it holds now$/, () => "现场配置文件已被修改，以它为准"],
+  [/^it cannot be loaded any more: (.*)$/, ([why]) => `无法再加载：${why}`],
+  [/^the process began (\d+) times while it was on trial, or its time was over$/, ([n]) => `试运行期间程序启动了 ${n} 次，或时间已到`],
+  [/^belongs to the box and cannot change from afar: take it out$/, () => "属于现场设备，不能远程修改：请删去"],
+  [/^not tested$/, () => "未测试"],
+  [/^no answer$/, () => "无应答"],
+  [/^no errors$/, () => "无错误"],
+  [/^nobody has ever set it$/, () => "从未校准"],
+  [/^(\d+) errors in (\d+) reads, (\d+) ms, worst (\d+) ms$/, ([errors, reads, usual, worst]) => `${reads} 次读取，${errors} 次错误；通常 ${usual} 毫秒，最长 ${worst} 毫秒`],
+  [/^at most (\S+) errors$/, ([share]) => `错误不超过 ${share}`],
+  [/^([\d.]+) s at worst, one device dead$/, ([s]) => `最坏 ${s} 秒（一台设备离线时）`],
+  [/^no serial number is planned, and the device tells none$/, () => "未登记序列号，设备也不提供"],
+  [/^the device tells none: compare with its plate$/, () => "设备不提供：请与铭牌核对"],
+  [/^none is planned: write it into the site file$/, () => "未登记：请写入配置"],
+  [/^another device hangs here$/, () => "接的是另一台设备"],
+  [/^it has no name to tell$/, () => "设备不报型号"],
+];
+
+function worseText(part: string): string {
+  const silent = /^(.*) no longer answers?$/.exec(part);
+  if (silent) return `${names(silent[1] ?? "")} 不再应答`;
+  const lost = /^(\S+): (.*) not good$/.exec(part);
+  if (lost) return `${lost[1]}：${names(lost[2] ?? "")} 不正常`;
+  return part === "the server was not reached" ? "没有连上服务器" : part;
+}
+
+/** "plausible: volts 230 V, …; refuses holding 0+2": why a profile fits, or not. */
+function evidence(text: string): string | null {
+  const heads: [string, string][] = [["it names itself so", "设备自报"], ["plausible: ", "合理："], ["odd: ", "可疑："], ["refuses ", "拒绝："]];
+  const parts = text.split("; ").map((part) => {
+    const head = heads.find(([start]) => part.startsWith(start));
+    return head ? head[1] + names(part.slice(head[0].length)) : null;
+  });
+  return parts.every((part) => part !== null) ? parts.join("；") : null;
+}
+
+export function saidText(language: Language, text: string): string {
+  if (language !== "zh" || text === "") return text;
+  for (const [pattern, say] of RULES) {
+    const found = pattern.exec(text);
+    if (found) return say(found.slice(1));
+  }
+  return evidence(text) ?? QUALITIES[text] ?? text;
+}
