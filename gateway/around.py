@@ -61,6 +61,8 @@ class Rules:
     snapshots: Snapshots | None = None
     phase: float = 0.0
     """By which part of their periods its polls come earlier the second time, so that lines do not poll in step."""
+    stride: float = 0.0
+    """Into steps of which part of their periods its polls fall, so that lines poll some at a time; 0 for no steps."""
 
 
 class Recorder(Protocol):

@@ -69,7 +69,7 @@ class Poller:
     def __post_init__(self) -> None:
         for device in self.devices:
             device.trip.floor = min(self.rules.floor, device.trip.limit)
-        self.schedule.phase = self.rules.phase
+        self.schedule.phase, self.schedule.stride = self.rules.phase, self.rules.stride
         self.teller = Teller(self.recorder, self.around)
         self.presence = Presence(
             self.line,

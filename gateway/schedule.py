@@ -98,6 +98,8 @@ class Schedule(Generic[Payload]):
     def __init__(self) -> None:
         self.phase = 0.0
         """By which part of its period each job comes earlier the second time: lines do not stay in step."""
+        self.stride = 0.0
+        """Into steps of this part of its period each grid falls: lines whose steps are one wake the process once."""
         self.overruns = 0
         self.account = Account()
         self.unhurried = False
@@ -189,6 +191,8 @@ class Schedule(Generic[Payload]):
         if not job.started:
             # Its own first moment is its phase: jobs that start together spread out by what each one costs.
             job.started, job.due = True, began - self.phase * period
+            if self.stride:
+                job.due -= job.due % (self.stride * period)
         passed = int((ended - job.due) // period) if ended > job.due else 0
         if passed:
             job.overruns += passed

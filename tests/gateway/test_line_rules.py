@@ -40,6 +40,7 @@ def test_each_kind_of_line_has_its_rules(tmp_path: Path):
     assert alone.timing.byte_time == 0
     assert alone.floor == 0.3
     assert longest_of(fire_line) == alone.longest == 1.0
+    assert (bus.stride, server.stride, alone.stride) == (0.0, 0.0, 1 / 16), "a bus paces itself"
 
 
 def test_books_are_read_by_the_clock_of_the_site(tmp_path: Path):

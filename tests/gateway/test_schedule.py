@@ -75,6 +75,29 @@ def test_lines_that_start_together_do_not_stay_in_step():
     assert [at for at, _ in run(schedule, seconds=30, cost={"a": 0.3})] == [0, 7.5, 17.5, 27.5]
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 0.5)), min_size=2, max_size=20),
+    st.sampled_from([0.1, 1.0, 10.0, 60.0]),
+)
+def test_lines_with_a_stride_fall_into_few_steps_and_keep_their_period(
+    lines: list[tuple[float, float]], period: float
+):
+    steps = set()
+    for start, phase in lines:
+        schedule = Schedule[str]()
+        schedule.phase, schedule.stride = phase, 1 / 16
+        job = schedule.add("a", rank=RANKS["routine"], period=period, due=start)
+        schedule.done(job, began=start, ended=start)
+        first = job.due
+        # Never late by it: the second comes within a period of the first, and after it period by period.
+        assert start - 1e-6 <= first <= start + period + 1e-6
+        schedule.done(job, began=first, ended=first + period / 100)
+        assert job.due == pytest.approx(first + period)
+        steps.add(round(first / period * 16) % 16)
+        assert first / period * 16 == pytest.approx(round(first / period * 16), abs=1e-6)
+    assert len(steps) <= 16
+
+
 def test_a_line_that_was_gone_is_not_flooded():
     schedule = Schedule[str]()
     job = add(schedule, "a", "routine", 1)
