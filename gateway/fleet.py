@@ -163,7 +163,7 @@ class Fleet:
         self.around.config = config
         edges = {device.id: device.edges for living in leaving for device in living.poller.devices}
         stays = {device.id for line in lines for device in line.devices}
-        self.orphans.wanted_again(stays)
+        await self.orphans.wanted_again(stays)
         # Planning reads takes milliseconds a device: in a thread, so that those who poll on miss nothing.
         new = [line for line in lines if line.id in {*what.added, *what.changed}]
         fresh = {line.id: await asyncio.to_thread(self._make, line, edges) for line in new}
@@ -226,7 +226,9 @@ class Fleet:
             )
             edges = known.get(device.id)
             if edges is None:
-                edges = load(device.profile.events, self.load_state(edge_key(device.id)))
+                gone = device.id in self.orphans.settled
+                edges = load(device.profile.events, None if gone else self.load_state(edge_key(device.id)))
+                self.orphans.settled.discard(device.id)
             else:
                 edges.events = device.profile.events
             made.append(polled(device, driver, edges, self.random, self.lessons))

@@ -37,19 +37,26 @@ class Orphans:
     recorder: Events
     clock: Callable[[], datetime]
     clock_state: Callable[[], ClockState]
+    settled: set[str] = field(default_factory=set)
+    """Devices that went away in this life and of which nothing stands, whatever the journal's file still says."""
     _waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, device: str, raised: Collection[str]) -> None:
         """Take over what stands at a device that is gone."""
         if raised:
+            self.settled.discard(device)
             self._waiting[device] = tuple(sorted(raised))
             self._more.set()
+        else:
+            self.settled.add(device)
 
-    def wanted_again(self, devices: Collection[str]) -> None:
+    async def wanted_again(self, devices: Collection[str]) -> None:
         """Leave alone what belongs to these devices: they are polled again, and end it themselves."""
-        for device in devices:
-            self._waiting.pop(device, None)
+        async with self._turn:  # what is on its way to the journal is not to be begun with
+            for device in devices:
+                self._waiting.pop(device, None)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -57,7 +64,9 @@ class Orphans:
             await self._more.wait()
             self._more.clear()
             for device in list(self._waiting):
-                if not await self._settle(device):
+                async with self._turn:
+                    done = await self._settle(device)
+                if not done:
                     await asyncio.sleep(RETRY_S)
                     self._more.set()
 
@@ -74,4 +83,5 @@ class Orphans:
         done = await self.recorder.events(ends, {edge_key(device): b"[]"})
         if done and self._waiting.get(device) == codes:
             del self._waiting[device]
+            self.settled.add(device)
         return done
