@@ -149,6 +149,9 @@ class RemoteConfig:
         """Work until cancelled."""
         self._applied_at = self._looked_at = self.monotonic()
         self._saved_s = self.record.trial.spent_s if self.record.trial else 0.0
+        upon = self.record.tried or self.record.good
+        whence = "the site file" if upon is None else f"offer {upon.id} upon the site file"
+        log.info("configuration %s: %s", self.reloader.site.hash, whence)
         await self._tell()
         while True:
             self._woken.clear()
