@@ -186,10 +186,7 @@ async def build(site: Site, given: Given | None = None) -> AsyncIterator[Gateway
         )
         metrics = metering.Metrics()
         store = ConfigStore(site.state_dir / CONFIG_FILE)
-        try:
-            start = await asyncio.to_thread(begin, site, store, given.clock())
-        except OSError as err:
-            raise GatewayTrouble(f"{site.state_dir / CONFIG_FILE} cannot be written: {err.strerror}") from err
+        start = await asyncio.to_thread(begin, site, store, given.clock())
         gateway = _assemble(start, store, given, journal, metrics)
         own.append(gateway.own)
         for each in told:

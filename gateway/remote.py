@@ -53,21 +53,25 @@ class Start:
 
 
 def begin(local: Site, store: ConfigStore, now: datetime) -> Start:
-    """Decide what runs at the start of the process, and write that down first; raise `OSError`."""
-    record, at, over = store.load(), utc_ms(now), fingerprint(local.path)
+    """Decide what runs at the start of the process, and write that down first."""
+    known, at, over = store.load(), utc_ms(now), fingerprint(local.path)
+    record, site = known, local
     if record.tried is not None and record.trial is not None:
-        record, site = _go_on_trying(local, record, record.tried, record.trial, over, store, at)
-        if site is not None:
-            return Start(site, record)
+        record, trying = _go_on_trying(local, record, record.tried, record.trial, over, store, at)
+        if trying is not None:
+            return Start(trying, record)
     if record.good is not None:
         why = EDITED
         if record.good.over == over:
             try:
-                return Start(_saved(store, record, load_overlaid(local.path, record.good.yaml)), record)
+                site, why = load_overlaid(local.path, record.good.yaml), ""
             except YamlError as err:
                 why = f"it cannot be loaded any more: {_first(err)}"
-        record = _given_up(record, why, at)
-    return Start(_saved(store, record, local), record)
+        if why:
+            record = _given_up(record, why, at)
+    if record != known:
+        _written(store, record)
+    return Start(site, record)
 
 
 def _go_on_trying(
@@ -79,18 +83,23 @@ def _go_on_trying(
     if again is None:
         why = f"the process began {trial.attempts + 1} times while it was on trial, or its time was over"
         return _given_up(record, why, at), None
-    record = msgspec.structs.replace(record, trial=again)
-    store.save(record)  # counted before it is tried: whatever it does to this process
+    counted = msgspec.structs.replace(record, trial=again)
+    if not _written(store, counted):  # before it is tried: whatever it does to this process
+        return _given_up(record, "the disk takes nothing, so that its starts cannot be counted", at), None
     try:
-        return record, load_overlaid(local.path, tried.yaml)
+        return counted, load_overlaid(local.path, tried.yaml)
     except YamlError as err:
-        return _given_up(record, f"it cannot be loaded any more: {_first(err)}", at), None
+        return _given_up(counted, f"it cannot be loaded any more: {_first(err)}", at), None
 
 
-def _saved(store: ConfigStore, record: Record, site: Site) -> Site:
-    if record != Record():
+def _written(store: ConfigStore, record: Record) -> bool:
+    """Write it down; a disk that takes nothing keeps no gateway from its start."""
+    try:
         store.save(record)
-    return site
+    except OSError as err:
+        log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
+        return False
+    return True
 
 
 def _given_up(record: Record, why: str, at: datetime) -> Record:

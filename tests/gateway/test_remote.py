@@ -282,6 +282,20 @@ async def test_killed_after_each_write_it_finds_its_way(box: Box, ends: str):
         assert endpoint(box.start().site) == "127.0.0.1:1502"
 
 
+async def test_a_full_disk_at_the_start_takes_no_chances_and_keeps_no_gateway_down(box: Box):
+    remote = box.life()
+    box.surface.heard = False
+    remote.take(offer(box.hash))
+    await box.runs(remote, lambda: box.state is ConfigState.APPLIED)
+    box.store.full = True
+    started = box.start()
+    assert endpoint(started.site) == "127.0.0.1:1502"
+    assert started.record.word is not None
+    assert "the disk takes nothing" in started.record.word.why
+    box.store.full = False
+    assert endpoint(box.start().site) == "127.0.0.1:1503", "as if that start had not been"
+
+
 async def test_stale_wrong_or_fixed_ones_are_refused_and_nothing_runs_otherwise(box: Box):
     remote = box.life()
     base = box.hash
