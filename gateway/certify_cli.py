@@ -9,7 +9,7 @@ import typer
 from gateway import tools_screens as screens
 from gateway.screen import FAILED, JsonOption, fail, load, plain
 from gateway.tools import certificate
-from gateway.tools_run import end, run_shown
+from gateway.tools_run import end, load_active, run_shown
 from messages import certificate as sheet
 from messages.text import printable
 
@@ -55,7 +55,7 @@ def certify(
             plain(screens.certified(row))
 
     answer = run_shown(
-        load(site), "certify", line, {**args, "cable": cable, "cut_s": cut_s, "note": note}, show
+        load_active(site), "certify", line, {**args, "cable": cable, "cut_s": cut_s, "note": note}, show
     )
     result = answer.body.get("result", {})
     if answer.kind == "done":

@@ -22,7 +22,7 @@ from gateway.config import LineConfig, Site
 from gateway.screen import FAILED, JsonOption, SiteArgument, fail, load, out, plain, problems, say, table
 from gateway.tools.local import line_of
 from gateway.tools.record import Recorder
-from gateway.tools_run import call, end, run_shown
+from gateway.tools_run import call, end, load_active, run_shown
 from messages.text import printable
 
 LineArgument = Annotated[
@@ -55,7 +55,7 @@ def scan(
         if not as_json:
             plain(screens.found(row))
 
-    answer = run_shown(load(site), "scan", line, args, show)
+    answer = run_shown(load_active(site), "scan", line, args, show)
     if as_json:
         screens.document(rows, answer)
     elif answer.kind == "done":
@@ -89,7 +89,7 @@ def read(
     as_json: JsonOption = False,
 ) -> None:
     """Read a device now: raw registers beside the values, every word order on wish."""
-    loaded = load(site)
+    loaded = load_active(site)
     args: dict[str, Any] = {"points": points or [], "display": display, "baud": baud, "parity": parity}
     title = device
     if profile:
@@ -127,7 +127,7 @@ def watch(
     as_json: JsonOption = False,
 ) -> None:
     """Show a line's values live: quality, age, round trip, errors; Ctrl-C ends it."""
-    loaded = load(site)
+    loaded = load_active(site)
     args = {"devices": device or [], "points": point or [], "every_ms": every_ms, "for_s": for_s}
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
 
@@ -160,7 +160,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Show raw frames with what they say and whether they are whole; Ctrl-C ends it, and the capture is kept."""
-    loaded = load(site)
+    loaded = load_active(site)
     recorder = Recorder(_line_config(loaded, line), blur) if record is not None else None
     if record is not None and record.exists():
         fail(f"{record} is there already: give another name")
@@ -226,7 +226,7 @@ def ask(
     """Send one request of your own, for what no profile names. Requests that could change a device are refused."""
     rows: list[Mapping[str, Any]] = []
     args = {"unit": unit, "pdu": pdu.replace(" ", "").replace(":", ""), "timeout_ms": timeout_ms}
-    answer = run_shown(load(site), "ask", line, args, rows.append, quiet=True)
+    answer = run_shown(load_active(site), "ask", line, args, rows.append, quiet=True)
     if as_json:
         screens.document(rows, answer)
     else:

@@ -7,6 +7,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,14 +15,23 @@ import typer
 from drivers.errors import Misconfigured
 from gateway.config import Site
 from gateway.control import Answer, ControlDown, Request, asking
-from gateway.screen import FAILED, err, fail, say
-from gateway.tools.local import GatewayInTheWay, run_tool
+from gateway.screen import FAILED, err, fail, load, say
+from gateway.tools.local import GatewayInTheWay, effective, run_tool
 from gateway.tools_screens import progress
 from messages.codec import MessageError
 from messages.text import printable
 
 STOPPED = 130
 LONGEST_S = 4 * 3600
+
+
+def load_active(path: Path) -> Site:
+    """Load what the gateway on this box runs, or tell every problem and end the command."""
+    local = load(path)
+    active = effective(local)
+    if active is not local:
+        say("a configuration from the server is active on this box: its lines and devices are used")
+    return active
 
 
 def run_shown(

@@ -13,15 +13,18 @@ from typing import Any
 
 from drivers.errors import Misconfigured
 from drivers.lines import Frame
+from drivers.strict_yaml import YamlError
 from gateway.config import LineConfig, Site
+from gateway.config_store import ConfigStore
 from gateway.control import Answer, ControlDown, Request, asking, gateway_there
+from gateway.overlay import fingerprint, load_overlaid
 from gateway.tools.access import OwnLine
 from gateway.tools.jobs import NO_LINE, carry
 from gateway.tools.watch import watch
 from gateway.tools.work import Work
 from messages.tool_args import WITHOUT_LINE, TraceArgs, WatchArgs, tool_args
 
-LOCK = "journal.sqlite.lock"
+LOCK, CONFIG_FILE = "journal.sqlite.lock", "config.json"
 STOPPED = Answer(kind="stopped", body={"why": "stopped by you; what was found until now is shown"})
 
 Show = Callable[[str, Mapping[str, Any]], None]
@@ -43,6 +46,18 @@ def line_of(site: Site, name: str | None) -> LineConfig:
     raise Misconfigured(
         f"say which line: {known}" if name is None else f"there is no line {name!r}; there are {known}"
     )
+
+
+def effective(site: Site) -> Site:
+    """Return what a gateway on this box runs: the site file, or the configuration from the server that lies over it."""
+    record = ConfigStore(site.state_dir / CONFIG_FILE).load()
+    active = record.tried if record.tried is not None and record.trial is not None else record.good
+    if active is None or active.over != fingerprint(site.path):
+        return site
+    try:
+        return load_overlaid(site.path, active.yaml)
+    except YamlError:
+        return site
 
 
 def gateway_runs(site: Site) -> bool:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from typer.testing import CliRunner, Result
 from drivers.modbus.rtu import frame
 from gateway.app import build
 from gateway.cli import app
+from gateway.config_store import ConfigStore, Record, Version
+from gateway.overlay import fingerprint
 from simulators.world import World
 from tests.support.sims import simulated
-from tests.support.tools import SIM, site_for
+from tests.support.tools import SIM, SITE, site_for
 
 
 def call(*words: str) -> Result:
@@ -268,3 +271,20 @@ def test_ctrl_c_stops_a_scan_and_keeps_what_was_found(site):
     assert scanning.returncode == 130, told
     assert "stopped by you" in told
     assert "Traceback" not in told
+
+
+def test_tools_work_on_what_the_gateway_runs(tmp_path):
+    """A line that the server added is not in the site file; once the file was edited, the file holds."""
+    site = tmp_path / "gateway.yaml"
+    site.write_text(SITE.format(broker=1, net="127.0.0.1:1", bus="/dev/null"))
+    (tmp_path / "state").mkdir()
+    offered = "lines: [{id: attic, tcp: '127.0.0.1:1', timeout: 100ms}]"
+    version = Version(id="v1", at=datetime.now(UTC), by="wang", yaml=offered, over=fingerprint(site))
+    ConfigStore(tmp_path / "state" / "config.json").save(Record(good=version))
+    result = call("scan", str(site), "attic", "--units", "1")
+    assert "a configuration from the server is active" in result.stderr
+    assert "the line is down" in result.stderr
+    assert "there are attic" in call("scan", str(site), "net").stderr
+    site.write_text(site.read_text() + "# edited on the box\n")
+    edited = call("scan", str(site), "attic", "--units", "1")
+    assert (edited.exit_code, "there are net, bus" in edited.stderr) == (2, True)
