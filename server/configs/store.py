@@ -72,7 +72,9 @@ def hear(conn: Connection, address: Address, said: ConfigSaid, now: datetime) ->
         "yaml": said.site_yaml,
         "at": said.at,
     }
-    if before is not None and all(before[name] == value for name, value in told.items()):
+    if before is not None and (
+        all(before[name] == value for name, value in told.items()) or _overtaken(before, said)
+    ):
         return False
     q = _changed(conn, address, now)
     key = {"site": address.site, "gateway": address.gateway}
@@ -82,6 +84,12 @@ def hear(conn: Connection, address: Address, said: ConfigSaid, now: datetime) ->
     if said.id:
         _end(conn, address, said, told, now)
     return True
+
+
+def _overtaken(before: RowMapping, said: ConfigSaid) -> bool:
+    """Tell whether an end of this offer is known: after a pause a broker hands over what it kept in any order."""
+    ended = ConfigState(before["state"]).settled
+    return bool(said.id) and before["offer"] == said.id and ended and not said.state.settled
 
 
 def _keep_text(conn: Connection, said: ConfigSaid, now: datetime) -> None:

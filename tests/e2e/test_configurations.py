@@ -183,8 +183,10 @@ async def test_what_cuts_a_gateway_off_its_server_goes_back(tmp_path: Path) -> N
 
             await until("a configuration that is taken back", rolled_back, timeout=120)
             await site.estate.restart_server()
-            seen = await config(site, "gw-a", lambda seen: seen["config"]["offer"] == "cut-off", timeout=90)
-            assert seen["config"]["state"] == "rolled_back"
+            seen = await config(
+                site, "gw-a", lambda seen: seen["config"]["state"] == "rolled_back", timeout=90
+            )
+            assert seen["config"]["offer"] == "cut-off"
             assert "the server was not reached" in seen["config"]["why"]
             assert seen["config"]["active"] == first["config"]["active"]
             outcome = await site.finish()

@@ -142,6 +142,18 @@ async def test_one_offer_at_a_time_and_one_that_nobody_took_can_go(house):
         assert (taken.status_code, taken.json()["error"]["code"]) == (409, "taken")
 
 
+async def test_words_in_another_order_do_not_bring_back_a_trial(house):
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+        await gateway.say("local")
+        made = (await wang.post(f"{URL}/offers", json=ask())).json()["offer"]
+        await gateway.say("rolled_back", id=made["id"], why="m-1 no longer answers")
+        await gateway.say("staged", id=made["id"])
+        await gateway.say("applied", id=made["id"], active=TWO)
+        now = (await wang.get(URL)).json()
+        assert (now["config"]["state"], now["offers"][0]["state"]) == ("rolled_back", "rolled_back")
+        assert now["config"]["active"] == ONE
+
+
 async def test_an_offer_without_an_answer_is_made_again_with_each_session(house):
     async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
         await gateway.say("local")
