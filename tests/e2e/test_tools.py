@@ -1,5 +1,6 @@
 """Tools through the server, with real processes: found, read, traced and stopped, while the polls go on."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,34 @@ async def test_a_gateway_that_dies_with_a_job_ends_it_when_it_is_back(tmp_path: 
         last, _ = await ended(api, "gw-b", job)
         assert last["state"] == "failed"
         assert "knows no such job" in last["why"]
+
+
+async def test_a_pulled_cable_is_proven_to_lose_nothing(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        site = await stack.enter_async_context(installation(tmp_path))
+        api = await engineer(site, stack)
+        await site.served(300)
+        args = {"engineer": "eng", "devices": ["m-1"], "reads": 10, "cable": "pull", "cut_s": 6}
+        job = await begin(api, "gw-a", "certify", "riser", "certify", **args)
+
+        async def asked() -> bool | None:
+            progress = (await api.get(f"gateways/gw-a/tools/{job}"))["job"]["progress"] or {}
+            return "Pull" in progress.get("text", "") or None
+
+        await until("to be asked to pull", asked, timeout=60)
+        relay = site.world.relays["gw-a"]
+        relay.cut()
+        before = site.truth.served
+        await site.served(500)
+        assert site.truth.served > before
+        await asyncio.sleep(7)  # the engineer stands at the cabinet and counts
+        relay.mend()
+        last, rows = await ended(api, "gw-a", job)
+        assert last["state"] == "done", last
+        assert last["result"]["pass"], (last["result"], rows)
+        assert "lost 0" in last["result"]["cable"]["found"]
+        lanes = (await api.get("gateways/gw-a/delivery"))["lanes"]
+        assert all(lane["missing"] == [] and lane["gaps"] == [] for lane in lanes)
+        page = await api._http.get(f"/api/v1/gateways/gw-a/tools/{job}/certificate")
+        assert page.status_code == 200
+        assert "lost 0" in page.text
