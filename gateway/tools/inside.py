@@ -26,6 +26,7 @@ from messages.topics import Address
 from messages.types import ClockState
 
 MOST_NAMED = 100
+MOST_TIMEOUT_S = 2.0
 
 
 class PolledLine:
@@ -39,7 +40,9 @@ class PolledLine:
     ) -> Reply:
         """Carry one exchange when the polls leave room."""
         mode = mode_of(self._settings, tuning)
-        return await self._poller.ask(exchange, timeout=timeout, quiet=quiet, mode=mode)
+        # An exchange is never interrupted: a tool must not hold up the line longer than its own devices may.
+        most = max(MOST_TIMEOUT_S, *(device.config.timeout for device in self._poller.devices), 0.0)
+        return await self._poller.ask(exchange, timeout=min(timeout, most), quiet=quiet, mode=mode)
 
     def tap(self, show: Tap) -> Callable[[], None]:
         """Show every chunk of bytes, polls among them."""

@@ -3,6 +3,8 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -10,12 +12,13 @@ from hypothesis import strategies as st
 
 from drivers import registry
 from drivers.api import Reading
-from drivers.lines import Frame
+from drivers.lines import Frame, TcpSettings
 from drivers.modbus import rtu
 from drivers.profile import Point
 from gateway.tools import remote as remote_module
 from gateway.tools import voice as voice_module
 from gateway.tools.fingerprint import plausible
+from gateway.tools.inside import PolledLine
 from gateway.tools.jobs import JobRefused
 from gateway.tools.remote import KEPT_FOR, KEPT_JOBS, RemoteTools
 from gateway.tools.trace import GAP_S, Assembler
@@ -267,3 +270,25 @@ def test_no_number_speaks_against_a_profile_and_its_own_pattern_for_it():
     point = Point(label="x", at={}, unit="V")
     assert plausible(point, Reading(None, Quality.RANGE))[0] == -1
     assert plausible(point, Reading(None, Quality.DEVICE))[0] > 0
+
+
+# -- beside the polls -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "given"),
+    [([], 10.0, 2.0), ([0.5], 0.2, 0.2), ([0.5, 5.0], 10.0, 5.0), ([0.5], 1.5, 1.5)],
+)
+async def test_a_tool_holds_up_a_line_no_longer_than_its_devices_may(configured, asked, given):
+    class Poller:
+        devices = tuple(SimpleNamespace(config=SimpleNamespace(timeout=timeout)) for timeout in configured)
+        timeouts: ClassVar[list[float]] = []
+
+        async def ask(self, _exchange, *, timeout, quiet, mode):
+            self.timeouts.append(timeout)
+
+    poller = Poller()
+    poller.timeouts.clear()
+    line = PolledLine(poller, TcpSettings("h", 1))  # type: ignore[arg-type]
+    await line.ask(None, timeout=asked)  # type: ignore[arg-type]
+    assert poller.timeouts == [given]
