@@ -82,7 +82,8 @@ class Farm:
 
     def faults(self, devices: Sequence[str], **fault: Any) -> None:
         """Let devices have this fault from now on, and no other."""
-        self._ask("POST", "/steps", [{"device": one, "mend": True, "fault": fault} for one in devices])
+        steps = [{"device": one, "mend": True, "fault": fault} for one in devices]
+        self._ask("POST", "/steps", steps)
 
     def mend(self, devices: Sequence[str]) -> None:
         """Let devices have no fault any more."""

@@ -65,6 +65,15 @@ def reckon(database: Path, tcp: Farm) -> dict[str, float]:
     return {"lost": lost, "doubled": doubled, "values": sum(row[2] for row in rows)}
 
 
+def settle(database: Path, still: float = 3.0) -> None:
+    """Wait until nothing has come into the table for so long."""
+    had, since = -1, time.monotonic()
+    while time.monotonic() - since < still:
+        if had != (had := counted(database)):
+            since = time.monotonic()
+        time.sleep(0.25)
+
+
 def start(site: Path, log: Path) -> "subprocess.Popen[bytes]":
     """Our gateway, which a supervisor would start again."""
     with log.open("ab") as out:
@@ -103,9 +112,11 @@ def measure(before: float = 8.0, away: float = AWAY_S, after: float = 10.0) -> d
                     wait_for(lambda: counted(database) > had, "data after the return", server, 60)
                     first = time.monotonic() - began
                     time.sleep(after)
+                    # What still lies in the journal is not lost: nothing new comes until all of it has arrived.
+                    tcp.faults(list(tcp.lines), kind="silent")
+                    settle(database)
                 finally:
                     end(gateway)
-                settled = -1
-                while settled != (settled := counted(database)):
-                    time.sleep(0.5)
+                settle(database)
+                tcp.mend(list(tcp.lines))
                 return {"first_data_s": first, "away_s": away, **reckon(database, tcp)}

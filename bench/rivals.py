@@ -25,6 +25,8 @@ class Rival(ABC):
     sink: str
     speeds: tuple[str, ...] = ()
     """How fast the TCP devices are also asked, beside once a second."""
+    quick: bool = True
+    """Whether a quick look has time for it."""
     deaths: bool = True
     """Whether it is worth half a minute to see what five dead slaves do to it."""
 
@@ -141,7 +143,7 @@ class ThingsBoard(Rival):
 class ThingsBoardTags(ThingsBoard):
     """The same with one entry a register, so that each arrives as a number."""
 
-    name, deaths, speeds = "thingsboard-tags", False, ("fast",)
+    name, quick, deaths, speeds = "thingsboard-tags", False, False, ("fast",)
 
     def _rows(self, groups: Groups) -> list[dict[str, object]]:
         return [
@@ -154,6 +156,7 @@ class Collectd(Rival):
     """collectd with its Modbus and MQTT plugins: one entry, and one request, a register."""
 
     name, command, sink = "collectd", "collectd", "collectd"
+    quick = False
 
     def write(
         self, folder: Path, port: int, tcp: Farm | None, bus: Farm | None, period: float

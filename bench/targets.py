@@ -122,8 +122,9 @@ SIDE = (
     ("broken_silences", "broken silences", ".0f"),
     ("first_scan_ratio", "5 dead: first scan", ".2f"),
     ("rate_after_30s", "5 dead: rate later", ".2f"),
-    ("back_s", "back: polled after, s", ".1f"),
+    ("back_s", "back: polled in, s", ".1f"),
 )
+SHORT = {"bare": "bare loop", PEER: "TB, blocks", "thingsboard-tags": "TB, tags"}
 FAST = (("values_per_s", "0.1 s: values/s", ",.0f"), ("cpu_percent", "0.1 s: processor %", ".1f"))
 FLOOD = (("values_per_s", "0.02 s: values/s", ",.0f"), ("cpu_percent", "0.02 s: processor %", ".1f"))
 
@@ -134,7 +135,7 @@ def side_by_side(finds: Finds) -> Table:
     names = ["bare", "ours", *(name for name in finds if _is_peer(name) and finds[name])]
     shown.add_column("the common task", no_wrap=True)
     for name in names:
-        shown.add_column(name.removesuffix("-gateway"), justify="right", no_wrap=True)
+        shown.add_column(SHORT.get(name, name), justify="right", no_wrap=True)
     for suffix, rows in (("", SIDE), (" fast", FAST), (" flood", FLOOD)):
         for key, what, form in rows:
             held = [finds.get(name + suffix, {}) for name in names]
