@@ -35,6 +35,8 @@ _STYLE: Final = """body{font:14px/1.4 "Segoe UI",system-ui,"Noto Sans","PingFang
 color:#1b2024;background:#fff;margin:24px auto;max-width:960px;padding:0 16px}h1{font-size:18px}h2{font-size:16px;
 margin:24px 0 4px}table{border-collapse:collapse;width:100%;margin:8px 0}th,td{border:1px solid #c3c9ce;
 padding:4px 8px;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600}.no{font-weight:600}
+
+.checks{table-layout:fixed}.checks th:first-child,.checks th:nth-child(2){width:16%}
 .sign{margin-top:48px}code{font-size:12px}@media print{body{margin:0}section{break-inside:avoid}}"""
 _WORDS: Final = {
     "found": "Found 设备在线",
@@ -84,12 +86,20 @@ def _device(device: Mapping[str, Any]) -> str:
 
 def _checks(checks: Any) -> str:
     heads = ("Check 检查项", "Result 结果", "Planned 计划", "Found 实测", "Remark 说明")
-    rows = "".join(
-        f"<tr><td>{_safe(_WORDS.get(one['check'], one['check']))}</td><td>{_verdict(one['pass'])}</td>"
-        f"<td>{_safe(one['planned'])}</td><td>{_safe(one['found'])}</td><td>{_safe(one['why'])}</td></tr>"
-        for one in checks
-    )
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{rows}</table>"
+    rows = "".join(map(_row, checks))
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    return f'<table class="checks"><tr>{head}</tr>{rows}</table>'
+
+
+def _row(one: Mapping[str, Any]) -> str:
+    name, found = _safe(_WORDS.get(one["check"], one["check"])), _safe(one["found"]) or _by_hand(one)
+    cells = (name, _verdict(one["pass"]), _safe(one["planned"]), found, _safe(one["why"]))
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _by_hand(one: Mapping[str, Any]) -> str:
+    """Leave room for what a person reads off the plate."""
+    return "________________" if one["check"] == "serial" and one["pass"] is None else ""
 
 
 def _verdict(passed: object) -> str:

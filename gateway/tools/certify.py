@@ -93,7 +93,10 @@ def _document(
     tested: Mapping[str, Any],
 ) -> dict[str, Any]:
     state = work.gateway.clock_state() if work.gateway is not None else ClockWatch().state()
-    why = "nobody has ever set it" if state is ClockState.UNSET else ""
+    why = {
+        ClockState.UNSET: "nobody has ever set it: start chrony or ntpd, and wait",
+        ClockState.HOLDOVER: "plausible, but nothing keeps it right now: look at chrony or ntpd",
+    }.get(state, "")
     clock = check("clock", passed=state is not ClockState.UNSET, planned="synced", found=state.value, why=why)
     line = work.line
     # What the whole line owes: also of the devices that are not in this certificate.
