@@ -10,6 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
+from gateway.cli import app
 from gateway.config import Site, load_site
 from gateway.tools.access import OwnLine
 from gateway.tools.jobs import TOOLS
@@ -54,6 +57,11 @@ lines:
     devices:
       - {{id: m-3, profile: eastron-sdm630, unit: 3}}
 """
+
+
+def call(*words: str) -> Result:
+    """What the command line answers."""
+    return CliRunner().invoke(app, list(words))
 
 
 def site_for(world: World, folder: Path, *, broker: int = 1, text: str = SITE) -> Site:

@@ -18,10 +18,9 @@ from gateway.tools import cable, certificate
 from gateway.tools.certify import share_of
 from messages.certificate import as_json, page
 from messages.tool_args import CertifyArgs
-from tests.gateway.tools.test_tools_cli import call
 from tests.support import broker as broker_support
 from tests.support.sims import simulated
-from tests.support.tools import SIM, SITE, shop, site_for
+from tests.support.tools import SIM, SITE, call, shop, site_for
 from tests.support.toyserver import ToyServer
 
 broker = broker_support.broker

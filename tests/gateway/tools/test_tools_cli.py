@@ -15,20 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from drivers.modbus.rtu import frame
 from gateway.app import build
-from gateway.cli import app
 from gateway.config_store import ConfigStore, Record, Version
 from gateway.overlay import fingerprint
 from simulators.world import World
 from tests.support.sims import simulated
-from tests.support.tools import SIM, SITE, site_for
-
-
-def call(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words))
+from tests.support.tools import SIM, SITE, call, site_for
 
 
 @contextmanager
