@@ -104,7 +104,7 @@ async def test_an_exchange_on_a_pty_takes_the_time_of_its_bytes(tmp_path: Path, 
         async with on_pty(world) as port:
             loop = asyncio.get_running_loop()
             took = []
-            for _ in range(5):
+            for _ in range(8):
                 began = loop.time()
                 os.write(port, rtu(1, 0, 12))
                 assert sound(await read_pty(port, 29))
@@ -113,12 +113,12 @@ async def test_an_exchange_on_a_pty_takes_the_time_of_its_bytes(tmp_path: Path, 
     least = (8 + 29 + 3.5) * CHAR_S + 0.02
     assert min(took) >= least - 0.0005
     # Not wildly longer either: otherwise a gateway's speed would be measured on a slow bus.
-    assert min(took) <= least + 0.003
+    assert min(took) <= least + 0.01
     line = world.counters.lines["pair"]
-    assert (line.requests, line.broken_silences, line.collisions, line.impatient) == (5, 0, 0, 0)
+    assert (line.requests, line.broken_silences, line.collisions, line.impatient) == (8, 0, 0, 0)
     assert line.shortest_silence_ms is not None
     assert line.shortest_silence_ms >= 5
-    assert line.busy_s == pytest.approx(5 * least, rel=0.05)
+    assert line.busy_s == pytest.approx(8 * least, rel=0.05)
 
 
 async def test_rtu_over_tcp_keeps_byte_times_too(tmp_path: Path) -> None:
@@ -132,15 +132,16 @@ async def test_rtu_over_tcp_keeps_byte_times_too(tmp_path: Path) -> None:
 async def test_a_request_that_breaks_the_silence_is_counted_and_a_strict_device_does_not_hear_it(
     tmp_path: Path,
 ) -> None:
-    async with simulated(TIMED, tmp_path) as world, over_tcp(world) as master:
+    slowly = TIMED.replace("9600", "600")  # a machine that stands still for some milliseconds breaks no test
+    async with simulated(slowly, tmp_path) as world, over_tcp(world) as master:
         assert sound(await master.ask(rtu(1, 0, 1), 7))
         with pytest.raises(TimeoutError):  # at once, without 3.5 characters of silence
-            await master.ask(rtu(1, 0, 1), 7, timeout=0.2)
-        await asyncio.sleep(0.02)
+            await master.ask(rtu(1, 0, 1), 7, timeout=0.5)
+        await asyncio.sleep(0.1)
         assert sound(await master.ask(rtu(1, 0, 1), 7))
         line = world.counters.lines["pair"]
         assert (line.requests, line.broken_silences, line.dropped) == (2, 1, 1)
-        assert line.shortest_silence_ms < 3.5 * CHAR_S * 1000
+        assert line.shortest_silence_ms < 3.5 * 10 / 600 * 1000
     told = json.loads((tmp_path / COUNTERS).read_bytes())
     assert told["lines"]["pair"]["broken_silences"] == 1
 
