@@ -36,6 +36,9 @@ def summary(answer: Answer) -> str:
     result = answer.body.get("result", {})
     noise = f", noise at {result['noise']}" if result.get("noise") else ""
     lines = [f"{result.get('found', 0)} answer, {result.get('asked', 0)} asked{noise}"]
+    if result.get("alike"):
+        text = "answer as a unit that is nobody's does: this device does not look at the unit id, it is one device"
+        lines.append(f"{result['alike']} {text}")
     return "\n".join([*lines, *(f"not tried: {why}" for why in result.get("refused", ()))])
 
 

@@ -14,6 +14,7 @@ from messages.text import printable
 from messages.tool_args import ScanArgs, units_of
 
 _LOWEST, _HIGHEST = 1, 247
+NOBODY = (246, 243, 239)  # unit ids that hardly anybody gives away
 
 
 async def scan(work: Work, args: ScanArgs) -> None:
@@ -50,9 +51,13 @@ class _Scan:
         self.found: dict[int, Tuning] = {}
         self.refused: list[str] = []
         """Settings that the adapter cannot do."""
+        self.nobody = ""
+        """What a unit says that is nobody's; nothing on a sound line."""
+        self.alike = 0
         self.prints = Fingerprints(work)
 
     async def run(self) -> None:
+        await self._ask_nobody()
         for tuning in self.settings:
             before = self.done
             try:
@@ -82,6 +87,7 @@ class _Scan:
             settings=len(self.settings),
             noise=self.noise,
             refused=list(self.refused),
+            alike=self.alike,
         )
 
     async def _look(self, unit: int, tuning: Tuning) -> None:
@@ -91,9 +97,19 @@ class _Scan:
         if row is None:
             return
         self.found[unit] = tuning
-        if self.args.identify:
+        # Where a unit that is nobody's answers in the same words, looking at the first of them is enough.
+        if self.args.identify and not (row["alike"] and self.alike):
             row |= await self.prints.of(unit, tuning, timeout=self.args.timeout_ms / 1000)
+        self.alike += row["alike"]
         self.work.row(row)
+
+    async def _ask_nobody(self) -> None:
+        """Ask a unit that is nobody's: a device on TCP that does not look at the unit id answers to any."""
+        taken = {*self.units, *(device.file.unit for device in self.work.line.devices)}
+        unit = next((one for one in NOBODY if one not in taken), None)
+        if unit is not None and self.work.options["framing"] == "mbap":
+            row = await self._probe(unit, Tuning())
+            self.nobody = row["answer"] if row is not None else ""
 
     async def _probe(self, unit: int, tuning: Tuning) -> dict[str, Any] | None:
         await self._pace()
@@ -125,6 +141,9 @@ class _Scan:
             "rtt_ms": rtt,
             "answer": answer,
             "configured": known,
+            "alike": answer == self.nobody,
+            "identity": {},
+            "profiles": [],
         }
 
     async def _pace(self) -> None:

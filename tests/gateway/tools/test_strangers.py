@@ -41,9 +41,14 @@ async def stranger(folder):
 
 async def test_a_device_that_says_who_it_is_is_known_by_that(tmp_path):
     async with stranger(tmp_path) as it:
-        told = await it.run("scan", "net", units="1", timeout_ms=1000, per_second=100)
-        (row,) = told.rows
-        assert row["unit"] == 1
+        told = await it.run("scan", "net", units="1-5", timeout_ms=1000, per_second=100)
+        row = told.rows[0]
+        assert (row["unit"], row["alike"]) == (1, False)
+        # This server answers for units that it does not have: that is said, and only the first of them is looked at.
+        others = told.rows[1:]
+        assert [one["alike"] for one in others] == [True] * 4
+        assert [bool(one.get("identity")) for one in others] == [True, False, False, False]
+        assert told.result["alike"] == 4
         assert "SDM630" in row["identity"].values(), row["identity"]
         best = row["profiles"][0]
         assert best["profile"] == "eastron-sdm630"

@@ -31,7 +31,7 @@ async def test_a_scan_of_a_tcp_line_finds_who_answers_and_what_it_is(tmp_path):
         assert (best["profile"], best["score"] >= 70) == (profile, True), rows[unit]
         assert "plausible" in best["why"]
         assert all(other["score"] < best["score"] - 20 for other in rows[unit]["profiles"][1:])
-    assert told.result == {"found": 2, "asked": 6, "settings": 1, "noise": 0, "refused": []}
+    assert told.result == {"found": 2, "asked": 6, "settings": 1, "noise": 0, "refused": [], "alike": 0}
     assert [p["done"] for p in told.progress] == list(range(7))
     assert told.progress[-1]["left_s"] == 0
     for row in told.rows:
