@@ -56,7 +56,7 @@ async def saved(page: Page, button: str, path: Path) -> Path:
 
 
 async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) -> None:
-    async with cabinet(tmp_path) as (site, one):
+    async with cabinet(tmp_path) as (_site, one):
         page = await one.open("/commission?gateway=block/gw-b&line=bus")
         await page.get_by_label("Units, such as").fill("10-14")
         await page.get_by_role("button", name="Start the scan").click()

@@ -25,7 +25,9 @@ from tests.support.browser import (
     live_house,
     meter_birth,
     picture,
+    sideways,
 )
+from tests.support.cabinet import at_work
 from tests.support.web import House
 
 pytestmark = [
@@ -53,6 +55,13 @@ VIEWS = {
     "device": View("/devices?device=garden/m-101", ".points tbody tr"),
     "gateway": View("/devices?gateway=garden/gw-a", ".card-pane table tbody tr"),
     "reads": View("/reads?month={month}", "main table tbody tr, main li dd"),
+    "commission-scan": View("/commission?gateway=garden/gw-a&line=riser", ".com-table tbody tr"),
+    "commission-points": View(
+        "/commission?gateway=garden/gw-a&line=riser&view=points", ".com-table tbody tr"
+    ),
+    "commission-frames": View("/commission?gateway=garden/gw-a&line=riser&view=frames", ".frames tbody tr"),
+    "commission-config": View("/commission?gateway=garden/gw-a&view=config", ".yaml"),
+    "commission-certify": View("/commission?gateway=garden/gw-a&line=riser&view=certify", ".cert-device"),
     "reads-running": View("/reads", "main table tbody tr, main li dd"),
 }
 
@@ -74,6 +83,7 @@ def lived_in(folder: Path, translate: Callable[[Birth], Birth] = lambda birth: b
     house.event("m-102", "overload")
     house.event("m-102", "overload", Edge.CLEARED)
     house.event("fire-1", "zone3")
+    at_work(house)
     return house
 
 
@@ -160,27 +170,12 @@ async def test_a_telephone_shows_everything_without_sideways_scroll(tmp_path: Pa
     assert {name: what for name, what in wide.items() if what} == {}
 
 
-async def sideways(page: Page) -> list[str]:
-    """What is wider than the screen: the page itself, or anything on it that scrolls sideways or hangs out."""
-    return list(
-        await page.evaluate("""() => {
-      const wide = [];
-      const root = document.documentElement;
-      if (root.scrollWidth > innerWidth) wide.push(`page ${root.scrollWidth}`);
-      for (const one of document.querySelectorAll("body *")) {
-        const style = getComputedStyle(one);
-        const scrolls = ["auto", "scroll"].includes(style.overflowX);
-        if (scrolls && one.scrollWidth > one.clientWidth + 1)
-          wide.push(`${one.tagName}.${one.className} ${one.scrollWidth}>${one.clientWidth}`);
-      }
-      return wide;
-    }""")
-    )
-
-
 # What is called so in every language: this product, people, files, units, the address of a device.
-NAMES = {"Asia", "Shanghai", "Gatehouse", "Gate", "ada", "lee", "CSV", "JSON", "UTC", "kWh", "Acme"}
-IDENTIFIERS = re.compile(r"garden|gw-a|riser|MP-[\w-]+|SN1|(?:m|door|fire|lift)-\d+|[0-9a-f]{8,}|e1")
+NAMES = {"Asia", "Shanghai", "Gatehouse", "Gate", "ada", "lee", "CSV", "JSON", "UTC", "kWh", "Hz"}
+NAMES |= {"Acme", "Eastron", "SDM", "Chint", "DTSU"}
+IDENTIFIERS = re.compile(
+    r"garden|gw-a|riser|MP-[\w-]+|SN1|(?:m|door|fire|lift)-\d+|[0-9a-f]{8,}|e1|voltage_l1|frequency"
+)
 
 
 async def test_no_english_is_left_in_chinese(tmp_path: Path) -> None:
@@ -215,7 +210,8 @@ def in_chinese(birth: Birth) -> Birth:
             },
         )
     devices = tuple(msgspec.structs.replace(one, name="设备") for one in birth.devices)
-    return msgspec.structs.replace(birth, profiles=profiles, devices=devices)
+    lines = tuple(msgspec.structs.replace(one, label="总线") for one in birth.lines)
+    return msgspec.structs.replace(birth, profiles=profiles, devices=devices, lines=lines)
 
 
 DIALOGS = {"keys": "alarms", "bulk": "alarms", "basis": "reads", "command": "door"}
@@ -246,7 +242,8 @@ async def latin(page: Page) -> list[str]:
       const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       while (walk.nextNode()) {
         const parent = walk.currentNode.parentElement;
-        if (!parent.closest('kbd, code, script, style, [lang="en"], noscript')) found.push(walk.currentNode.data);
+        if (parent.closest('kbd, code, textarea, script, style, [lang="en"], noscript')) continue;
+        found.push(walk.currentNode.data);
       }
       for (const one of document.querySelectorAll("[aria-label], [title], [placeholder], [alt]"))
         for (const name of ["aria-label", "title", "placeholder", "alt"])

@@ -171,6 +171,24 @@ async def axe(page: Page) -> list[str]:
     ]
 
 
+async def sideways(page: Page) -> list[str]:
+    """What is wider than the screen: the page itself, or anything on it that scrolls sideways or hangs out."""
+    return list(
+        await page.evaluate("""() => {
+      const wide = [];
+      const root = document.documentElement;
+      if (root.scrollWidth > innerWidth) wide.push(`page ${root.scrollWidth}`);
+      for (const one of document.querySelectorAll("body *")) {
+        const style = getComputedStyle(one);
+        const scrolls = ["auto", "scroll"].includes(style.overflowX);
+        if (scrolls && one.scrollWidth > one.clientWidth + 1)
+          wide.push(`${one.tagName}.${one.className} ${one.scrollWidth}>${one.clientWidth}`);
+      }
+      return wide;
+    }""")
+    )
+
+
 async def appears(page: Page, text: str, patience: float = 10.0) -> float:
     """Wait until `text` stands on the page; return the page's wall clock at that mutation, in ms."""
     script = """(text) => new Promise((done) => {

@@ -44,7 +44,7 @@ def job(
         line=line,
         at=house.now,
         until=house.now + timedelta(hours=1),
-        by="wang.li",
+        by="王丽",
         args={},
     )
     bodies: list[tuple[SaidKind, Mapping[str, Any]]] = [
@@ -129,7 +129,12 @@ def point(n: int, *, good: bool = True) -> dict[str, Any]:
         "orders": [
             {"order": "big", "type": "uint32", "exp": -1, "value": f"{value[:-1]}.{value[-1]}"},
             {"order": "little", "type": "uint32", "exp": -1, "value": "15099494.4"},
-            {"order": "big", "type": "float32", "exp": 0, "value": "0.000000000000000000000000000000000000003"},
+            {
+                "order": "big",
+                "type": "float32",
+                "exp": 0,
+                "value": "0.000000000000000000000000000000000000003",
+            },
         ]
         if good
         else [],

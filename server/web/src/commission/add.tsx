@@ -11,7 +11,7 @@ import { Refused } from "./parts";
 import type { Found } from "./rows";
 import { freeId, type NewDevice, withDevice, written } from "./yaml";
 
-const ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+const ID = /^[A-Za-z0-9][A-Za-z0-9_\-]{0,63}$/;
 const FIELDS = ["id", "name", "building", "floor", "place"] as const;
 
 interface AddProps {

@@ -2,7 +2,7 @@ import { type Ref, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { ConfigWhole } from "../api/types";
 import { useI18n } from "../i18n";
-import { NARROW, useMedia } from "../ui/hooks";
+import { NARROW, useLoad, useMedia } from "../ui/hooks";
 import { Failure, ReasonDialog, useErrorText, Words } from "../ui/parts";
 import { report } from "../ui/problems";
 import { Time } from "../ui/times";
@@ -15,6 +15,7 @@ import { Refused } from "./parts";
 import { doubtsOf, spanOf } from "./yaml";
 
 const MOST = 256 * 1024;
+const [LEAST_ROWS, MOST_ROWS] = [10, 28];
 
 interface EditorProps {
   text: string;
@@ -42,6 +43,7 @@ function Editor({ text, area, onText }: EditorProps) {
         aria-label={t("com.yaml")}
         value={text}
         maxLength={MOST}
+        rows={Math.max(LEAST_ROWS, Math.min(MOST_ROWS, count + 2))}
         wrap={narrow ? "soft" : "off"}
         spellCheck={false}
         autoCapitalize="off"
@@ -52,6 +54,21 @@ function Editor({ text, area, onText }: EditorProps) {
         }}
       />
     </div>
+  );
+}
+
+/** What the gateway's configuration became since: the text behind the hash is kept by the server, if it ever saw it. */
+function Since({ place, base, running }: { place: Place; base: string; running: string }) {
+  const { t } = useI18n();
+  const path = configPath(place, `/versions/${encodeURIComponent(base)}`);
+  const [state] = useLoad(path, (signal) => call<{ yaml: string | null }>("GET", path, undefined, signal));
+  const before = state.data?.yaml ?? null;
+  if (before === null) return null;
+  return (
+    <details>
+      <summary>{t("com.stale.since")}</summary>
+      <Diff name={t("com.stale.since")} pieces={difference(before, running)} />
+    </details>
   );
 }
 
@@ -91,6 +108,7 @@ function Conflicts({ place, whole, mine, onEdit }: BannersProps) {
             <b>{t("com.stale")}</b>
           </p>
           <p>{t("com.stale.help")}</p>
+          <Since place={place} base={mine.base} running={whole.yaml} />
           <div className="buttons">
             <button type="button" onClick={() => onEdit({ ...mine, base: whole.config.active })}>
               {t("com.stale.merged")}
@@ -179,7 +197,7 @@ function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; on
       <p className="second" role="status">
         {dirty ? t("com.draft.unsaved") : same ? t("com.draft.none") : t("com.draft.saved", { who: whole.config.draft?.by ?? "" })}
       </p>
-      <h3>{t("com.diff")}</h3>
+      <h2>{t("com.diff")}</h2>
       <Diff name={t("com.diff")} pieces={pieces} />
       <Refused title={t("com.notkept")} error={problem} />
       <div className="com-go buttons">

@@ -57,15 +57,17 @@ const FrameRow = memo(function FrameRow({ frame, time }: { frame: Frame; time: s
   const { t } = useI18n();
   return (
     <tr className={frame.crc === "bad" ? "frame-bad" : ""}>
-      <td className="frame-head">
-        <span className="frame-time" title={frame.at}>
-          {time}
-        </span>
-        <span className={`frame-dir frame-${frame.dir}`}>
-          <span aria-hidden="true">{frame.dir === "tx" ? "→" : "←"}</span> {t(`com.dir.${frame.dir}`)}
-        </span>
-        <span className="second">{frame.unit === null ? t("com.unit.unknown") : t("com.unit", { n: frame.unit })}</span>
-        <span className={frame.crc === "bad" ? "trouble" : "second"}>{t(`com.crc.${frame.crc}`)}</span>
+      <td className="frame-what">
+        <div className="frame-head">
+          <span className="frame-time" title={frame.at}>
+            {time}
+          </span>
+          <span className={`frame-dir frame-${frame.dir}`}>
+            <span aria-hidden="true">{frame.dir === "tx" ? "→" : "←"}</span> {t(`com.dir.${frame.dir}`)}
+          </span>
+          <span className="second">{frame.unit === null ? t("com.unit.unknown") : t("com.unit", { n: frame.unit })}</span>
+          <span className={frame.crc === "bad" ? "trouble" : "second"}>{t(`com.crc.${frame.crc}`)}</span>
+        </div>
       </td>
       <td>
         <code className="wrap">{frame.bytes}</code>

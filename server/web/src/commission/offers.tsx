@@ -23,7 +23,7 @@ export function Diff({ pieces, name }: { pieces: readonly Piece[]; name: string 
   return (
     <section className="diff-box" aria-label={name}>
       <p className="second">{t("com.diff.count", { more, less })}</p>
-      <pre className="diff">
+      <pre className="diff" lang="en">
         {pieces.slice(0, MOST_LINES).map((piece, at) => (
           // Lines have no name but their place.
           <span key={at} className={piece.sign === "+" ? "diff-more" : piece.sign === "-" ? "diff-less" : "second"}>
@@ -136,7 +136,7 @@ export function ProblemList({ problems, onLine }: { problems: readonly ConfigPro
   if (problems.length === 0) return null;
   return (
     <section className="config-problems" role="alert">
-      <h3>{t("com.problems", { n: problems.length })}</h3>
+      <h2>{t("com.problems", { n: problems.length })}</h2>
       <ul>
         {problems.slice(0, 100).map((one, at) => (
           <li key={at}>

@@ -63,8 +63,7 @@ export function JobBar({ job, children }: { job: Job; children?: ReactNode }) {
     <section className={`job job-${job.state}`} aria-label={t("com.job", { tool: word("com.tool", job.tool) })}>
       <div className="job-head">
         <b role="status">
-          {word("com.tool", job.tool)}
-          {job.line === null ? "" : ` · ${job.line}`}: {word("com.state", job.state)}
+          {t("com.jobline", { tool: word("com.tool", job.tool), line: job.line ?? "", state: word("com.state", job.state) })}
         </b>
         <span className="second">
           {job.by} · <Time at={job.ended_at ?? job.started_at ?? job.created_at} site={job.site} />

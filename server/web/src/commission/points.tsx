@@ -123,9 +123,12 @@ function ReadForm(props: PartProps & { busyWith: Job | null }) {
   const { t } = useI18n();
   const [search, change] = useSearch();
   const { start, busy, problem } = useStart(place);
+  useStore(devices);
   const asked = search.get("by");
   const mode: Mode = MODES.find((one) => one === asked) ?? (search.get("unit") ? "unit" : "device");
-  const device = search.get("device") ?? "";
+  const there = devices.all().filter((one) => one.site === place.site && one.gateway === place.gateway && one.line === line.id);
+  const [only] = there.length === 1 ? there : [];
+  const device = search.get("device") ?? only?.id ?? "";
   const [fields, setFields] = useState<Fields>({ unit: search.get("unit") ?? "1", profile: search.get("profile") ?? "", table: "holding", address: "0", count: "10" });
   const args = argsOf(mode, device, fields);
   const submit = (event: FormEvent) => {

@@ -50,12 +50,16 @@ function worseText(part: string): string {
   return part === "the server was not reached" ? "没有连上服务器" : part;
 }
 
+const TABLES: Record<string, string> = { holding: "保持寄存器", input: "输入寄存器", coil: "线圈", discrete: "离散输入" };
+/** "holding 8192+2": which registers were asked for. */
+const registers = (text: string): string => text.replace(/\b(holding|input|coil|discrete) (?=\d)/g, (_, table: string) => `${TABLES[table]} `);
+
 /** "plausible: volts 230 V, …; refuses holding 0+2": why a profile fits, or not. */
 function evidence(text: string): string | null {
   const heads: [string, string][] = [["it names itself so", "设备自报"], ["plausible: ", "合理："], ["odd: ", "可疑："], ["refuses ", "拒绝："]];
   const parts = text.split("; ").map((part) => {
     const head = heads.find(([start]) => part.startsWith(start));
-    return head ? head[1] + names(part.slice(head[0].length)) : null;
+    return head ? head[1] + registers(names(part.slice(head[0].length))) : null;
   });
   return parts.every((part) => part !== null) ? parts.join("；") : null;
 }
@@ -66,5 +70,7 @@ export function saidText(language: Language, text: string): string {
     const found = pattern.exec(text);
     if (found) return say(found.slice(1));
   }
+  const trouble = /^((?:holding|input|coil|discrete) [\d+]+): (.*)$/.exec(text);
+  if (trouble) return `${registers(trouble[1] ?? "")}：${saidText(language, trouble[2] ?? "")}`;
   return evidence(text) ?? QUALITIES[text] ?? text;
 }

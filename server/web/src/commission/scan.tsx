@@ -180,17 +180,19 @@ function FoundRow({ found, onAdd }: { found: Found; onAdd: () => void }) {
           <Matches found={found} />
         </div>
       </td>
-      <td className="com-actions">
-        <button type="button" onClick={read}>
-          {t("com.read")}
-        </button>
-        {found.configured ? (
-          <span className="second">{t("com.configured", { name: found.configured })}</span>
-        ) : (
-          <button type="button" onClick={onAdd}>
-            {t("com.add")}
+      <td>
+        <div className="com-actions">
+          <button type="button" onClick={read}>
+            {t("com.read")}
           </button>
-        )}
+          {found.configured ? (
+            <span className="second">{t("com.configured", { name: found.configured })}</span>
+          ) : (
+            <button type="button" onClick={onAdd}>
+              {t("com.add")}
+            </button>
+          )}
+        </div>
       </td>
     </tr>
   );

@@ -129,7 +129,7 @@ function take(message: Frame): void {
     const told = newsOf(alarms.apply(message.data as Alarm[]), message.backlog);
     if (told.fresh.length > 0) news.set(told);
     for (const alarm of message.data as Alarm[]) if (alarm.closed_at) lastClosedAt.set(alarm.closed_at);
-  } else if (message.event === "devices" && Array.isArray(message.data)) {
+  } else if ((message.event === "devices" || message.event === "gateways") && Array.isArray(message.data)) {
     const objects = message.data as (Device | Gateway)[];
     gateways.apply(objects.filter((one): one is Gateway => "lanes" in one));
     devices.apply(objects.filter((one): one is Device => !("lanes" in one)));

@@ -8,7 +8,7 @@ export const shell = {
   "nav.devices": "Devices",
   "nav.reads": "Meter reads",
   "nav.reads.short": "Reads",
-  "nav.commission": "Commissioning",
+  "nav.commission": "Commission",
   "nav.commission.short": "Setup",
   "nav.skip": "Skip to the page",
 
