@@ -210,10 +210,7 @@ def _assemble(
     recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
     around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
     orphans = Orphans(recorder, given.clock, given.clock_state)
-    lessons = load_lessons(site.state_dir, given.clock)
-    fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans, lessons)
-    fleet.set_up(site.lines, site.hash)
-    fleet.settle_strangers(journal.state_keys())
+    fleet = _fleet(site, given, around, recorder, orphans, journal, metrics)
     reloader = Reloader(site, fleet)
     targets = Targets(lambda: fleet.pollers)
     commands = Commands(targets, journal, given.clock, given.clock_state, metrics.command)
@@ -221,10 +218,10 @@ def _assemble(
         site.file.gateway, recorder, journal.load_state, lambda: journal.down, given.clock, given.clock_state
     )
 
+    address = Address(site.file.site, site.file.gateway)
+
     def state() -> GatewayState:
         return gateway.state()
-
-    address = Address(site.file.site, site.file.gateway)
 
     def take_offer(_leaf: str, payload: bytes, _retained: bool) -> None:
         if payload:  # an empty one takes an offer back
@@ -233,6 +230,10 @@ def _assemble(
     def take_request(leaf: str, payload: bytes, retained: bool) -> None:
         tools.take(leaf, payload, retained)
 
+    inlets = {
+        "config": Inlet(address.config, take_offer),
+        "tool": Inlet(address.tool_filter, take_request),
+    }
     uplink = Uplink(
         journal,
         address,
@@ -241,43 +242,58 @@ def _assemble(
         birth=lambda: birth(reloader.site, at=given.clock(), boot=boot, epoch=journal.epoch),
         state=state,
         on_command=commands.take,
-        inlets={
-            "config": Inlet(address.config, take_offer),
-            "tool": Inlet(address.tool_filter, take_request),
-        },
+        inlets=inlets,
         random=given.random,
     )
-    remote = RemoteConfig(
+    remote = _remote(start, store, reloader, Sight(fleet, uplink), given, own, uplink, address)
+    inside = Inside(fleet, journal, uplink, given.clock_state)
+    tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
+    fleet.changed, reloader.changed, reloader.source = uplink.beat, uplink.reborn, remote
+    parts = (boot, given, journal, uplink, recorder, commands, own, fleet, orphans, reloader, remote, tools)
+    gateway = Gateway(*parts, metrics_port=None)
+    metrics.watch(lambda: gauges(journal, uplink, fleet))
+    return gateway
+
+
+def _remote(
+    start: Start,
+    store: ConfigStore,
+    reloader: Reloader,
+    sight: Sight,
+    given: Given,
+    own: OwnAlarms,
+    uplink: Uplink,
+    address: Address,
+) -> RemoteConfig:
+    """Take configurations from afar: tried under the eyes of `sight`, told as the retained word of this gateway."""
+    return RemoteConfig(
         start.record,
         store,
         reloader,
-        Sight(fleet, uplink),
+        sight,
         given.clock,
-        around.monotonic,
+        asyncio.get_running_loop().time,
         nap,
         alarm=partial(own.tell, ROLLED_BACK),
         say=lambda said: uplink.keep(address.config_said, encode_config(said)),
     )
-    inside = Inside(fleet, journal, uplink, given.clock_state)
-    tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
-    fleet.changed, reloader.changed, reloader.source = uplink.beat, uplink.reborn, remote
-    gateway = Gateway(
-        boot,
-        given,
-        journal,
-        uplink,
-        recorder,
-        commands,
-        own,
-        fleet,
-        orphans,
-        reloader,
-        remote,
-        tools,
-        metrics_port=None,
-    )
-    metrics.watch(lambda: gauges(journal, uplink, fleet))
-    return gateway
+
+
+def _fleet(
+    site: Site,
+    given: Given,
+    around: Surroundings,
+    recorder: JournalRecorder,
+    orphans: Orphans,
+    journal: Journal,
+    metrics: metering.Metrics,
+) -> Fleet:
+    """Make all lines, and end the alarms of devices that went away while no gateway ran."""
+    lessons = load_lessons(site.state_dir, given.clock)
+    fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans, lessons)
+    fleet.set_up(site.lines, site.hash)
+    fleet.settle_strangers(journal.state_keys())
+    return fleet
 
 
 def _limits(site: Site) -> Limits:
