@@ -1,6 +1,7 @@
 """The common task: what it reckons with, and that its parts fit the real programs."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,21 @@ def test_what_was_counted_becomes_rates() -> None:
     nothing = field.bus_found({"devices": {"s1": {"scans": 0, "requests": 0}}, "lines": told["lines"]}, 5.0)
     assert nothing["bus_of_limit"] == 0
     assert math.isnan(nothing["bus_requests_per_scan"])
+
+
+@pytest.mark.parametrize(("waited", "told"), [(4.0, math.isnan), (40.0, math.isinf)])
+def test_slaves_that_were_not_seen_again_are_no_success(
+    monkeypatch: pytest.MonkeyPatch, waited: float, told: Callable[[float], bool]
+) -> None:
+    monkeypatch.setattr(field, "scan_rate", lambda *_: 1.0)
+    monkeypatch.setattr(field, "round_time", lambda _bus, _slaves, most: most)
+    monkeypatch.setattr(fieldsite.Farm, "__init__", lambda _self: None)
+    monkeypatch.setattr(fieldsite.Farm, "faults", lambda *_, **__: None)
+    monkeypatch.setattr(fieldsite.Farm, "mend", lambda *_: None)
+    found = field.deaths(field.Times(dead=0.0, back=waited), fieldsite.Farm())  # type: ignore[call-arg]
+    assert told(found["back_s"])
+    judged = {one.name: one.met for one in targets.targets({"ours": found})}
+    assert judged["slaves come back: polled after, s"] is (None if waited < 30 else False)
 
 
 @pytest.mark.e2e
