@@ -65,6 +65,8 @@ class Match:
     weight: Decimal = Decimal(0)
     points: Decimal = Decimal(0)
     named: bool = False
+    doubtful: bool = False
+    """Whether parts of a refused read were left unasked."""
 
     @property
     def score(self) -> int:
@@ -74,6 +76,11 @@ class Match:
         # A single value that looks right is no evidence yet.
         share = max(Decimal(0), self.points) / max(self.weight, ENOUGH) * 100
         return min(100, int(share) + (NAME_COUNTS if self.named else 0))
+
+    @property
+    def promising(self) -> bool:
+        """Whether to look closer: it looks right, or looks right as far as it was not refused for one point's sake."""
+        return self.score >= PROMISING or (self.doubtful and self.points > 0 and not self.odd)
 
     @property
     def likely(self) -> bool:
@@ -110,6 +117,7 @@ class Match:
     def doubt(self, transaction: Transaction) -> None:
         """Take it that nobody knows of these points: what was asked of them was refused, and they were not alone."""
         self.weight += len(transaction.points)
+        self.doubtful = True
         self.refused.append(transaction.label)
 
     def refuse(self, transaction: Transaction) -> None:
@@ -165,7 +173,7 @@ class Fingerprints:
         found = []
         for first in sorted((one for one in firsts if one is not None), key=lambda one: -one.score):
             first.named = _names(identity, first.profile)
-            match = await look.more(first.profile) if first.score >= PROMISING else None
+            match = await look.more(first.profile) if first.promising else None
             if match is not None:
                 match.named = first.named
             found.append(match or first)
