@@ -286,6 +286,13 @@ async def test_two_people_at_one_draft_lose_nothing(tmp_path: Path) -> None:
         text = page.get_by_label("Configuration, as text")
         mine = YAML + "# wang\n"
         await text.fill(mine)
+        # Not saved, and not lost: neither by a look at another part nor by a telephone that loads the page anew.
+        await page.get_by_role("button", name="Frames").click()
+        await page.get_by_role("button", name="Config").click()
+        await expect(text).to_have_value(mine)
+        await page.reload()
+        await expect(text).to_have_value(mine)
+        await expect(page.locator(".link.link-live")).to_be_visible()
         await put(ada, "config/draft", base=ONE, yaml=YAML + "# ada\n")
         await expect(page.locator(".conflict")).to_contain_text("ada saved another draft meanwhile")
         await expect(text).to_have_value(mine)

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { ConfigWhole } from "../src/api/types";
 import { changed, difference } from "../src/commission/diff";
 import { shiftTo, typedNumber } from "../src/commission/display";
-import { begun, followed, standing } from "../src/commission/editing";
+import { begun, followed, recalled, standing } from "../src/commission/editing";
 import { foundOf, frameFits, frameOf, pointOf } from "../src/commission/rows";
 import { saidText } from "../src/commission/said";
 import { isSerial, lifeOf, longestScan, unitsOf } from "../src/commission/units";
@@ -152,6 +152,13 @@ test("nobody's text is lost: not one's own, and not the other's", () => {
   assert.deepEqual(standing(begun(confirmed), confirmed), { dirty: false, taken: false, stale: false, same: true }, "what runs is no draft");
 });
 
+test("what was being written comes back to whom it belongs", () => {
+  const mine = { text: "a", base: "h1", seen: "" };
+  const stored = JSON.stringify({ who: "wang", where: "s/g", ...mine });
+  assert.deepEqual(recalled("wang", "s/g", stored), mine);
+  for (const [who, where, text] of [["ada", "s/g", stored], ["wang", "s/h", stored], ["wang", "s/g", null], ["wang", "s/g", "{"], ["wang", "s/g", '{"who":"wang","where":"s/g"}']] as const) assert.equal(recalled(who, where, text), null);
+});
+
 test("what gateways say is said in Chinese where it is known", () => {
   const said = {
     "9600 8E1 unit 8": "9600 8E1，地址 8",
@@ -160,10 +167,14 @@ test("what gateways say is said in Chinese where it is known", () => {
     "not as well as before within 5 min: m-1 no longer answers; m-2: a, b not good; the server was not reached": "5 分钟内没有恢复到原来的状态：m-1 不再应答；m-2：a、b 不正常；没有连上服务器",
     "2 problems: mend and offer it again; nothing is changed": "2 处问题：修改后重新下发，现场没有改动",
     "input 2+2: no answer": "输入寄存器 2+2：无应答",
+    "exception 02 to function 03: illegal data address": "异常 02（功能 03）：非法数据地址",
     "something new": "something new",
   };
   for (const [text, wanted] of Object.entries(said)) {
     assert.equal(saidText("zh", text), wanted);
     assert.equal(saidText("en", text), text);
   }
+  const both = "Pull the uplink's cable now / 请拔掉上行网线 (120 s)";
+  assert.equal(saidText("en", both), "Pull the uplink's cable now (120 s)");
+  assert.equal(saidText("zh", both), "请拔掉上行网线 (120 s)");
 });

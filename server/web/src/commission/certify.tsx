@@ -83,13 +83,15 @@ function Checks({ checks }: { checks: readonly Check[] }) {
           <span className="second wrap">
             {one.planned && (
               <>
-                {t("com.planned")} <Said>{one.planned}</Said>
-                {one.found && "; "}
+                {t("com.planned")}
+                <Said>{one.planned}</Said>
+                {one.found && t("list.between")}
               </>
             )}
             {one.found && (
               <>
-                {t("com.found")} <Said>{one.found}</Said>
+                {t("com.found")}
+                <Said>{one.found}</Said>
               </>
             )}
             {one.why && (

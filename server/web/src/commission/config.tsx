@@ -2,13 +2,15 @@ import { type Ref, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
 import type { ConfigWhole } from "../api/types";
 import { useI18n } from "../i18n";
+import { session } from "../shell/session";
+import { useSignal } from "../store/signal";
 import { NARROW, useLoad, useMedia } from "../ui/hooks";
 import { Failure, ReasonDialog, useErrorText, Words } from "../ui/parts";
 import { report } from "../ui/problems";
 import { Time } from "../ui/times";
 import { configPath, keepDraft, useConfig } from "./configs";
 import { difference } from "./diff";
-import { begun, type Editing, followed, isUnderWay, standing } from "./editing";
+import { begun, type Editing, followed, isUnderWay, recalled, remember, standing, storedEdit } from "./editing";
 import type { Place } from "./jobs";
 import { Diff, History, OfferDialog, OfferState, ProblemList } from "./offers";
 import { Refused } from "./parts";
@@ -143,7 +145,10 @@ type Asking = "apply" | "drop" | null;
 function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; onAgain: () => void }) {
   const { t } = useI18n();
   const errorText = useErrorText();
-  const [mine, setMine] = useState(() => begun(whole));
+  const who = useSignal(session);
+  const me = who.phase === "in" ? who.session.user : "";
+  const where = `${place.site}/${place.gateway}`;
+  const [mine, setMine] = useState(() => recalled(me, where, storedEdit()) ?? begun(whole));
   const before = useRef(whole);
   const area = useRef<HTMLTextAreaElement>(null);
   const [asking, setAsking] = useState<Asking>(null);
@@ -155,6 +160,7 @@ function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; on
     setMine((now) => followed(now, old, whole));
   }, [whole]);
   const { dirty, taken, stale, same } = standing(mine, whole);
+  useEffect(() => remember(me, where, dirty ? mine : null), [dirty, mine]);
   const pieces = useMemo(() => difference(whole.yaml, mine.text), [whole.yaml, mine.text]);
   const newest = whole.offers[0];
   const under = newest !== undefined && isUnderWay(newest.state);
@@ -204,7 +210,7 @@ function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; on
         <button type="button" disabled={busy || !dirty || taken} onClick={save}>
           {busy ? t("detail.sending") : t("com.draft.save")}
         </button>
-        <button type="button" disabled={same && whole.draft_yaml === null} onClick={() => setAsking("drop")}>
+        <button type="button" disabled={taken || (same && whole.draft_yaml === null)} onClick={() => setAsking("drop")}>
           {t("com.draft.drop")}
         </button>
         <button type="button" className="primary" disabled={same || stale || taken || under} onClick={() => setAsking("apply")}>

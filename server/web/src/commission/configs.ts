@@ -4,9 +4,10 @@ import { useEffect } from "react";
 import { call, query } from "../api/client";
 import type { Config, ConfigWhole } from "../api/types";
 import { useSignal } from "../store/signal";
-import { loading, onEvent, watchTopic } from "../store/stores";
+import { loading, onEvent } from "../store/stores";
 import { type Load, useLoad } from "../ui/hooks";
-import type { Place } from "./jobs";
+import { isUnderWay } from "./editing";
+import { ASK_AGAIN_MS, type Place } from "./jobs";
 
 export const configPath = (place: Place, more = ""): string => `gateways/${encodeURIComponent(place.gateway)}/config${more}${query({ site: place.site })}`;
 
@@ -19,8 +20,13 @@ export function useConfig(place: Place): [Load<ConfigWhole>, () => void] {
   const snapshot = useSignal(loading);
   const key = `${place.site}/${place.gateway}`;
   const [state, again] = useLoad(key, (signal) => askConfig(place, signal));
-  useEffect(() => watchTopic("configs"), []);
   useEffect(() => onEvent("configs", (data) => (data as Config[]).some((one) => `${one.site}/${one.gateway}` === key) && again()), [key]);
+  const open = state.data?.offers.some((one) => isUnderWay(one.state)) ?? false;
+  useEffect(() => {
+    if (!open) return;
+    const timer = setInterval(again, ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [open]);
   useEffect(() => {
     if (snapshot.phase === "ready") again();
   }, [snapshot]);

@@ -43,6 +43,28 @@ export function followed(mine: Editing, before: ConfigWhole, now: ConfigWhole): 
   return standing(mine, before).dirty ? mine : begun(now);
 }
 
+const STORE = "gatehouse.edit";
+
+/** Keeps what is not saved over a reload of this tab, for this person; a telephone forgets a page that it does not show. */
+export function remember(who: string, where: string, mine: Editing | null): void {
+  if (mine === null) sessionStorage.removeItem(STORE);
+  else sessionStorage.setItem(STORE, JSON.stringify({ who, where, ...mine }));
+}
+
+/** What was being written here, if it was this person and this gateway. */
+export function recalled(who: string, where: string, stored: string | null): Editing | null {
+  try {
+    const held = JSON.parse(stored ?? "null") as (Editing & { who: unknown; where: unknown }) | null;
+    if (held === null || held.who !== who || held.where !== where) return null;
+    const { text, base, seen } = held;
+    return [text, base, seen].every((one) => typeof one === "string") ? { text, base, seen } : null;
+  } catch {
+    return null;
+  }
+}
+
+export const storedEdit = (): string | null => sessionStorage.getItem(STORE);
+
 /** An offer that has not come to its end. */
 export const isUnderWay = (state: string): boolean => ["pending", "sent", "staged", "applied"].includes(state);
 export const isUntaken = (state: string): boolean => state === "pending" || state === "sent";

@@ -6,12 +6,13 @@ import type { Job, JobAndRows, JobRow } from "../api/types";
 import { onceAFrame } from "../store/frame";
 import { KeyedStore } from "../store/keyed";
 import { useSignal } from "../store/signal";
-import { loading, onEvent, watchTopic } from "../store/stores";
+import { loading, onEvent } from "../store/stores";
 import { useStore } from "../ui/hooks";
 
 const NEWEST = 60;
 const PAGE = 1000;
 const RETRY_MS = 3_000;
+export const ASK_AGAIN_MS = 10_000;
 
 export interface Place {
   site: string;
@@ -34,7 +35,6 @@ export function useJobs(place: Place): { jobs: Job[]; asked: Asked; again: () =>
   const [round, setRound] = useState(0);
   const snapshot = useSignal(loading);
   useStore(store);
-  useEffect(() => watchTopic("tools"), []);
   useEffect(() => {
     const mine = (job: Job) => `${job.site}/${job.gateway}` === key;
     const control = new AbortController();
@@ -67,6 +67,13 @@ export function useJobs(place: Place): { jobs: Job[]; asked: Asked; again: () =>
     };
     // After each snapshot of the feed the stream may have skipped something: ask again.
   }, [key, round, snapshot]);
+  const open = asked.phase === "ready" && store.all().some(isOpen);
+  useEffect(() => {
+    if (!open) return;
+    // The last word of a job may have been on its way while the stream turned to this topic.
+    const timer = setInterval(() => setRound((old) => old + 1), ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [open]);
   const jobs = store.all().sort((a, b) => (a.created_at === b.created_at ? b.q - a.q : a.created_at < b.created_at ? 1 : -1));
   return { jobs, asked, again: useCallback(() => setRound((old) => old + 1), []) };
 }

@@ -5,7 +5,7 @@ import { useI18n } from "../i18n";
 import { causeText } from "../i18n/cause";
 import { LinkState } from "../shell/link";
 import { useSignal } from "../store/signal";
-import { gateways, loading, reload } from "../store/stores";
+import { gateways, loading, reload, watchTopic } from "../store/stores";
 import { NARROW, useLoad, useMedia, useStore } from "../ui/hooks";
 import { Failure, Words } from "../ui/parts";
 import { useSearch } from "../ui/router";
@@ -169,6 +169,13 @@ export function CommissionPage() {
   const { t } = useI18n();
   const [search] = useSearch();
   useStore(gateways);
+  // Once for all parts: to turn from one to another must not break the stream.
+  useEffect(() => {
+    const ends = [watchTopic("tools"), watchTopic("configs")];
+    return () => {
+      for (const end of ends) end();
+    };
+  }, []);
   const phase = useSignal(loading);
   const all = gateways.all().sort((a, b) => (`${a.site}/${a.id}` < `${b.site}/${b.id}` ? -1 : 1));
   const gateway = all.find((one) => `${one.site}/${one.id}` === search.get("gateway")) ?? all.find((one) => one.online) ?? all[0];

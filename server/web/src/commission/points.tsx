@@ -263,7 +263,8 @@ export function PointsPart(props: PartProps) {
   const typed = typedNumber(display);
   const points = rows.map(pointOf);
   const matching = typed === null ? points : points.filter((row) => hitsOf(row, typed).length > 0);
-  const list = onlyHits && typed !== null ? matching : points;
+  // What fits comes first: nobody has to look through two hundred points with a thumb.
+  const list = typed === null ? points : onlyHits ? matching : [...matching, ...points.filter((row) => !matching.includes(row))];
   return (
     <>
       <div hidden={busyWith?.tool === "read"}>

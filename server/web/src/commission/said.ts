@@ -7,10 +7,29 @@ type Rule = [pattern: RegExp, say: (parts: string[]) => string];
 const QUALITIES: Record<string, string> = { good: "正常" };
 const names = (list: string): string => list.replaceAll(", ", "、");
 
+const EXCEPTIONS: Record<string, string> = {
+  "illegal function": "不支持的功能",
+  "illegal data address": "非法数据地址",
+  "illegal data value": "非法数据值",
+  "server device failure": "设备故障",
+  acknowledge: "已接受，处理中",
+  "server device busy": "设备忙",
+  "gateway path unavailable": "网关路径不可用",
+  "gateway target device failed to respond": "目标设备无应答",
+};
+
 const RULES: readonly Rule[] = [
   [/^(\d+) (\d)([NEO])(\d) unit (\d+)$/, ([baud, bits, parity, stop, unit]) => `${baud} ${bits}${parity}${stop}，地址 ${unit}`],
   [/^unit (\d+)$/, ([unit]) => `地址 ${unit}`],
   [/^(\d+) frames, (\d+) of them bad$/, ([n, bad]) => `${n} 帧，其中错误 ${bad} 帧`],
+  [/^exception ([0-9A-F]{2}) to function ([0-9A-F]{2}): (.*)$/, ([code, asked, name = ""]) => `异常 ${code}（功能 ${asked}）：${EXCEPTIONS[name] ?? name}`],
+  [/^nothing lost$/, () => "无丢失"],
+  [/^nobody has ever set it: .*$/, () => "从未校准：请启动对时服务"],
+  [/^plausible, but nothing keeps it right now: .*$/, () => "时间可信，但目前没有对时：请检查对时服务"],
+  [/^(synced|holdover|unset)$/, ([state = ""]) => ({ synced: "已同步", holdover: "守时", unset: "未设置" })[state] ?? state],
+  [/^the server has not stored everything within (\d+) s$/, ([s]) => `${s} 秒内服务器没有全部保存`],
+  [/^nobody pulled the cable within (\d+) s$/, ([s]) => `${s} 秒内没有拔线`],
+  [/^the broker was not reached again within (\d+) s$/, ([s]) => `${s} 秒内没有重新连上`],
   [/^answers$/, () => "有应答"],
   [/^nothing speaks for it$/, () => "没有依据"],
   [/^stopped by (\S+)$/, ([who]) => `由 ${who} 停止`],
@@ -64,7 +83,12 @@ function evidence(text: string): string | null {
   return parts.every((part) => part !== null) ? parts.join("；") : null;
 }
 
+/** "Pull it now / 请拔掉 (20 s)": words that the gateway has for whoever stands before it, in both languages at once. */
+const BOTH = /^([^/]*[A-Za-z][^/]*) \/ ([^/]*[\u4e00-\u9fff][^/(]*)(\([^)]*\))?$/;
+
 export function saidText(language: Language, text: string): string {
+  const both = BOTH.exec(text);
+  if (both) return `${(language === "zh" ? both[2] : both[1])?.trim()}${both[3] ? ` ${both[3]}` : ""}`;
   if (language !== "zh" || text === "") return text;
   for (const [pattern, say] of RULES) {
     const found = pattern.exec(text);

@@ -201,9 +201,10 @@ function FoundRow({ found, onAdd }: { found: Found; onAdd: () => void }) {
 /** What else the scan came across: answers that nobody could read, settings that the port would not take. */
 function Remarks({ job }: { job: Job }) {
   const { t } = useI18n();
-  const { noise, refused } = job.result ?? {};
+  const { noise, refused, alike } = job.result ?? {};
   return (
     <>
+      {typeof alike === "number" && alike > 0 && <p>{t("com.alike", { n: alike })}</p>}
       {typeof noise === "number" && noise > 0 && <p>{t("com.noise", { n: noise })}</p>}
       {Array.isArray(refused) &&
         refused

@@ -79,6 +79,7 @@ export const commission: Record<keyof typeof english, string> = {
   "com.scan.emptyhelp": "请检查接线（A、B 是否接反）、电源，并尝试其他波特率和校验位。",
   "com.noise": "{n} 个应答无法识别：参数不符、地址重复或线路不良。",
   "com.settingrefused": "串口不接受此参数：",
+  "com.alike": "{n} 个地址的应答与不存在的地址相同：这是一台不区分地址的设备，任选一个地址即可。",
   "com.foundcount": "找到：{n}",
   "com.answer": "应答",
   "com.match": "可能的型号",
