@@ -15,7 +15,7 @@ BAUDS = (9600, 19200, 38400, 57600, 115200)
 PERIODS_S = (1.0, 0.5, 0.25)
 TIMEOUTS_S = (0.5, 0.2, 0.1)
 READS_S = (0.2, 0.1, 0.05)
-NOTHING = "no single change is enough: give it a line of its own, and poll it more often"
+ALONE_PERIODS_S = (1.0, 0.5, 0.25, 0.1, 0.05)
 
 
 def advice(
@@ -35,7 +35,7 @@ def advice(
     seen: dict[str, str] = {}
     for text in found:
         seen.setdefault(text.split()[0], text)  # of each kind the gentlest
-    return tuple(seen.values()) or (NOTHING,)
+    return tuple(seen.values()) or (_alone(line, task, budget, longest, turnaround, plans),)
 
 
 def _changes(
@@ -69,10 +69,48 @@ def _changes(
         yield "move it to a line of its own", replace(line, devices=alone), longest
 
 
+def _alone(
+    line: LineConfig, task: Task, budget: float, longest: float | None, turnaround: Turnaround, plans: Plans
+) -> str:
+    """Say what is enough where no single change is: a line of its own and more, or which budget could be kept."""
+    best, best_text = float("inf"), ""
+    for baud in (None, *BAUDS):
+        settings = line.settings
+        if baud is not None:
+            if not isinstance(settings, SerialSettings) or baud <= settings.baud:
+                continue
+            settings = structs.replace(settings, baud=baud)
+        for period in ALONE_PERIODS_S:
+            if period > task.period:
+                continue
+            alone = tuple(
+                replace(one, periods={**one.periods, "fire": period})
+                for one in line.devices
+                if one.id == task.device
+            )
+            text = f"a line of its own, polled every {period:g} s (`poll: {{fire: {period:g}s}}`)"
+            if baud is not None:
+                text += f", at {baud} baud (`baud: {baud}`) if it can"
+            latency = _latency(
+                replace(line, devices=alone, settings=settings), longest, task, turnaround, plans
+            )
+            if latency <= budget:
+                return f"no single change is enough; all of this together is: {text}"
+            if latency < best:
+                best, best_text = latency, text
+    if best == float("inf"):
+        return "nothing keeps it, not even a line of its own: it asks for more than the wire can carry"
+    return f"nothing keeps it: at best {best:.2f} s, with {best_text}; set a `fire_budget` that can be kept"
+
+
 def _helps(
     line: LineConfig, cut: float | None, task: Task, budget: float, turnaround: Turnaround, plans: Plans
 ) -> bool:
+    return _latency(line, cut, task, turnaround, plans) <= budget
+
+
+def _latency(line: LineConfig, cut: float | None, task: Task, turnaround: Turnaround, plans: Plans) -> float:
     load = line_load(line, turnaround, cut, plans)
     mine = [one for one in load.tasks if one.device == task.device and one.rank == FIRE]
     found = [bound(one, load, 1).latency for one in mine]
-    return all(latency is not None and latency <= budget for latency in found)
+    return max((float("inf") if latency is None else latency for latency in found), default=float("inf"))

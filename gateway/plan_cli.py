@@ -92,7 +92,8 @@ def _tell(each: Forecast, helps: Sequence[Sequence[str]]) -> None:
         points = ", ".join(missed.task.points[:4])
         say(
             f"{each.line}: {missed.task.device} ({points}) can be {late} late with one device dead, "
-            f"and the fire budget is {each.budget:g} s. Any one of these mends it:"
+            f"and the fire budget is {each.budget:g} s."
+            + (" Any one of these mends it:" if len(texts) > 1 else "")
         )
         for text in texts:
             say(f"  - {text}")

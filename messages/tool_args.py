@@ -143,6 +143,13 @@ LONGEST_S: Final = 4 * 3600
 READING: Final = frozenset({0x01, 0x02, 0x03, 0x04, 0x07, 0x0B, 0x0C, 0x11, 0x14, 0x18, 0x2B})
 """Modbus functions that change nothing at the device; 0x2B only as `read device identification` (0E)."""
 
+_FORMS: Final = {
+    "units": "unit ids such as 1-32 or 1-10,40",
+    "display": "the number as the display shows it, with a point: 1234.5",
+    "pdu": "function code and data, two hex digits a byte, such as 2B0E0100",
+    "device": "a device's id as it stands in the site file",
+}
+
 T = TypeVar("T", bound=ToolArgs)
 
 
@@ -154,9 +161,16 @@ def tool_args(tool: str, args: Mapping[str, Any]) -> ToolArgs:
     try:
         made = msgspec.convert(args, kind, strict=True)
     except msgspec.ValidationError as err:
-        raise MessageError(f"args: {printable(str(err), 300)}") from None
+        raise MessageError(f"args: {_meant(printable(str(err), 300))}") from None
     _check(made)
     return made
+
+
+def _meant(problem: str) -> str:
+    """Say what a word must look like, where only its pattern was told."""
+    what, _, place = problem.rpartition(" - at `$.")
+    form = _FORMS.get(place.rstrip("`"))
+    return f"{place.rstrip('`')}: write {form}" if form and "regex" in what else problem
 
 
 def units_of(text: str) -> list[int]:

@@ -69,6 +69,27 @@ def test_each_advice_is_enough_by_itself(tmp_path: Path) -> None:
     assert run(str(mended))[0] == 0
 
 
+def test_where_no_single_change_is_enough_the_advice_is_still_enough(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=3, extra="fire_budget: 300ms\n", timeout="3s")
+    code, text = run(str(path))
+    assert code == 2
+    assert "Any one of these" not in text
+    told = " ".join(text.split())
+    assert "all of this together is: a line of its own, polled every 0.1 s (`poll: {fire: 0.1s}`)" in told
+    assert (
+        run(
+            str(site_file(tmp_path, meters=0, extra="fire_budget: 300ms\npoll: {fire: 0.1s}\n", timeout="3s"))
+        )[0]
+        == 0
+    )
+
+
+def test_a_budget_that_nothing_keeps_is_said_to_be_one(tmp_path: Path) -> None:
+    code, text = run(str(site_file(tmp_path, meters=3, baud=9600, extra="fire_budget: 100ms\n")))
+    assert code == 2
+    assert "set a `fire_budget` that can be kept" in text
+
+
 def test_a_budget_of_the_line_counts(tmp_path: Path) -> None:
     path = site_file(tmp_path, meters=3, extra="fire_budget: 1200ms\n")
     assert run(str(path))[0] == 2
