@@ -76,6 +76,14 @@ async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) 
         await expect(energy.locator(".way-hit").first).to_be_visible()
         await expect(energy.locator("li", has_text="in the profile")).to_contain_text("on the display")
         await picture(page, "commission-read-real")
+        # The same, as if nobody had configured it: its profile is chosen among those that the gateway has.
+        await page.get_by_role("button", name="Unit as a profile").click()
+        await page.get_by_label("Unit", exact=True).fill("12")
+        await page.locator("select", has_text="Choose a profile").select_option("chint-ddsu666")
+        await page.get_by_role("button", name="Read now").click()
+        await expect(page.locator(".earlier option")).to_have_count(2, timeout=ENDS_MS)
+        await is_done(page, "Test read")
+        await expect(page.locator("tr", has=page.locator("code", has_text="energy")).first).to_be_visible()
         # A reload in the middle of a job shows the job again, and it can be stopped from there.
         await turn_to(page, one, "gw-b", "bus", "frames")
         await page.get_by_role("button", name="Show frames").click()
@@ -100,6 +108,23 @@ async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) 
         assert verify(load(file), None).unchanged
         file = await saved(page, "Download to print", tmp_path / "certificate.html")
         assert "m-3" in file.read_text("utf-8")
+
+
+async def test_a_job_outlives_the_server_and_comes_back_to_the_page(tmp_path: Path) -> None:
+    async with cabinet(tmp_path) as (site, one):
+        page = await one.open("/commission?gateway=block/gw-b&line=bus&view=frames")
+        await page.get_by_role("button", name="Show frames").click()
+        await expect(page.locator(".job-running")).to_be_visible(timeout=ENDS_MS)
+        await expect(page.locator(".frames tbody tr").nth(1)).to_be_visible(timeout=ENDS_MS)
+        await site.kill_server()
+        await expect(page.locator(".link.link-live")).to_be_visible(timeout=ENDS_MS)
+        await is_done(page, "Raw frames")
+        await expect(page.locator(".pager")).to_contain_text("of", timeout=ENDS_MS)
+        [job] = (await site.api.get("gateways/gw-b/tools"))["jobs"]
+        assert job["dropped"] == 0
+        assert job["rows"] == job["result"]["frames"], "what was said meanwhile is asked for again"
+        file = await saved(page, "Export capture", tmp_path / "capture.yaml")
+        assert capture.read(file)
 
 
 async def apply(page: Page, reason: str, minutes: int) -> None:

@@ -83,14 +83,20 @@ function Target({ place, line, jobs, online, mode, device, fields, onFields }: T
       {mode === "unit" ? (
         <label>
           {t("com.field.profile")}
-          <input value={fields.profile} list="com-profiles" maxLength={80} autoComplete="off" onChange={set("profile")} />
-          <datalist id="com-profiles">
-            {profiles.map((one) => (
-              <option key={one.profile} value={one.profile}>
-                {one.model}
-              </option>
-            ))}
-          </datalist>
+          {profiles.length > 0 ? (
+            <select value={fields.profile} onChange={set("profile")}>
+              <option value="">{t("com.profile.choose")}</option>
+              {fields.profile && !profiles.some((one) => one.profile === fields.profile) && <option>{fields.profile}</option>}
+              {profiles.map((one) => (
+                <option key={one.profile} value={one.profile}>
+                  {one.profile} · {one.model}
+                </option>
+              ))}
+            </select>
+          ) : (
+            // Until the gateway has told its profiles, and where it cannot: a name can be typed.
+            <input value={fields.profile} maxLength={80} autoComplete="off" onChange={set("profile")} />
+          )}
         </label>
       ) : (
         <>

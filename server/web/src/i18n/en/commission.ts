@@ -106,6 +106,7 @@ export const commission = {
   "com.device": "Device",
   "com.device.choose": "Choose a device",
   "com.device.none": "No device on this line",
+  "com.profile.choose": "Choose a profile",
   "com.table": "Table",
   "com.table.holding": "Holding registers",
   "com.table.input": "Input registers",

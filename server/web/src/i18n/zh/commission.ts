@@ -108,6 +108,7 @@ export const commission: Record<keyof typeof english, string> = {
   "com.device": "设备",
   "com.device.choose": "选择设备",
   "com.device.none": "此总线没有设备",
+  "com.profile.choose": "选择型号",
   "com.table": "数据区",
   "com.table.holding": "保持寄存器",
   "com.table.input": "输入寄存器",
