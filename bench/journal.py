@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from gateway.journal import Journal
-from gateway.recorder import VALUES
+from gateway.delivery.journal import Journal
+from gateway.delivery.recorder import VALUES
 from messages.types import Lane, Sample
 
 SAMPLES, VALUES_PER_SAMPLE = 4000, 19

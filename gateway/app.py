@@ -17,25 +17,25 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from gateway import metrics as metering
-from gateway.around import Surroundings, nap
-from gateway.births import Watched, birth, raised, too_large, unread
 from gateway.clock import ClockWatch, wall_clock
 from gateway.commands import Commands
-from gateway.config import Site
-from gateway.config_store import ConfigStore
-from gateway.fleet import Fleet, Targets
+from gateway.delivery.births import Watched, birth, raised, too_large, unread
+from gateway.delivery.journal import Journal, Limits, Trouble, random_id
+from gateway.delivery.recorder import JournalRecorder
+from gateway.delivery.uplink import Inlet, Uplink
 from gateway.gauges import gauges
-from gateway.journal import Journal, Limits, Trouble, random_id
-from gateway.lessons_store import keep_lessons, load_lessons
-from gateway.orphans import Orphans
 from gateway.own_alarms import ROLLED_BACK, OwnAlarms
-from gateway.poller import Poller
-from gateway.punctuality import fire_wait_ms, missed
-from gateway.recorder import JournalRecorder
-from gateway.reload import Reloader
-from gateway.remote import RemoteConfig, Sight, Start, begin
+from gateway.polling.around import Surroundings, nap
+from gateway.polling.fleet import Fleet, Targets
+from gateway.polling.lessons_store import keep_lessons, load_lessons
+from gateway.polling.orphans import Orphans
+from gateway.polling.poller import Poller
+from gateway.polling.punctuality import fire_wait_ms, missed
+from gateway.reconfig.config_store import ConfigStore
+from gateway.reconfig.reload import Reloader
+from gateway.reconfig.remote import RemoteConfig, Sight, Start, begin
+from gateway.site.config import Site
 from gateway.tools.inside import Inside, ToolShop, tool_shop
-from gateway.uplink import Inlet, Uplink
 from messages.codec import utc_ms
 from messages.configs import decode_offer, encode_config
 from messages.text import printable

@@ -15,9 +15,9 @@ import msgspec
 
 from drivers.api import CommandPlan
 from drivers.errors import Misconfigured
-from gateway.journal import JournalDown, JournalFull
-from gateway.orders import CommandRun
-from gateway.polled import Polled
+from gateway.delivery.journal import JournalDown, JournalFull
+from gateway.polling.orders import CommandRun
+from gateway.polling.polled import Polled
 from messages.codec import utc_ms
 from messages.text import printable
 from messages.types import ClockState, Command, CommandResult, Item, Lane, Outcome

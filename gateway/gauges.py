@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from prometheus_client.core import Metric
 
-from gateway.fleet import Fleet
-from gateway.journal import Journal
+from gateway.delivery.journal import Journal
+from gateway.delivery.uplink import Uplink
 from gateway.metrics import counter, gauge
-from gateway.polled import Polled
-from gateway.punctuality import line_times
-from gateway.uplink import Uplink
+from gateway.polling.fleet import Fleet
+from gateway.polling.polled import Polled
+from gateway.polling.punctuality import line_times
 
 
 def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from drivers.api import Reading
 from drivers.profile import Event, When
-from gateway.edges import Change, Edges, load
-from gateway.journal import Trouble
+from gateway.delivery.journal import Trouble
+from gateway.polling.edges import Change, Edges, load
 from messages.codec import utc_ms
 from messages.text import printable
 from messages.types import ClockState, DeviceEvent, Edge, Severity

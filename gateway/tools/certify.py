@@ -11,9 +11,9 @@ from drivers.api import Transaction
 from drivers.errors import DriverError
 from drivers.lines import SerialSettings
 from gateway.clock import ClockWatch
-from gateway.config import Device
-from gateway.forecast import Forecast, forecast
-from gateway.schedule import FIRE
+from gateway.planning.forecast import Forecast, forecast
+from gateway.polling.schedule import FIRE
+from gateway.site.config import Device
 from gateway.tools import cable
 from gateway.tools.access import AS_IT_IS
 from gateway.tools.certificate import signed, store

@@ -14,7 +14,7 @@ from drivers import registry
 from drivers.api import DeviceDriver, Reading, Transaction
 from drivers.errors import DeviceRefused, DriverError, Misconfigured
 from drivers.profile import Point, Profile
-from gateway.config import Site
+from gateway.site.config import Site
 from gateway.tools.access import Tuning
 from gateway.tools.work import Work, shown
 from messages.text import printable

@@ -11,14 +11,14 @@ from drivers.api import Exchange
 from drivers.lines import Line, Reply, SerialSettings, TcpSettings
 from drivers.strict_yaml import YamlError
 from gateway.control import Control, ControlDown
-from gateway.fleet import Fleet
-from gateway.journal import Journal
-from gateway.poller import Poller
-from gateway.reload import Reloader, ReloadRefused
+from gateway.delivery.journal import Journal
+from gateway.delivery.uplink import Uplink
+from gateway.polling.fleet import Fleet
+from gateway.polling.poller import Poller
+from gateway.reconfig.reload import Reloader, ReloadRefused
 from gateway.tools.access import AS_IT_IS, Access, Tap, Tuning, mode_of
 from gateway.tools.jobs import Jobs
 from gateway.tools.remote import RemoteTools
-from gateway.uplink import Uplink
 from messages.codec import MessageError
 from messages.text import printable
 from messages.tools import decode_tool_request

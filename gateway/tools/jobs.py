@@ -10,8 +10,8 @@ from typing import Any
 from drivers.errors import DriverError, LineDown
 from drivers.lines import TcpSettings
 from drivers.strict_yaml import YamlError
-from gateway.config import LineConfig, Site
-from gateway.site_file import LineFile
+from gateway.site.config import LineConfig, Site
+from gateway.site.site_file import LineFile
 from gateway.tools.access import Access
 from gateway.tools.ask import ask
 from gateway.tools.certify import certify

@@ -14,10 +14,10 @@ from typing import Any
 from drivers.errors import Misconfigured
 from drivers.lines import Frame
 from drivers.strict_yaml import YamlError
-from gateway.config import LineConfig, Site
-from gateway.config_store import ConfigStore
 from gateway.control import Answer, ControlDown, Request, asking, gateway_there
-from gateway.overlay import fingerprint, load_overlaid
+from gateway.reconfig.config_store import ConfigStore
+from gateway.site.config import LineConfig, Site
+from gateway.site.overlay import fingerprint, load_overlaid
 from gateway.tools.access import OwnLine
 from gateway.tools.jobs import NO_LINE, carry
 from gateway.tools.watch import watch

@@ -8,7 +8,7 @@ from typing import Any, Final
 from drivers import capture, registry
 from drivers.profile import Example, Point, Profile
 from drivers.workshop import Workshop
-from gateway.config import LineConfig
+from gateway.site.config import LineConfig
 
 MOST_OF_ONE: Final = 3  # captures of one request: more of the same prove nothing
 MOST: Final = 2000

@@ -12,7 +12,7 @@ from drivers.api import Exchange
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.lines import Reply
 from drivers.workshop import Workshop
-from gateway.config import Device, LineConfig, Site
+from gateway.site.config import Device, LineConfig, Site
 from gateway.tools.access import AS_IT_IS, Access, Tuning
 from messages.text import printable
 from messages.types import ClockState, Quality, Value

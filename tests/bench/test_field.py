@@ -9,7 +9,7 @@ import pytest
 from bench import field, fieldsite, targets
 from bench.rivals import RIVALS
 from drivers.profiles_store import load_library
-from gateway.config import load_site as load_gateway
+from gateway.site.config import load_site as load_gateway
 from simulators.site import load_site
 
 

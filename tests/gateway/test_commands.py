@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from drivers.api import CommandPlan
 from gateway.commands import FARTHEST, MAX_WAITING, OPEN_KEY, Commands, Target
-from gateway.journal import Journal, JournalDown
-from gateway.orders import CommandRun
+from gateway.delivery.journal import Journal, JournalDown
+from gateway.polling.orders import CommandRun
 from messages.codec import batch_payload, decode_batch
 from messages.types import ClockState, Command, CommandResult, Lane, Outcome
 from tests.support.gateway import START, device_of, profile_of

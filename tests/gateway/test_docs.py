@@ -4,8 +4,8 @@ import re
 import textwrap
 from pathlib import Path
 
-from gateway.config import load_site
 from gateway.metrics import Metrics
+from gateway.site.config import load_site
 from tests.support.sims import site_of
 
 ROOT = Path(__file__).parents[2]

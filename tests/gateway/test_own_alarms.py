@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 import gateway.own_alarms
-from gateway.journal import Trouble
+from gateway.delivery.journal import Trouble
 from gateway.own_alarms import OwnAlarms
 from messages.types import ClockState, DeviceEvent, Edge
 from tests.support.gateway import START

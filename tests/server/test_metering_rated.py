@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import births
-from gateway.config import load_site
+from gateway.delivery import births
+from gateway.site.config import load_site
 from messages.types import Birth, Lane, Sample
 from server.auth.roles import Role
 from server.metering.boundary import Boundary, Method, Reading, boundary, most_plausible, on_the_register

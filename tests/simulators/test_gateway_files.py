@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from drivers.profiles_store import load_library
-from gateway.config import load_site as load_gateway_site
+from gateway.site.config import load_site as load_gateway_site
 from simulators.demo import SITES
 from simulators.gateway_files import gateway_file, gateways_of
 from simulators.site import load_site

@@ -16,13 +16,13 @@ from drivers.api import CommandPlan, DeviceDriver, Exchange, Known, Reading, Tim
 from drivers.errors import DeviceSilent, Misconfigured
 from drivers.lines import Reply, SerialMode, Stats
 from drivers.profile import DEFAULT_PERIODS, Action, Event, Point, Profile, When
-from gateway.around import Surroundings
-from gateway.config import Device
-from gateway.edges import load
-from gateway.lessons import Lessons
-from gateway.polled import Polled, polled
-from gateway.poller import Poller
-from gateway.site_file import DeviceFile
+from gateway.polling.around import Surroundings
+from gateway.polling.edges import load
+from gateway.polling.lessons import Lessons
+from gateway.polling.polled import Polled, polled
+from gateway.polling.poller import Poller
+from gateway.site.config import Device
+from gateway.site.site_file import DeviceFile
 from messages.types import ClockState, DeviceEvent, Lane, Quality, Sample, Severity
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

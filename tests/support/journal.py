@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from gateway.journal import Grouping, Journal, JournalBatch, Limits, Trouble
+from gateway.delivery.journal import Grouping, Journal, JournalBatch, Limits, Trouble
 from messages.codec import batch_payload, decode_batch
 from messages.types import DeviceEvent, Edge, Item, Lane, Sample
 

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from gateway.journal import Grouping, Journal
+from gateway.delivery.journal import Grouping, Journal
 from messages.types import Lane
 from tests.support.journal import event, sample
 

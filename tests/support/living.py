@@ -11,13 +11,13 @@ from random import Random
 
 from drivers import registry
 from drivers.lines import Line, open_line
-from gateway.around import Surroundings, nap
-from gateway.config import LineConfig, load_site
-from gateway.edges import load
-from gateway.lessons import Lessons
-from gateway.line_rules import rules_of
-from gateway.polled import polled
-from gateway.poller import Poller
+from gateway.polling.around import Surroundings, nap
+from gateway.polling.edges import load
+from gateway.polling.lessons import Lessons
+from gateway.polling.line_rules import rules_of
+from gateway.polling.polled import polled
+from gateway.polling.poller import Poller
+from gateway.site.config import LineConfig, load_site
 from messages.types import ClockState
 from simulators.vocabulary import Fault, Step
 from simulators.world import World

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import Gateway, build
-from gateway.config import Site, load_site
+from gateway.site.config import Site, load_site
 from messages.broker import Publication
 from messages.codec import decode_batch, encode
 from messages.topics import Address

@@ -9,13 +9,13 @@ from random import Random
 from drivers.lines import Line
 from drivers.modbus.driver import ModbusDriver
 from drivers.profile import DEFAULT_PERIODS
-from gateway.around import Rules, Surroundings, nap
-from gateway.config import Device
-from gateway.edges import load
-from gateway.lessons import Lessons
-from gateway.polled import Polled, polled
-from gateway.poller import Poller
-from gateway.site_file import DeviceFile
+from gateway.polling.around import Rules, Surroundings, nap
+from gateway.polling.edges import load
+from gateway.polling.lessons import Lessons
+from gateway.polling.polled import Polled, polled
+from gateway.polling.poller import Poller
+from gateway.site.config import Device
+from gateway.site.site_file import DeviceFile
 from messages.types import ClockState
 from tests.support.gateway import Counted, Remembered
 from tests.support.modbus import profile

@@ -15,14 +15,14 @@ from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
 from drivers.lines import Reply, SerialMode, Stats
 from drivers.lines.late import LateAnswers
 from drivers.profile import DEFAULT_PERIODS, Profile
-from gateway.around import Rules, Surroundings
-from gateway.config import Device
-from gateway.edges import load
-from gateway.lessons import Lessons
-from gateway.polled import Polled, Work, polled
-from gateway.poller import Poller
-from gateway.site_file import DeviceFile
-from gateway.worst_case import LineLoad, Task
+from gateway.planning.worst_case import LineLoad, Task
+from gateway.polling.around import Rules, Surroundings
+from gateway.polling.edges import load
+from gateway.polling.lessons import Lessons
+from gateway.polling.polled import Polled, Work, polled
+from gateway.polling.poller import Poller
+from gateway.site.config import Device
+from gateway.site.site_file import DeviceFile
 from messages.types import ClockState
 from tests.support.gateway import START, Counted, Remembered, SimTime, ToyDriver
 
@@ -236,7 +236,7 @@ class BusBench:
         self.poller._stopping = False  # it goes on with the next call
 
     def load(self, thinks: float = 0.005) -> LineLoad:
-        """What `gateway.worst_case` is told of this line, its devices thinking that long."""
+        """What `gateway.planning.worst_case` is told of this line, its devices thinking that long."""
         tasks = []
         for job in self.poller.schedule:
             work = job.what

@@ -12,8 +12,8 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from gateway.cli import app
-from gateway.config import Site, load_site
+from gateway.cli.main import app
+from gateway.site.config import Site, load_site
 from gateway.tools.access import OwnLine
 from gateway.tools.jobs import TOOLS
 from gateway.tools.work import Work

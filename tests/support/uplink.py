@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from gateway.journal import Grouping, Journal
-from gateway.uplink import Sending, Uplink, UplinkSettings
+from gateway.delivery.journal import Grouping, Journal
+from gateway.delivery.uplink import Sending, Uplink, UplinkSettings
 from messages.codec import decode_batch
 from messages.topics import Address
 from messages.types import Birth, Command, GatewayState, Lane, Rejected

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from drivers import capture
 from drivers.modbus import mbap, rtu
 from drivers.profile import Point
-from gateway.config import load_site
+from gateway.site.config import load_site
 from gateway.tools.record import MOST_OF_ONE, Recorder, blurred, names_somebody
 from tests.support.modbus import profile
 

@@ -6,7 +6,7 @@ from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from gateway.config import load_site
+from gateway.site.config import load_site
 from tests.support.tools import Shop
 
 SITE = """\

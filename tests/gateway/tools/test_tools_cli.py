@@ -18,8 +18,8 @@ import pytest
 
 from drivers.modbus.rtu import frame
 from gateway.app import build
-from gateway.config_store import ConfigStore, Record, Version
-from gateway.overlay import fingerprint
+from gateway.reconfig.config_store import ConfigStore, Record, Version
+from gateway.site.overlay import fingerprint
 from simulators.world import World
 from tests.support.sims import simulated
 from tests.support.tools import SIM, SITE, call, site_for
@@ -253,7 +253,7 @@ def test_a_gateway_that_cannot_be_asked_is_not_disturbed(tmp_path):
 def test_ctrl_c_stops_a_scan_and_keeps_what_was_found(site):
     words = ["scan", site, "net", "--units", "1-255", "--timeout-ms", "2000"]
     with subprocess.Popen(
-        [sys.executable, "-m", "gateway.cli", *words],
+        [sys.executable, "-m", "gateway.cli.main", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

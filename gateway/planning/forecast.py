@@ -1,0 +1,145 @@
+"""What a line will have to do and how late its points can be, from the configuration alone: `plan`.
+
+The same planner that polls makes the transactions, so what is shown here is what will go onto the wire.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from drivers import registry
+from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
+from gateway.planning.worst_case import Bound, LineLoad, Task, bound
+from gateway.polling.line_rules import ASSUMED_TURNAROUND_S, timing_of
+from gateway.polling.schedule import FIRE, RANKS
+from gateway.site.config import Device, LineConfig
+
+# How long a device may think before it answers, where nobody has measured it: most meters take 5 to 50 ms.
+LONG_TURNAROUND_S = 0.05
+
+Turnaround = Callable[[Device], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """One transaction of a device: when, how long, and how late at worst with 0, 1 and all other devices dead."""
+
+    task: Task
+    bounds: tuple[Bound, Bound, Bound]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A fire transaction that can be later than its budget with one device dead; None: there is no bound."""
+
+    task: Task
+    latency: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One line: its load and each of its transactions."""
+
+    line: str
+    endpoint: str
+    load: LineLoad
+    foreseen: tuple[Foreseen, ...]
+    budget: float
+    missed: tuple[Missed, ...]
+
+    @property
+    def utilisation(self) -> float:
+        """The share of the line's time that its polls take; above 1 not all can be kept."""
+        return self.load.utilisation
+
+
+class Plans:
+    """Plans that were made before: many devices of a line are of one model, and advice tries many changes."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[tuple[str, str], DeviceDriver] = {}
+        self._plans: dict[tuple[str, str, str, Timing, float | None], Sequence[Transaction]] = {}
+
+    def driver(self, device: Device) -> DeviceDriver:
+        """Return a driver of this model; what it plans does not depend on the unit."""
+        key = self._key(device)
+        if key not in self._drivers:
+            make = registry.get(device.profile.protocol).device
+            self._drivers[key] = make(device.profile, device.file.unit, device.options)
+        return self._drivers[key]
+
+    def plan(self, device: Device, poll: str, timing: Timing, longest: float | None) -> Sequence[Transaction]:
+        """Return the transactions of one class of a device."""
+        key = (*self._key(device), poll, timing, longest)
+        if key not in self._plans:
+            points = [name for name, point in device.profile.points.items() if point.poll == poll]
+            planned = self.driver(device).plan(points, timing=timing, longest=longest) if points else ()
+            self._plans[key] = planned
+        return self._plans[key]
+
+    @staticmethod
+    def _key(device: Device) -> tuple[str, str]:
+        return device.profile.profile, repr(sorted(device.options.items()))
+
+
+def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None, plans: Plans) -> LineLoad:
+    """Return all that a line does: the polls of its devices and its longest command."""
+    tasks: list[Task] = []
+    command = 0.0
+    for device in line.devices:
+        timing = timing_of(line, turnaround(device), device.mode)
+        tasks += _tasks(line, device, timing, longest, plans)
+        for action in device.profile.actions:
+            steps = plans.driver(device).command(action, {})
+            command = max(command, _command(steps, timing, device.timeout))
+    return LineLoad(tuple(tasks), command=command)
+
+
+def forecast(
+    line: LineConfig,
+    *,
+    budget: float,
+    turnaround: Turnaround = lambda _device: LONG_TURNAROUND_S,
+    longest: float | None = None,
+    plans: Plans | None = None,
+) -> Forecast:
+    """Reckon a line; `budget` is the longest in seconds that a change of a fire point may go unseen."""
+    load = line_load(line, turnaround, longest, plans or Plans())
+    everybody = len(line.devices)
+    foreseen, missed = [], []
+    for task in load.tasks:
+        found = bound(task, load, 0), bound(task, load, 1), bound(task, load, everybody)
+        foreseen.append(Foreseen(task, found))
+        latency = found[1].latency
+        if task.rank == FIRE and (latency is None or latency > budget):
+            missed.append(Missed(task, latency))
+    return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed))
+
+
+def _tasks(
+    line: LineConfig, device: Device, timing: Timing, longest: float | None, plans: Plans
+) -> Iterable[Task]:
+    # As the poller plans: what is shown is what goes onto the wire.
+    planning = timing_of(line, ASSUMED_TURNAROUND_S)
+    for poll, rank in RANKS.items():
+        for planned in plans.plan(device, poll, planning, longest):
+            yield Task(
+                device.id,
+                planned.label,
+                rank,
+                device.periods[poll],
+                timing.seconds(planned.request_bytes, planned.reply_bytes),
+                _silent(planned, timing, device.timeout),
+                planned.points,
+                poll,
+            )
+
+
+def _silent(planned: Transaction, timing: Timing, timeout: float) -> float:
+    """Return what an unanswered request takes: the line waits as long as the whole reply would need, and more."""
+    return (planned.request_bytes + planned.reply_bytes) * timing.byte_time + 2 * timing.silence + timeout
+
+
+def _command(plan: CommandPlan, timing: Timing, timeout: float) -> float:
+    # A device that acts may take its time to answer: its time-out is what can be promised.
+    steps: Sequence[Transaction] = [plan.write] if plan.read_back is None else [plan.write, plan.read_back]
+    return sum(_silent(step, timing, timeout) for step in steps)

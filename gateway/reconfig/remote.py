@@ -1,0 +1,385 @@
+"""Configuration from afar that cannot strand a site: checked, written down, tried, and taken back by itself.
+
+An offer stands on the hash of what runs. It is applied line by line and then on trial: unless everything that
+answered before answers again, and the server has stored something since, within its time, the gateway goes back
+to what it had and says why. Each step is on the disk before it is taken, so a kill at any moment finds its way: a
+trial goes on with the rest of its time, and not for ever. Whoever edits the site file on the box has the last word.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from drivers.strict_yaml import YamlError
+from gateway.delivery.uplink import Uplink
+from gateway.polling.fleet import Fleet
+from gateway.reconfig.config_store import ConfigStore, Record, Version, Word
+from gateway.reconfig.probation import Health, Trial, Verdict, begun_again, verdict, worse
+from gateway.reconfig.reload import Reloader, ReloadRefused
+from gateway.site.config import Site, load_site
+from gateway.site.overlay import fingerprint, load_overlaid, shown_part
+from messages.codec import utc_ms
+from messages.configs import MAX_PROBLEMS, ConfigOffer, ConfigProblem, ConfigSaid, ConfigState
+from messages.text import printable
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+SAVE_S = 5.0  # so much of a trial's time a kill may give back
+EDITED = "the site file on the box was edited: it holds now"
+
+
+class Surface(Protocol):
+    """What the trial looks at: the lines as they are, and the way to the server."""
+
+    def health(self) -> Health:
+        """Return the devices that answer, each with its points that are not good."""
+
+    def heard_since(self, moment: float) -> bool:
+        """Tell whether the server has stored something of ours after this monotonic instant."""
+
+
+@dataclass(slots=True)
+class Start:
+    """What a gateway begins with."""
+
+    site: Site
+    record: Record
+
+
+def begin(local: Site, store: ConfigStore, now: datetime) -> Start:
+    """Decide what runs at the start of the process, and write that down first."""
+    known, at, over = store.load(), utc_ms(now), fingerprint(local.path)
+    record, site = known, local
+    if record.tried is not None and record.trial is not None:
+        record, trying = _go_on_trying(local, record, record.tried, record.trial, over, store, at)
+        if trying is not None:
+            return Start(trying, record)
+    if record.good is not None:
+        why = EDITED
+        if record.good.over == over:
+            try:
+                site, why = load_overlaid(local.path, record.good.yaml), ""
+            except YamlError as err:
+                why = f"it cannot be loaded any more: {_first(err)}"
+        if why:
+            record = _given_up(record, why, at)
+    if record != known:
+        _written(store, record)
+    return Start(site, record)
+
+
+def _go_on_trying(
+    local: Site, record: Record, tried: Version, trial: Trial, over: str, store: ConfigStore, at: datetime
+) -> tuple[Record, Site | None]:
+    again = begun_again(trial)
+    if tried.over != over:
+        return _given_up(record, EDITED, at), None
+    if again is None:
+        why = f"the process began {trial.attempts + 1} times while it was on trial, or its time was over"
+        return _given_up(record, why, at), None
+    counted = msgspec.structs.replace(record, trial=again)
+    if not _written(store, counted):  # before it is tried: whatever it does to this process
+        return _given_up(record, "the disk takes nothing, so that its starts cannot be counted", at), None
+    try:
+        return counted, load_overlaid(local.path, tried.yaml)
+    except YamlError as err:
+        return _given_up(counted, f"it cannot be loaded any more: {_first(err)}", at), None
+
+
+def _written(store: ConfigStore, record: Record) -> bool:
+    """Write it down; a disk that takes nothing keeps no gateway from its start."""
+    try:
+        store.save(record)
+    except OSError as err:
+        log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
+        return False
+    return True
+
+
+def _given_up(record: Record, why: str, at: datetime) -> Record:
+    """Take back what is on trial, else what had proved itself."""
+    failed = record.tried or record.good
+    assert failed is not None
+    log.error("configuration %s is rolled back: %s", failed.id, why)
+    return msgspec.structs.replace(
+        record,
+        word=Word(state=ConfigState.ROLLED_BACK, at=at, id=failed.id, why=printable(why, 900)),
+        good=record.good if record.tried is not None and why != EDITED else None,
+        tried=None,
+        trial=None,
+        untold=printable(f"configuration {failed.id} is rolled back: {why}", 500),
+    )
+
+
+def _first(err: Exception) -> str:
+    return printable(str(err.problems[0]) if isinstance(err, YamlError) else str(err), 300)
+
+
+@dataclass(slots=True, eq=False)
+class RemoteConfig:
+    """Takes offers (`take`), tries them (`run`), and is what `Reloader` reads when the box is asked to reload."""
+
+    record: Record
+    store: ConfigStore
+    reloader: Reloader
+    surface: Surface
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    nap: Callable[[asyncio.Event, float], Awaitable[None]]
+    alarm: Callable[[str], Awaitable[bool]]
+    """Journals our own alarm; False if nobody keeps it, so that it comes again."""
+    say: Callable[[ConfigSaid], None] = lambda _said: None
+    _offer: ConfigOffer | None = None
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _applied_at: float = 0.0
+    _looked_at: float = 0.0
+    _saved_s: float = 0.0
+    _well: set[str] = field(default_factory=set)
+    _edited: bool = False
+    _before: Site | None = None
+    """What ran when the trial began, in this life of the process."""
+
+    def take(self, offer: ConfigOffer) -> None:
+        """Take an offer; one that came before, as retained messages do, changes nothing."""
+        known = {version.id for version in (self.record.tried, self.record.good) if version is not None}
+        word = self.record.word
+        if offer.id in known or (word is not None and word.id == offer.id):
+            return
+        self._offer = offer
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._applied_at = self._looked_at = self.monotonic()
+        self._saved_s = self.record.trial.spent_s if self.record.trial else 0.0
+        upon = self.record.tried or self.record.good
+        whence = "the site file" if upon is None else f"offer {upon.id} upon the site file"
+        log.info("configuration %s: %s", self.reloader.site.hash, whence)
+        await self._tell()
+        while True:
+            self._woken.clear()
+            if self.record.untold and await self.alarm(self.record.untold):
+                await self._keep(untold="")
+            if self.record.trial is not None:
+                await self._look()
+            elif self._offer is not None:
+                offer, self._offer = self._offer, None
+                await self._consider(offer)
+                continue
+            busy = self.record.trial is not None or self.record.untold or self._offer is not None
+            await self.nap(self._woken, LOOK_S if busy else 3600.0)
+
+    # -- what the reloader asks -----------------------------------------------------------------------------
+
+    def read(self) -> Site:
+        """Read what is to run after a reload at the box; raise `YamlError` or `ReloadRefused`. Runs in a thread."""
+        path, upon = self.reloader.site.path, self.record.tried or self.record.good
+        self._edited = upon is not None and fingerprint(path) != upon.over
+        if upon is None or self._edited:
+            return load_site(path)
+        if self.record.trial is not None:
+            raise ReloadRefused(
+                f"configuration {upon.id} from {printable(upon.by, 60)} is on trial for another"
+                f" {self.record.trial.left_s:.0f} s: wait for its end, or edit the site file to end it"
+            )
+        return load_overlaid(path, upon.yaml)
+
+    async def taken(self) -> None:
+        """What `read` returned runs now."""
+        if self._edited:
+            self._edited = False
+            await self._save(_given_up(self.record, EDITED, utc_ms(self.clock())))
+        await self._tell()
+
+    # -- an offer -------------------------------------------------------------------------------------------
+
+    async def _consider(self, offer: ConfigOffer) -> None:
+        log.info("configuration %s is offered by %s", offer.id, printable(offer.by, 60))
+        running = self.reloader.site
+        if offer.base != running.hash:
+            why = f"stale: it stands on {offer.base[:19]}…, and {running.hash[:19]}… runs: look again and offer anew"
+            await self._end(offer, ConfigState.REFUSED, why)
+            return
+        try:
+            site = await asyncio.to_thread(load_overlaid, running.path, offer.site_yaml)
+            self.reloader.check(site)
+        except YamlError as err:
+            count = len(err.problems)
+            why = f"{count} problem{'s' * (count != 1)}: mend and offer it again; nothing is changed"
+            await self._end(offer, ConfigState.REFUSED, why, _problems(err))
+            return
+        except ReloadRefused as err:
+            await self._end(offer, ConfigState.REFUSED, str(err))
+            return
+        if site.hash == running.hash:
+            await self._end(offer, ConfigState.CONFIRMED, "it is what runs already")
+            return
+        await self._try(offer, site)
+
+    async def _try(self, offer: ConfigOffer, site: Site) -> None:
+        version = Version(
+            id=offer.id,
+            by=offer.by,
+            at=offer.at,
+            yaml=offer.site_yaml,
+            over=fingerprint(self.reloader.site.path),
+        )
+        before = {device: tuple(points) for device, points in self.surface.health().items()}
+        staged = msgspec.structs.replace(
+            self.record,
+            tried=version,
+            trial=Trial(limit_s=offer.health_minutes * 60.0, before=before),
+            word=self._word(offer.id, ConfigState.STAGED),
+        )
+        try:
+            await asyncio.to_thread(self.store.save, staged)
+        except OSError as err:
+            await self._end(
+                offer, ConfigState.REFUSED, f"it cannot be written down here: {err.strerror or err}"
+            )
+            return
+        self.record, self._before = staged, self.reloader.site
+        await self._tell()
+        self._well, self._saved_s = set(), 0.0
+        self._applied_at = self._looked_at = self.monotonic()
+        try:
+            what = await self.reloader.apply(site)
+        except ReloadRefused as err:  # stopping, or another reload came first
+            await self._keep(tried=None, trial=None, word=self._word(offer.id, ConfigState.REFUSED, str(err)))
+            self._before = None
+            return
+        self._applied_at = self.monotonic()
+        await self._keep(word=self._word(offer.id, ConfigState.APPLIED, str(what)))
+
+    async def _look(self) -> None:
+        """Judge what is on trial; end it where it is decided."""
+        trial, tried = self.record.trial, self.record.tried
+        assert trial is not None
+        assert tried is not None
+        now = self.monotonic()
+        trial = msgspec.structs.replace(trial, spent_s=trial.spent_s + max(now - self._looked_at, 0.0))
+        self._looked_at = now
+        self.record = msgspec.structs.replace(self.record, trial=trial)
+        outcome, why = verdict(trial, self._reasons(trial), heard=self.surface.heard_since(self._applied_at))
+        if outcome is Verdict.CONFIRMED:
+            log.info("configuration %s has proved itself", tried.id)
+            await self._keep(
+                good=tried, tried=None, trial=None, word=self._word(tried.id, ConfigState.CONFIRMED)
+            )
+            self._before = None
+        elif outcome is Verdict.ROLL_BACK:
+            await self._roll_back(why)
+        elif trial.spent_s - self._saved_s >= SAVE_S:
+            self._saved_s = trial.spent_s
+            await self._save(self.record)
+
+    def _reasons(self, trial: Trial) -> list[str]:
+        """Say what is worse than before; a device that was as well as before once since the change counts as well."""
+        configured = {device.id: device.profile.points.keys() for device in self.reloader.site.devices}
+        now = self.surface.health()
+        before = {device: bad for device, bad in trial.before.items() if device not in self._well}
+        reasons = worse(before, now, configured)
+        self._well |= {
+            device
+            for device in before
+            if device in now and not worse({device: before[device]}, now, configured)
+        }
+        return reasons
+
+    async def _roll_back(self, why: str) -> None:
+        # On the disk before the lines change: a kill in between starts with what it goes back to.
+        await self._save(_given_up(self.record, why, utc_ms(self.clock())))
+        try:
+            before = self._before
+            if before is None:
+                before = await asyncio.to_thread(self._previous)
+            await self.reloader.apply(before)
+        except (YamlError, ReloadRefused) as err:
+            log.error("the configuration before it cannot be taken up: %s", _first(err))  # noqa: TRY400
+        self._before = None
+        await self._tell()
+
+    def _previous(self) -> Site:
+        path, good = self.reloader.site.path, self.record.good
+        return load_site(path) if good is None else load_overlaid(path, good.yaml)
+
+    # -- what is said ---------------------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        """Say what runs and what became of the latest offer."""
+        word = self.record.word or Word(state=ConfigState.LOCAL, at=utc_ms(self.clock()))
+        active = self.record.tried or self.record.good
+        path = self.reloader.site.path
+        text = await asyncio.to_thread(shown_part, path) if active is None else active.yaml
+        self.say(
+            ConfigSaid(
+                state=word.state,
+                active=self.reloader.site.hash,
+                at=word.at,
+                id=word.id,
+                why=word.why,
+                problems=word.problems,
+                site_yaml=text,
+            )
+        )
+
+    def _word(
+        self, offer: str, state: ConfigState, why: str = "", problems: Sequence[ConfigProblem] = ()
+    ) -> Word:
+        return Word(
+            state=state, at=utc_ms(self.clock()), id=offer, why=printable(why, 900), problems=tuple(problems)
+        )
+
+    async def _end(
+        self, offer: ConfigOffer, state: ConfigState, why: str, problems: Sequence[ConfigProblem] = ()
+    ) -> None:
+        log.info("configuration %s: %s: %s", offer.id, state.value, why)
+        await self._keep(word=self._word(offer.id, state, why, problems))
+
+    async def _keep(self, **changes: object) -> None:
+        await self._save(msgspec.structs.replace(self.record, **changes))
+        await self._tell()
+
+    async def _save(self, record: Record) -> None:
+        self.record = record
+        try:
+            await asyncio.to_thread(self.store.save, record)
+        except OSError as err:
+            log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
+
+
+def _problems(err: YamlError) -> list[ConfigProblem]:
+    return [
+        ConfigProblem(line=max(each.line, 0), path=printable(each.path, 200), text=printable(each.text, 500))
+        for each in err.problems[:MAX_PROBLEMS]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Sees the lines and the uplink of a running gateway."""
+
+    fleet: Fleet
+    uplink: Uplink
+
+    def health(self) -> Health:
+        """Return the devices that answer now, each with its points that are not good."""
+        found = {}
+        for poller in self.fleet.pollers:
+            silent = frozenset(poller.silent)
+            for device in poller.devices:
+                if device.answered and device.id not in silent:
+                    found[device.id] = tuple(sorted(device.not_good))
+        return found
+
+    def heard_since(self, moment: float) -> bool:
+        """Tell whether the server has stored something since; where nothing is polled, whether there is a broker."""
+        if not any(poller.devices for poller in self.fleet.pollers):
+            return self.uplink.connected
+        return self.uplink.heard_at > moment

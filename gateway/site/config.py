@@ -1,0 +1,394 @@
+"""From `site.yaml` to what runs: every problem found, each with its line, before anything is opened.
+
+Nothing here touches the network. Files that the configuration names (profiles, password) are read once.
+"""
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from drivers import registry
+from drivers.api import Driver
+from drivers.errors import Misconfigured
+from drivers.lines import SerialMode, SerialSettings, TcpSettings
+from drivers.profile import DEFAULT_PERIODS, Profile
+from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
+from gateway.polling.modes import check_framing, framing_of, mode_of
+from gateway.polling.report import Rule
+from gateway.polling.report_rules import check_line, report_rules
+from gateway.polling.snapshots import Snapshots
+from gateway.site.meters import multiplier_of, wrong_ratings
+from gateway.site.password import PasswordMissing, password_of
+from gateway.site.site_file import DeviceFile, LineFile, SiteFile
+from messages.broker import BrokerAddress, BrokerUrlError, parse_url
+from messages.text import printable
+from messages.types import MAX_DEVICES, MeterInfo
+
+SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.01, 60.0
+SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.001, 86_400.0
+DAY_S = 86_400.0
+SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.1, 60.0
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device, checked: its profile, its times and what its driver needs to know."""
+
+    id: str
+    file: DeviceFile
+    profile: Profile
+    timeout: float
+    periods: Mapping[str, float]
+    options: Mapping[str, Any]
+    meter: MeterInfo | None
+    reports: Mapping[str, Rule] = field(default_factory=dict)
+    mode: SerialMode | None = None  # where its line has another
+
+
+@dataclass(frozen=True, slots=True)
+class LineConfig:
+    """One wire, checked."""
+
+    id: str
+    file: LineFile
+    settings: TcpSettings | SerialSettings
+    endpoint: str
+    devices: tuple[Device, ...]
+    fire_budget: float = 2.0
+    """The longest in seconds that a change of a fire point may go unseen."""
+    snapshots: Snapshots | None = None
+    """When its billing registers are read for the books."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A whole configuration that can run."""
+
+    file: SiteFile
+    broker: BrokerAddress
+    state_dir: Path
+    metrics: tuple[str, int] | None
+    lines: tuple[LineConfig, ...]
+    hash: str
+    """`sha256:` and the digest of what is configured, the profiles in use among it, secrets not."""
+    path: Path = field(default=Path(), compare=False)
+    """The site file."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """All devices, line by line."""
+        return tuple(device for line in self.lines for device in line.devices)
+
+
+def load_site(path: Path, *, secrets: bool = True) -> Site:
+    """Read and check a site file; raise `YamlError` with all problems, in the order of lines.
+
+    Without `secrets` the broker's password is neither wanted nor read: for whoever only speaks to devices.
+    """
+    file, marks = load_as(path, SiteFile)
+    return site_of(path, file, marks, secrets=secrets)
+
+
+def site_of(path: Path, file: SiteFile, marks: Marks, name: str = "", *, secrets: bool = True) -> Site:
+    """Check what was read from `path`, or under another `name`; raise `YamlError` with all problems."""
+    return _Checker(path, file, marks, name or str(path), secrets=secrets).site()
+
+
+@dataclass(slots=True)
+class _Checker:
+    """Collects problems while it builds; a part that cannot be built is left out and the rest is still checked."""
+
+    path: Path
+    file: SiteFile
+    marks: Marks
+    name: str
+    problems: list[Problem] = field(default_factory=list)
+    library: Mapping[str, Profile] = field(default_factory=dict)
+    zone: ZoneInfo | None = None
+    snapshots: Snapshots | None = None
+    secrets: bool = True
+
+    def site(self) -> Site:
+        self.library = self._library()
+        broker = self._broker()
+        self._timezone()
+        self._snapshot()
+        self._same_ids()
+        lines = tuple(
+            line
+            for index, entry in enumerate(self.file.lines)
+            if (line := self._line(("lines", index), entry)) is not None
+        )
+        self._same_endpoints(lines)
+        metrics = self._metrics()
+        self._periods(("poll",), self.file.poll)
+        self._budget(("fire_budget",), self.file.fire_budget)
+        if self.problems or broker is None:
+            raise YamlError(self.problems)
+        state_dir, digest = self._place(self.file.state_dir), _digest(self.file, lines)
+        return Site(self.file, broker, state_dir, metrics, lines, digest, self.path)
+
+    def wrong(self, path: Path_, text: str) -> None:
+        self.problems.append(Problem(line_of(self.marks, path), path_text(path), text, self.name))
+
+    def _place(self, name: str) -> Path:
+        return (self.path.parent / Path(name).expanduser()).absolute()
+
+    def _library(self) -> Mapping[str, Profile]:
+        folders = []
+        for index, name in enumerate(self.file.profiles):
+            folder = self._place(name)
+            if folder.is_dir():
+                folders.append(folder)
+            else:
+                self.wrong(("profiles", index), f"{folder} is no folder: make it or take the line out")
+        try:
+            return registry.checked_library(folders)
+        except YamlError as err:
+            self.problems.extend(err.problems)
+            return {}
+
+    def _broker(self) -> BrokerAddress | None:
+        broker = self.file.broker
+        if broker.password_file and broker.password_env:
+            self.wrong(("broker", "password_env"), "give password_file or password_env, not both")
+        password = self._password()
+        try:
+            address = parse_url(broker.url, username=broker.username or None, password=password)
+        except BrokerUrlError as err:
+            self.wrong(("broker", "url"), str(err))
+            return None
+        if broker.ca_file:
+            ca_file = self._place(broker.ca_file)
+            if not address.tls:
+                self.wrong(("broker", "ca_file"), "is for mqtts:// only: change the url or take this out")
+            elif not ca_file.is_file():
+                self.wrong(("broker", "ca_file"), f"{ca_file} is no file")
+            return replace(address, ca_file=str(ca_file))
+        return address
+
+    def _password(self) -> str | None:
+        if not self.secrets:
+            return None
+        try:
+            return password_of(self.file.broker, self._place)
+        except PasswordMissing as err:
+            self.wrong(("broker", err.key), str(err))
+            return None
+
+    def _timezone(self) -> None:
+        try:
+            self.zone = ZoneInfo(self.file.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            name = printable(self.file.timezone, 60)
+            self.wrong(("timezone",), f"{name!r} is no time zone: write a name such as Asia/Shanghai")
+
+    def _snapshot(self) -> None:
+        every, window = (
+            parse_duration(text) for text in (self.file.snapshot.every, self.file.snapshot.window)
+        )
+        if not (60 <= every <= DAY_S and DAY_S % every == 0):
+            self.wrong(("snapshot", "every"), "write 1m to 24h, and so that a day is a multiple of it")
+        elif not 1 <= window <= every / 2:
+            self.wrong(("snapshot", "window"), "write 1s to half of `every`")
+        elif self.zone is not None:
+            self.snapshots = Snapshots(self.zone, timedelta(seconds=every), timedelta(seconds=window))
+
+    def _metrics(self) -> tuple[str, int] | None:
+        if self.file.metrics is None:
+            return None
+        endpoint = _endpoint(self.file.metrics.listen, lowest=0)
+        if endpoint is None:
+            self.wrong(("metrics", "listen"), "write address:port, for example 127.0.0.1:9101")
+        return endpoint
+
+    def _same_ids(self) -> None:
+        lines: dict[str, Path_] = {}
+        devices: dict[str, Path_] = {}
+        for index, line in enumerate(self.file.lines):
+            self._once(lines, line.id, ("lines", index, "id"))
+            for place, device in enumerate(line.devices):
+                self._once(devices, device.id, ("lines", index, "devices", place, "id"))
+        if self.file.gateway in devices:
+            self.wrong(devices[self.file.gateway], "is the gateway's own id: give the device another one")
+        if len(devices) > MAX_DEVICES:
+            self.wrong(("lines",), f"{len(devices)} devices, and a gateway may have {MAX_DEVICES}")
+
+    def _once(self, seen: dict[str, Path_], name: str, path: Path_) -> None:
+        if name in seen:
+            first = line_of(self.marks, seen[name])
+            self.wrong(path, f"{name} is already the id in line {first}: give each its own")
+        else:
+            seen[name] = path
+
+    def _line(self, path: Path_, line: LineFile) -> LineConfig | None:
+        settings = self._settings(path, line)
+        timeout = self._timeout((*path, "timeout"), line.timeout)
+        self._periods((*path, "poll"), line.poll)
+        self._timeout((*path, "shortest_timeout"), line.shortest_timeout or "1s")
+        if line.fire_budget is not None:
+            self._budget((*path, "fire_budget"), line.fire_budget)
+        self._same_units(path, line)
+        check_framing(line, path, self.wrong)
+        check_line(line, self.library, (*path, "report"), self.wrong)
+        devices = tuple(
+            device
+            for index, entry in enumerate(line.devices)
+            if (device := self._device((*path, "devices", index), entry, line, timeout)) is not None
+        )
+        if settings is None:
+            return None
+        serial = isinstance(settings, SerialSettings)
+        endpoint = (line.serial if serial else line.tcp) or ""
+        budget = parse_duration(line.fire_budget or self.file.fire_budget)
+        return LineConfig(line.id, line, settings, printable(endpoint), devices, budget, self.snapshots)
+
+    def _settings(self, path: Path_, line: LineFile) -> TcpSettings | SerialSettings | None:
+        if (line.tcp is None) == (line.serial is None):
+            self.wrong(path, "a line has exactly one of `tcp` and `serial`")
+            return None
+        guard = None if line.late_guard is None else self._timeout((*path, "late_guard"), line.late_guard)
+        if line.serial is not None:
+            return SerialSettings(
+                port=line.serial,
+                baud=line.baud,
+                parity=line.parity,
+                data_bits=line.data_bits,
+                stop_bits=line.stop_bits,
+                echo=line.echo,
+                late_guard=guard,
+            )
+        endpoint = _endpoint(line.tcp or "", lowest=1)
+        if endpoint is None:
+            self.wrong((*path, "tcp"), "write address:port, for example 192.168.1.10:502")
+            return None
+        return TcpSettings(*endpoint, echo=line.echo, late_guard=guard)
+
+    def _same_units(self, path: Path_, line: LineFile) -> None:
+        for index, device in enumerate(line.devices):
+            others = [
+                other.id
+                for other in line.devices
+                if device.unit is not None and other.unit == device.unit and other is not device
+            ]
+            if others:
+                text = f"unit {device.unit} also belongs to {', '.join(others)}: two would answer at once"
+                self.wrong((*path, "devices", index, "unit"), text)
+
+    def _same_endpoints(self, lines: Iterable[LineConfig]) -> None:
+        seen: dict[object, str] = {}
+        index = {line.id: place for place, line in enumerate(self.file.lines)}
+        for line in lines:
+            settings = line.settings
+            key = (
+                os.path.realpath(settings.port)
+                if isinstance(settings, SerialSettings)
+                else (settings.host.lower(), settings.port)
+            )
+            if key in seen:
+                text = f"{line.endpoint} is already line {seen[key]}: one wire has one owner, put the devices there"
+                self.wrong(("lines", index[line.id]), text)
+            seen.setdefault(key, line.id)
+
+    def _device(self, path: Path_, device: DeviceFile, line: LineFile, timeout: float) -> Device | None:
+        profile = self.library.get(device.profile)
+        self._periods((*path, "poll"), device.poll)
+        if device.timeout is not None:
+            timeout = self._timeout((*path, "timeout"), device.timeout)
+        if profile is None:
+            self._unknown_profile((*path, "profile"), device.profile)
+            return None
+        options = {"framing": framing_of(line, device), **line.options, **device.options}
+        self._driver(path, device, profile, options)
+        given = {**self.file.poll, **line.poll, **device.poll}
+        periods = {**DEFAULT_PERIODS, **{str(name): parse_duration(text) for name, text in given.items()}}
+        meter = self._meter((*path, "meter"), device, profile)
+        reports = report_rules(profile, line.report, device.report, (*path, "report"), self.wrong)
+        mode = mode_of(line, device, path, self.wrong)
+        return Device(device.id, device, profile, timeout, periods, options, meter, reports, mode)
+
+    def _unknown_profile(self, path: Path_, name: str) -> None:
+        if not self.library:
+            return  # the library itself is broken, and that has been said
+        near = difflib.get_close_matches(name, self.library, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "`gatehouse-gateway profiles` lists them"
+        self.wrong(path, f"no profile is called {printable(name, 60)!r}: {hint}")
+
+    def _driver(self, path: Path_, device: DeviceFile, profile: Profile, options: Mapping[str, Any]) -> None:
+        try:
+            driver: Driver = registry.get(profile.protocol)
+            bound = driver.device(profile, device.unit, options)
+            bound.plan(profile.points)
+        except Misconfigured as err:
+            self.wrong(path, f"{device.id}: {err}")
+
+    def _meter(self, path: Path_, device: DeviceFile, profile: Profile) -> MeterInfo | None:
+        meter = device.meter
+        if meter is None:
+            return None
+        if not any(point.billing for point in profile.points.values()):
+            self.wrong(
+                path, f"{profile.profile} has no billing point: take `meter` out or choose another profile"
+            )
+        try:
+            multiplier = multiplier_of(meter)
+        except ValueError as err:
+            self.wrong(path, str(err))
+            return None
+        if profile.register_basis == "primary" and multiplier != 1:
+            text = (
+                f"a multiplier of {multiplier} on registers that already hold primary values would multiply twice: "
+                "leave multiplier, ct and pt out"
+            )
+            self.wrong(path, text)
+        for point, wrong in wrong_ratings(meter, profile):
+            self.wrong((*path, "rated_per_h", point), wrong)
+        return MeterInfo(
+            metering_point=meter.metering_point,
+            multiplier=multiplier,
+            reader=meter.reader,
+            serial=meter.serial,
+            rated_per_h=meter.rated_per_h,
+        )
+
+    def _timeout(self, path: Path_, text: str) -> float:
+        seconds = parse_duration(text)
+        if not SHORTEST_TIMEOUT_S <= seconds <= LONGEST_TIMEOUT_S:
+            self.wrong(path, f"{text} is not between 10ms and 60s")
+        return seconds
+
+    def _budget(self, path: Path_, text: str) -> None:
+        if not SHORTEST_BUDGET_S <= parse_duration(text) <= LONGEST_BUDGET_S:
+            self.wrong(path, f"{text} is not between 100ms and 60s: how late may a fire be seen?")
+
+    def _periods(self, path: Path_, poll: Mapping[Any, str]) -> None:
+        for name, text in poll.items():
+            if not SHORTEST_PERIOD_S <= parse_duration(text) <= LONGEST_PERIOD_S:
+                self.wrong((*path, name), f"{text} is not between 1ms and 24h")
+
+
+def _endpoint(text: str, *, lowest: int) -> tuple[str, int] | None:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or len(port) > 5:
+        return None
+    if any(char.isspace() or char in "/@?#" for char in host) or not lowest <= int(port) <= 65535:
+        return None
+    return host, int(port)
+
+
+def _digest(file: SiteFile, lines: Iterable[LineConfig]) -> str:
+    used = {device.profile.profile: device.profile for line in lines for device in line.devices}
+    broker = msgspec.structs.replace(file.broker, password_file="", password_env="")
+    content = [msgspec.structs.replace(file, broker=broker), used]
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

@@ -1,0 +1,141 @@
+"""`plan`: what a line will do and how late a fire point can be, before anybody drives out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.main import app
+from gateway.planning.forecast import forecast
+from gateway.polling.schedule import FIRE
+from gateway.site.config import load_site
+
+HEAD = """
+site: garden-mews
+gateway: gw-a
+broker: {url: "mqtt://127.0.0.1:1883"}
+"""
+BUS = """
+lines:
+  - id: riser-a
+    serial: /dev/ttyUSB7
+    baud: BAUD
+    timeout: TIMEOUT
+    devices:
+      - {id: fire-1, profile: gatehouse-demo-fire-panel, unit: 100}
+"""
+
+
+def site_file(
+    folder: Path, *, meters: int, baud: int = 9600, timeout: str = "500ms", extra: str = ""
+) -> Path:
+    rows = [f"      - {{id: m-{n}, profile: eastron-sdm630, unit: {n}}}\n" for n in range(1, meters + 1)]
+    path = folder / "site.yaml"
+    bus = BUS.replace("BAUD", str(baud)).replace("TIMEOUT", timeout)
+    path.write_text(HEAD + extra + bus + "".join(rows), encoding="utf-8")
+    return path
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["plan", *words])
+    return result.exit_code, result.output
+
+
+def test_a_panel_on_a_quiet_bus_keeps_its_budget(tmp_path: Path) -> None:
+    code, text = run(str(site_file(tmp_path, meters=3)))
+    assert code == 0, text
+    assert "fire-1" in text
+    assert "worst" in text
+
+
+def test_a_fire_point_that_can_be_too_late_is_an_error_that_says_what_helps(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=3, timeout="3s")
+    code, text = run(str(path))
+    assert code == 2
+    assert "fire budget is 2 s" in text
+    assert "line of its own" in text
+    assert "ms to answer" in text
+
+
+def test_each_advice_is_enough_by_itself(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=3, timeout="3s")
+    code, text = run(str(path), "--json")
+    told = json.loads(text[: text.rindex("}") + 1])
+    assert code == 2
+    words = " ".join(told["lines"][0]["missed"][0]["advice"])
+    assert "`timeout: 500ms`" in words
+    mended = site_file(tmp_path, meters=3, timeout="500ms")
+    assert run(str(mended))[0] == 0
+
+
+def test_where_no_single_change_is_enough_the_advice_is_still_enough(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=3, extra="fire_budget: 300ms\n", timeout="3s")
+    code, text = run(str(path))
+    assert code == 2
+    assert "Any one of these" not in text
+    told = " ".join(text.split())
+    assert "all of this together is: a line of its own, polled every 0.1 s (`poll: {fire: 0.1s}`)" in told
+    assert (
+        run(
+            str(site_file(tmp_path, meters=0, extra="fire_budget: 300ms\npoll: {fire: 0.1s}\n", timeout="3s"))
+        )[0]
+        == 0
+    )
+
+
+def test_a_budget_that_nothing_keeps_is_said_to_be_one(tmp_path: Path) -> None:
+    code, text = run(str(site_file(tmp_path, meters=3, baud=9600, extra="fire_budget: 100ms\n")))
+    assert code == 2
+    assert "set a `fire_budget` that can be kept" in text
+
+
+def test_a_budget_of_the_line_counts(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=3, extra="fire_budget: 1200ms\n")
+    assert run(str(path))[0] == 2
+
+
+def test_the_table_as_json_names_every_point_once_and_all_latencies(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=2)
+    _, text = run(str(path), "--json")
+    line = json.loads(text)["lines"][0]
+    site = load_site(path)
+    for device in site.devices:
+        mine = [point for row in line["requests"] if row["device"] == device.id for point in row["points"]]
+        assert set(mine) == set(device.profile.points)
+    for row in line["requests"]:
+        worst = row["worst_s_with_dead"]
+        assert row["period_s"] < worst["0"] <= worst["1"] <= worst["all"]
+    assert 0 < line["utilisation"] < 1
+
+
+def test_more_meters_make_the_panel_no_later(tmp_path: Path) -> None:
+    """A fire point waits for one transaction, however many devices share its line."""
+    latencies = []
+    for meters in (2, 20):
+        line = load_site(site_file(tmp_path, meters=meters)).lines[0]
+        found = forecast(line, budget=2.0)
+        latencies.append(max(one.bounds[1].latency or 99 for one in found.foreseen if one.task.rank == FIRE))
+    assert latencies[0] == pytest.approx(latencies[1])
+
+
+def test_a_line_with_too_much_to_do_says_so(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=30, baud=1200, extra="poll: {routine: 2s}\n")
+    _, text = run(str(path))
+    assert "longer periods, or a second line" in text
+
+
+def test_a_wrong_turnaround_is_told(tmp_path: Path) -> None:
+    code, text = run(str(site_file(tmp_path, meters=1)), "--turnaround", "fast")
+    assert code == 2
+    assert "write 500ms" in text
+
+
+def test_nobody_needs_the_brokers_password_to_look_at_devices(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=1)
+    broker = '{url: "mqtt://127.0.0.1:1883", username: gw-a, password_file: secrets/not-yet}'
+    path.write_text(path.read_text().replace('{url: "mqtt://127.0.0.1:1883"}', broker))
+    assert run(str(path))[0] == 0
+    checked = CliRunner().invoke(app, ["check", str(path)])
+    assert checked.exit_code == 2
+    assert "secrets/not-yet" in checked.output
