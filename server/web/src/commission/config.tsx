@@ -166,8 +166,14 @@ function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; on
   const under = newest !== undefined && isUnderWay(newest.state);
   const toLine = (line: number) => {
     const [start, end] = spanOf(mine.text, line);
-    area.current?.focus();
-    area.current?.setSelectionRange(start, end);
+    const text = area.current;
+    if (!text) return;
+    text.focus({ preventScroll: true });
+    text.setSelectionRange(start, end);
+    // A selection does not scroll by itself. Lines that are wrapped make this a good guess, and else it is exact.
+    const middle = (text.scrollHeight * (line - 0.5)) / mine.text.split("\n").length;
+    text.scrollTop = middle - text.clientHeight / 2;
+    text.scrollIntoView({ block: "center" });
   };
   const keep = async (): Promise<void> => {
     if (!dirty) return;

@@ -86,8 +86,8 @@ function Offline({ gateway }: { gateway: Gateway }) {
   return (
     <div className="banner banner-stale" role="status">
       <span>
-        {t("com.offline")} {gateway.why && `${causeText(language, gateway.why)}. `}
-        {t("gw.lastseen")} <Time at={gateway.last_seen_at} site={gateway.site} />
+        {t("com.offline")} {t("gw.lastseen")} <Time at={gateway.last_seen_at} site={gateway.site} />
+        {gateway.why && ` (${causeText(language, gateway.why)})`}
       </span>
     </div>
   );
