@@ -162,6 +162,9 @@ class DeviceLessons:
     _mute: dict[Key, tuple[int, int]] = field(default_factory=dict)
     _open: dict[Key, _Doubt] = field(default_factory=dict)
     _hopeless: set[Key] = field(default_factory=set)
+    _since: datetime | None = None
+    _heeded: frozenset[str] = frozenset()
+    """The cuts that the last plan was told of."""
 
     def __post_init__(self) -> None:
         self._learned = self._of_model()
@@ -175,10 +178,15 @@ class DeviceLessons:
             self.lessons.forget(self._learned)
         self._open.clear()
         learned = self._learned
+        if learned.since != self._since:
+            # What the model taught was forgotten: what could not be read together is tried anew, too.
+            self._since = learned.since
+            self._hopeless.clear()
         if len(self._mute) > MOST_POINTS:
             self._mute.clear()
         self._seen = self._now
-        return Known(frozenset(learned.cuts), frozenset(learned.bad - learned.differs | self.lacks))
+        self._heeded = frozenset(learned.cuts)
+        return Known(self._heeded, frozenset(learned.bad - learned.differs | self.lacks))
 
     def thinks(self) -> float | None:
         """Return how long the device takes to begin its answer, in seconds, None where it was never measured."""
@@ -303,6 +311,8 @@ class DeviceLessons:
         """All parts are good and the whole is not: remember why."""
         learned = self._learned
         word = self.driver.cut(doubt.transaction, doubt.error, learned.longest)
+        if word in learned.cuts and word not in self._heeded:
+            return  # another device of the model has taught it meanwhile: the next plan keeps to it
         if word and word not in learned.cuts and len(learned.cuts) < MOST_CUTS:
             learned.cuts.add(word)
             log.info(

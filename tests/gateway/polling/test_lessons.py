@@ -1,4 +1,6 @@
 import asyncio
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -68,9 +70,9 @@ class Bench:
     def plan(self) -> list[Transaction]:
         return list(self.driver.plan(self.made.points, timing=TCP, known=self.book.known()))
 
-    def cycle(self) -> tuple[set[str], set[str]]:
+    def cycle(self, planned: Sequence[Transaction] | None = None) -> tuple[set[str], set[str]]:
         """Ask for all once; return what was answered and what was refused for good."""
-        todo, good, bad = self.plan(), set(), set()
+        todo, good, bad = list(self.plan() if planned is None else planned), set(), set()
         while todo:
             transaction = todo.pop(0)
             try:
@@ -197,6 +199,36 @@ def test_what_one_device_taught_spares_its_like_the_refusals():
     different = bench(Slave(set(range(400))), lessons=lessons, max_registers=50)
     different.cycle()
     assert different.slave.asked == 5
+
+
+def test_devices_that_find_out_the_same_at_the_same_time_lose_nothing_then_or_a_day_later(caplog):
+    now = [NOON]
+    points, lessons = registers((0, 11), (14, 21)), Lessons(lambda: now[0])
+    has = set(range(400)) - {13}
+    one, other = (Bench(Slave(set(has)), profile(points), lessons, name) for name in ("m-1", "m-2"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):  # three days
+            plans = one.plan(), other.plan()
+            assert one.cycle(plans[0]) == (set(points), set())
+            assert other.cycle(plans[1]) == (set(points), set())
+            assert other.cycle() == (set(points), set())
+            assert not other.book.stale
+            now[0] += timedelta(days=1)
+    assert caplog.text == ""
+
+
+def test_what_could_not_be_read_together_is_tried_anew_after_a_day_as_well():
+    now = [NOON]
+    it = bench(
+        Slave(set(range(400)), limit=3, too_long=4), registers((0, 3)), lessons=Lessons(lambda: now[0])
+    )
+    it.book._hopeless.add(("03 @0+4", tuple(f"r{at}" for at in range(4))))
+    it.book._learned.cuts.add("holding 3 long")
+    it.lessons.changed(it.book._learned)
+    it.plan()
+    now[0] += timedelta(days=1)
+    it.plan()
+    assert not it.book._hopeless
 
 
 def test_a_point_that_another_device_of_the_model_has_is_no_lesson_of_the_model():
