@@ -28,7 +28,7 @@ from tests.support.browser import (
     picture,
     sideways,
 )
-from tests.support.cabinet import ONE, TWO, YAML, certified, found, frame, job, point, problem, tell
+from tests.support.cabinet import ONE, TWO, YAML, certified, found, frame, job, more, point, problem, tell
 from tests.support.ingest import database
 from tests.support.web import ADDRESS, house_birth
 
@@ -269,6 +269,28 @@ async def test_a_refusal_is_told_where_it_was_pressed_and_a_job_of_somebody_else
         await other.get_by_role("button", name="Stop", exact=True).click()
         await expect(page.locator(".job-stopping")).to_be_visible()
         assert house.asked[-1][1].tool == "stop"
+
+
+async def test_paused_frames_hold_still_however_many_come(tmp_path: Path) -> None:
+    house = engineers_house(tmp_path)
+    at = house.now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    job(house, "trace", [frame(n, at) for n in range(20)], name="f1", end=None)
+    async with house.serving() as base, chromium() as browser, desk(browser, base) as one:
+        await one.sign_in("wang")
+        page = await one.open(f"{PAGE}&line=riser&view=frames")
+        rows = page.locator(".frames tbody tr")
+        await expect(rows).to_have_count(20)
+        await page.get_by_role("button", name="Pause").click()
+        for seq in range(2, 44):  # more than the page keeps
+            more(house, "f1", seq, [frame(n, at) for n in range(50)])
+        await expect(page.get_by_text("Paused. 2100 newer frames wait.")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(rows).to_have_count(20)
+        await page.get_by_role("button", name="Go on").click()
+        await expect(page.locator(".pager")).to_contain_text("1 to 60 of 2000")
+        await page.get_by_role("button", name="Only damaged").click()
+        await expect(page.locator(".pager")).to_contain_text("of 200")
+        await page.get_by_role("button", name="Clear").click()
+        await expect(page.get_by_text("No frame fits")).to_be_visible()
 
 
 async def test_two_people_at_one_draft_lose_nothing(tmp_path: Path) -> None:

@@ -64,6 +64,16 @@ def job(
     return request.id
 
 
+def more(house: House, name: str, seq: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Let a job that is at work say more: its `seq`-th word."""
+    said = ToolSaid(
+        id=name, seq=seq, at=house.now, kind=SaidKind.ROW, body={"rows": list(rows), "dropped": 0}
+    )
+    with write(house.engine) as conn:
+        assert tools.hear(conn, ADDRESS, said, house.now) is None
+    house.hub.notify()
+
+
 def tell(house: House, state: str, *, active: str = ONE, yaml: str = YAML, **facts: Any) -> None:
     """Let the gateway say what it runs, and what became of an offer."""
     said = ConfigSaid(state=ConfigState(state), active=active, at=house.now, site_yaml=yaml, **facts)

@@ -1,5 +1,5 @@
 import { type FormEvent, memo, useState } from "react";
-import type { Job } from "../api/types";
+import type { Job, JobRow } from "../api/types";
 import { useI18n } from "../i18n";
 import { Failure, Words } from "../ui/parts";
 import { useSearch } from "../ui/router";
@@ -132,18 +132,19 @@ export function FramesPart(props: PartProps) {
   const { rows, more, error } = useRows(shown, KEEP);
   const [filter, setFilter] = useState<FrameFilter>({ text: "", onlyBad: false, direction: "" });
   const [page, setPage] = useState(0);
-  const [held, setHeld] = useState<{ job: string; to: number } | null>(null);
+  const [held, setHeld] = useState<{ job: string; to: number; rows: JobRow[] } | null>(null);
   const [cleared, setCleared] = useState<{ job: string; to: number } | null>(null);
-  const mine = (mark: { job: string; to: number } | null) => (mark !== null && mark.job === shown?.id ? mark.to : null);
-  const [to, from] = [mine(held), mine(cleared) ?? 0];
+  const paused = held !== null && held.job === shown?.id ? held : null;
+  const from = cleared !== null && cleared.job === shown?.id ? cleared.to : 0;
   const last = rows.at(-1)?.n ?? 0;
-  const frames = rows
-    .filter((row) => row.n > from && (to === null || row.n <= to))
+  // What is held stays, also when so much has come since that it would be forgotten.
+  const frames = (paused?.rows ?? rows)
+    .filter((row) => row.n > from)
     .map(frameOf)
     .filter((frame) => frameFits(frame, filter))
     .reverse();
   const capture = captureOf(shown);
-  const hold = (keep: boolean) => setHeld(keep && shown ? { job: shown.id, to: last } : null);
+  const hold = (keep: boolean) => setHeld(keep && shown ? { job: shown.id, to: last, rows } : null);
   const clear = () => {
     if (shown) setCleared({ job: shown.id, to: last });
     setPage(0);
@@ -168,14 +169,14 @@ export function FramesPart(props: PartProps) {
               setFilter(next);
               setPage(0);
             }}
-            paused={to !== null}
-            onPause={() => hold(to === null)}
+            paused={paused !== null}
+            onPause={() => hold(paused === null)}
             onClear={clear}
             capture={capture}
             onExport={() => capture && download(`capture-${shown.id}.yaml`, "application/yaml", `${capture.join("\n")}\n`)}
           />
           <p className="second frame-note" role="status">
-            {to !== null && last > to ? t("com.held", { n: last - to }) : capture === null && isOpen(shown) ? t("com.export.when") : ""}
+            {paused !== null && last > paused.to ? t("com.held", { n: last - paused.to }) : capture === null && isOpen(shown) ? t("com.export.when") : ""}
           </p>
           {rows.length === 0 && error !== null && <Failure title={t("com.norows")} error={error} onRetry={() => show(shown.id)} />}
           {frames.length === 0 && error === null && !more && <Words title={rows.length === 0 ? t("com.trace.empty") : t("com.trace.filtered")} />}
@@ -186,7 +187,7 @@ export function FramesPart(props: PartProps) {
               page={page}
               onPage={(next) => {
                 // Whoever turns to older frames wants them to stay under the eye.
-                if (next > 0 && to === null) hold(true);
+                if (next > 0 && paused === null) hold(true);
                 setPage(next);
               }}
             >
