@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from drivers.lines.late import guard_s
 from drivers.lines.line import Line
 from drivers.lines.records import Frame, Pace, Reply, Stats
 from drivers.lines.serial_wire import SerialWire
@@ -26,6 +27,7 @@ __all__ = [
     "SerialSettings",
     "Stats",
     "TcpSettings",
+    "guard_s",
     "open_line",
 ]
 

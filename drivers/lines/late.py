@@ -39,6 +39,11 @@ def key_of(exchange: Exchange) -> bytes:
     return exchange.key or exchange.request[:2]
 
 
+def guard_s(timeout: float, late_guard: float | None = None) -> float:
+    """Return for how long after a request without any answer its like is not sent."""
+    return max(2 * timeout, timeout + _LEAST_GUARD) if late_guard is None else late_guard
+
+
 class LateAnswers:
     """What a line's devices owe it, and how late they have been."""
 
@@ -97,7 +102,7 @@ class LateAnswers:
         guard = self._guard
         if guard is None:
             # Damaged bytes most likely were the answer; silence says nothing of how late it may be.
-            guard = 2 * timeout if heard else max(2 * timeout, timeout + _LEAST_GUARD)
+            guard = 2 * timeout if heard else guard_s(timeout)
         slow = self._slow.get(key, 0.0)
         if not heard:
             self._slow.pop(key, None)

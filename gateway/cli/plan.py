@@ -10,7 +10,7 @@ from rich.table import Table
 from drivers.strict_yaml import parse_duration
 from gateway.cli.screen import PROBLEMS, JsonOption, SiteArgument, fail, load, out, plain, say, table
 from gateway.planning.advice import advice
-from gateway.planning.forecast import LONG_TURNAROUND_S, Forecast, Foreseen, Plans, forecast
+from gateway.planning.forecast import LONG_TURNAROUND_S, Forecast, Foreseen, Missed, Plans, forecast
 from gateway.planning.worst_case import Bound
 from gateway.polling.line_rules import longest_of
 from gateway.site.config import Device
@@ -26,6 +26,8 @@ HEADS = [
     "one dead",
     "all others dead",
 ]
+LEAST_GUARD_S = 0.2
+"""A guard against late answers that is shorter keeps out too few of them to be told as advice."""
 BUSY = 0.8
 """Above this share of a line's time, what is lost to one damaged frame is no longer caught up."""
 
@@ -97,6 +99,8 @@ def _tell(each: Forecast, helps: Sequence[Sequence[str]]) -> None:
         )
         for text in texts:
             say(f"  - {text}")
+    for lost in each.unheard:
+        say(_unheard(each, lost))
     if each.utilisation > 1:
         say(
             f"{each.line}: the polls need {each.utilisation:.0%} of the line's time: longer periods, or a second line"
@@ -105,6 +109,23 @@ def _tell(each: Forecast, helps: Sequence[Sequence[str]]) -> None:
         say(
             f"{each.line}: {each.utilisation:.0%} of the line's time is taken: damaged frames can hardly be made good"
         )
+
+
+def _unheard(each: Forecast, lost: Missed) -> str:
+    """Say what one lost answer costs, and which guard would keep the budget all the same."""
+    if lost.latency is None:
+        return f"{each.line}: {lost.task.device} has no time left to make a lost answer good"
+    room = each.budget - (lost.latency - lost.guard)
+    text = (
+        f"{each.line}: where one answer of {lost.task.device} is lost on the wire, a change can be "
+        f"{lost.latency:.2f} s late: for {lost.guard:g} s its late answer could be taken for the next one."
+    )
+    if room < LEAST_GUARD_S:
+        return f"{text} Poll it more often, or give it a line of its own"
+    most = int(room * 10) * 100
+    return (
+        f"{text} If no device of the line ever answers later than {most} ms, say so (`late_guard: {most}ms`)"
+    )
 
 
 def _row(each: Forecast, helps: Sequence[Sequence[str]]) -> dict[str, Any]:
@@ -123,6 +144,9 @@ def _row(each: Forecast, helps: Sequence[Sequence[str]]) -> dict[str, Any]:
             }
             for one, texts in zip(each.missed, helps, strict=True)
         ],
+        "worst_s_with_one_answer_lost": {
+            f"{one.task.device} {one.task.label}": one.latency for one in each.unheard
+        },
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drivers import registry
 from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
+from drivers.lines import guard_s
 from gateway.planning.worst_case import Bound, LineLoad, Task, bound
 from gateway.polling.line_rules import ASSUMED_TURNAROUND_S, timing_of
 from gateway.polling.schedule import FIRE, RANKS
@@ -33,6 +34,8 @@ class Missed:
 
     task: Task
     latency: float | None
+    guard: float = 0.0
+    """Where an answer of its own is lost: for how long it is not asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Forecast:
     foreseen: tuple[Foreseen, ...]
     budget: float
     missed: tuple[Missed, ...]
+    unheard: tuple[Missed, ...] = ()
+    """Fire transactions that miss the budget where, all well, one answer of their own is lost on the wire."""
 
     @property
     def utilisation(self) -> float:
@@ -105,14 +110,26 @@ def forecast(
     """Reckon a line; `budget` is the longest in seconds that a change of a fire point may go unseen."""
     load = line_load(line, turnaround, longest, plans or Plans())
     everybody = len(line.devices)
-    foreseen, missed = [], []
+    guards = {device.id: _guard(line, device) for device in line.devices}
+    foreseen, missed, unheard = [], [], []
     for task in load.tasks:
         found = bound(task, load, 0), bound(task, load, 1), bound(task, load, everybody)
         foreseen.append(Foreseen(task, found))
         latency = found[1].latency
         if task.rank == FIRE and (latency is None or latency > budget):
             missed.append(Missed(task, latency))
-    return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed))
+        guard = guards[task.device]
+        lost = None if found[0].latency is None else found[0].latency + guard
+        if task.rank == FIRE and (lost is None or lost > budget):
+            unheard.append(Missed(task, lost, guard))
+    return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed), tuple(unheard))
+
+
+def _guard(line: LineConfig, device: Device) -> float:
+    """Return for how long a device is not asked again after an answer was lost; Modbus TCP has ids that tell."""
+    if device.options.get("framing") == "mbap":
+        return device.timeout
+    return guard_s(device.timeout, line.settings.late_guard)
 
 
 def _tasks(
