@@ -138,6 +138,31 @@ def test_exponents_never_leave() -> None:
     assert back.values == {"a": Decimal(1000), "b": Decimal("0.0000001")}
 
 
+written = st.builds(
+    lambda sign, digits, exponent: Decimal((sign, digits, exponent)),
+    st.integers(0, 1),
+    st.lists(st.integers(0, 9), min_size=1, max_size=25).map(tuple),
+    st.integers(-30, 14),
+)
+
+
+@given(st.lists(st.dictionaries(ids, written | st.booleans() | st.none(), max_size=5), max_size=4))
+def test_every_number_is_written_out_digit_by_digit(read: list[dict[str, Decimal | bool | None]]) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    body = codec.encode_items(tuple(Sample(device="m", at=at, values=each) for each in read))
+    plain = [{n: format(v, "f") if isinstance(v, Decimal) else v for n, v in each.items()} for each in read]
+    assert [item["values"] for item in json.loads(body)] == plain
+
+
+@pytest.mark.parametrize("odd", ["NaN", "-NaN", "sNaN", "NaN12", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused_wherever_it_stands(odd: str) -> None:
+    values = {"E": Decimal("1.5"), "NaN": Decimal(2), "x": Decimal(odd), "y": None}
+    good = Sample(device="Inf", at=datetime(2026, 1, 1, tzinfo=UTC), values={"1E5": Decimal(1)})
+    with pytest.raises(codec.MessageError, match="send None"):
+        codec.encode_items((good, Sample(device="m", at=good.at, values=values)))
+    assert json.loads(codec.encode_items((good,)))[0]["values"] == {"1E5": "1"}
+
+
 @pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity"), 1.5, 3, "3"])
 def test_a_value_that_is_not_exact_cannot_be_encoded(value: object) -> None:
     item = Sample(device="m", at=datetime(2026, 1, 1, tzinfo=UTC), values={"a": value})  # type: ignore[dict-item]
