@@ -27,7 +27,7 @@ from server.api.config_models import (
     Wanted,
     Whole,
 )
-from server.api.context import Has, Name, asked_of, audit, once
+from server.api.context import Has, Name, asked_of, audit, gateway_named, once
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
 from server.configs import store
@@ -230,10 +230,7 @@ async def _send(row: RowMapping, services: Services) -> RowMapping:
 
 
 def _address(conn: Connection, gateway: str, site: str | None) -> Address:
-    try:
-        return store.known_gateway(conn, gateway, site)
-    except OfferRefused as err:
-        raise _refused(err) from None
+    return Address(gateway_named(conn, gateway, site)["site"], gateway)
 
 
 def _state(conn: Connection, address: Address) -> RowMapping:

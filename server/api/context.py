@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 from starlette.responses import Response
 
 from server.api.answers import respond
@@ -14,6 +14,7 @@ from server.auth import accounts
 from server.auth.guard import Actor, Gate
 from server.db.engine import write
 from server.db.tables_auth import operations
+from server.db.tables_devices import gateways
 from server.errors import ApiError
 from server.services import Services
 from server.views.wire import to_json
@@ -36,6 +37,21 @@ AtGate = Annotated[Gate, Depends(gate_of)]
 OpId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 Note = Annotated[str, StringConstraints(max_length=1000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def gateway_named(conn: Connection, gateway: str, site: str | None) -> RowMapping:
+    """Return a gateway by its name: of one site, or the only one of that name; raise 404 or 409."""
+    query = select(gateways).where(gateways.c.gateway == gateway)
+    if site is not None:
+        query = query.where(gateways.c.site == site)
+    found = conn.execute(query).mappings().all()
+    if not found:
+        raise ApiError(404, "not_found", "nothing was ever heard of such a gateway", "gateway")
+    if len(found) > 1:
+        raise ApiError(
+            409, "which_site", "two sites have a gateway of this name: say which with ?site=", "gateway"
+        )
+    return found[0]
 
 
 class Ask(BaseModel):

@@ -11,11 +11,10 @@ from starlette.responses import Response
 from messages.types import ClockState, Lane
 from server import delivery
 from server.api.answers import answers, respond
-from server.api.context import Has, Name
+from server.api.context import Has, Name, gateway_named
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
 from server.db.engine import read
-from server.errors import ApiError
 from server.views.devices import all_gateways
 from server.views.wire import iso
 
@@ -162,29 +161,27 @@ def every(_actor: Reader, services: Has) -> Response:
         return respond({"gateways": all_gateways(conn)})
 
 
-@router.get("/{gateway}", summary="One gateway", responses=answers(Gateway, EXAMPLE, 404))
+@router.get("/{gateway}", summary="One gateway", responses=answers(Gateway, EXAMPLE, 404, 409))
 def one(
     gateway: Name, _actor: Reader, services: Has, site: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:
     """Return one gateway; `site` decides where two sites use one name."""
     with read(services.engine) as conn:
-        for view in all_gateways(conn):
-            if view["id"] == gateway and site in {None, view["site"]}:
-                return respond(view)
-    raise _nobody()
+        place = gateway_named(conn, gateway, site)["site"]
+        view = next(view for view in all_gateways(conn) if (view["site"], view["id"]) == (place, gateway))
+    return respond(view)
 
 
 @router.get(
-    "/{gateway}/delivery", summary="Delivery receipt", responses=answers(Receipt, RECEIPT_EXAMPLE, 404)
+    "/{gateway}/delivery", summary="Delivery receipt", responses=answers(Receipt, RECEIPT_EXAMPLE, 404, 409)
 )
 def receipt(
     gateway: Name, _actor: Reader, services: Has, site: Annotated[str | None, Query(max_length=64)] = None
 ) -> Response:
     """Tell per journal and lane up to where everything is stored, and what is missing, refused or declared lost."""
     with read(services.engine) as conn:
-        found = delivery.receipt(conn, gateway, site)
-    if found is None:
-        raise _nobody()
+        found = delivery.receipt(conn, gateway, gateway_named(conn, gateway, site)["site"])
+    assert found is not None
     return respond(_with_instants(msgspec.to_builtins(found, builtin_types=(datetime,))))
 
 
@@ -195,7 +192,3 @@ def _with_instants(thing: Any) -> Any:
     if isinstance(thing, list | tuple):
         return [_with_instants(value) for value in thing]
     return iso(thing) if isinstance(thing, datetime) else thing
-
-
-def _nobody() -> ApiError:
-    return ApiError(404, "not_found", "nothing was ever heard of such a gateway", "gateway")

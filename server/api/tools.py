@@ -17,7 +17,7 @@ from messages.tool_args import LONGEST_S, WITHOUT_LINE, tool_args
 from messages.tools import MAX_REQUEST_BYTES, STOP, ToolRequest, check_plain
 from messages.topics import Address
 from server.api.answers import answers, failures, respond
-from server.api.context import Ask, Has, Name, OpId, asked_of, audit, once
+from server.api.context import Ask, Has, Name, OpId, asked_of, audit, gateway_named, once
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
 from server.db.engine import read, write
@@ -158,7 +158,7 @@ LINE = {"id": "riser-b", "endpoint": "/dev/serial/by-id/usb-FTDI_1", "label": "R
 def lines(gateway: Name, _actor: Engineer, services: Has, site: Site = None) -> Response:
     """Return the wires on which tools can work."""
     with read(services.engine) as conn:
-        return respond({"lines": _gateway(conn, gateway, site)["lines"] or []})
+        return respond({"lines": gateway_named(conn, gateway, site)["lines"] or []})
 
 
 @router.get("/tools", summary="A gateway's jobs", responses=answers(Jobs, {"jobs": [JOB]}, 404, 409))
@@ -171,7 +171,7 @@ def every(
 ) -> Response:
     """Return the newest jobs, those at work among them: a page that is opened anew finds them here."""
     with read(services.engine) as conn:
-        row = _gateway(conn, gateway, site)
+        row = gateway_named(conn, gateway, site)
         found = store.jobs_of(conn, row["site"], row["gateway"], limit)
         return respond({"jobs": [store.view(job) for job in found]})
 
@@ -286,13 +286,6 @@ async def stop(gateway: Name, job_id: Name, actor: Engineer, services: Has) -> R
     return respond({"job": store.view(job)})
 
 
-def _gateway(conn: Connection, gateway: str, site: str | None) -> RowMapping:
-    try:
-        return store.gateway_row(conn, gateway, site)
-    except JobRefused as err:
-        raise _refused(err) from None
-
-
 def _job(conn: Connection, gateway: str, job_id: str) -> RowMapping:
     job = store.by_id(conn, job_id)
     if job is None or job["gateway"] != gateway:
@@ -326,7 +319,7 @@ def _record(
     job_id = "t" + hashlib.sha256(f"{actor.name}\0{gateway}\0{body.op_id}".encode()).hexdigest()[:24]
 
     def change(conn: Connection) -> tuple[int, dict[str, Any]]:
-        row = _gateway(conn, gateway, site)
+        row = gateway_named(conn, gateway, site)
         try:
             store.check_room(conn, row, body.line)
         except JobRefused as err:

@@ -13,7 +13,6 @@ from messages.topics import Address
 from server.db.outbox import record_change
 from server.db.tables_configs import batch_configs, config_offers, config_states, configs
 from server.db.tables_delivery import batches, lanes
-from server.db.tables_devices import gateways
 from server.db.upsert import upsert
 from server.devices.births import ensure_gateway
 from server.views.wire import iso
@@ -30,19 +29,6 @@ class OfferRefused(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def known_gateway(conn: Connection, gateway: str, site: str | None) -> Address:
-    """Return the gateway's address; raise `OfferRefused` where there is none, or two of one name."""
-    query = select(gateways.c.site).where(gateways.c.gateway == gateway)
-    if site is not None:
-        query = query.where(gateways.c.site == site)
-    found = list(conn.execute(query).scalars())
-    if not found:
-        raise OfferRefused("not_found", "nothing was ever heard of such a gateway")
-    if len(found) > 1:
-        raise OfferRefused("which_site", "two sites have a gateway of this name: say which with ?site=")
-    return Address(found[0], gateway)
 
 
 def state_of(conn: Connection, address: Address) -> RowMapping:

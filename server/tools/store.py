@@ -10,7 +10,6 @@ from messages.text import printable
 from messages.tools import MAX_WORD, SaidKind, ToolRequest, ToolSaid
 from messages.topics import Address
 from server.db.outbox import record_change
-from server.db.tables_devices import gateways
 from server.db.tables_tools import tool_jobs, tool_rows
 from server.views.wire import iso
 
@@ -31,19 +30,6 @@ class JobRefused(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def gateway_row(conn: Connection, gateway: str, site: str | None) -> RowMapping:
-    """Return the gateway; raise `JobRefused` where there is none, or two of one name."""
-    query = select(gateways).where(gateways.c.gateway == gateway)
-    if site is not None:
-        query = query.where(gateways.c.site == site)
-    found = conn.execute(query).mappings().all()
-    if not found:
-        raise JobRefused("not_found", "nothing was ever heard of such a gateway")
-    if len(found) > 1:
-        raise JobRefused("which_site", "two sites have a gateway of this name: say which with ?site=")
-    return found[0]
 
 
 def check_room(conn: Connection, gateway: RowMapping, line: str | None) -> None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messages.types import Lane, Quality, Sample
+from messages.codec import encode
+from messages.topics import Address
+from messages.types import GatewayState, Lane, Quality, Sample
 from server.api.devices import DeviceDetail, PointHistory, Tree
 from server.api.gateways import Gateway, Receipt
 from server.api.quarantine import Rows
@@ -151,6 +153,19 @@ async def test_the_receipt_counts_what_is_missing(house):
         assert [one["id"] for one in (await client.get("/api/v1/gateways")).json()["gateways"]] == ["gw-a"]
         for path in ("nobody", "nobody/delivery", "gw-a?site=elsewhere", "gw-a/delivery?site=elsewhere"):
             assert (await client.get(f"/api/v1/gateways/{path}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "/delivery", "/config", "/lines"])
+async def test_a_name_that_two_sites_use_is_asked_back_not_guessed(house, path):
+    other = Address("tower-two", "gw-a")
+    state = GatewayState(online=True, boot="b9", at=house.now, epoch="e9")
+    house.store(Incoming(other.state, encode(state)))
+    async with house.machine(Role.ENGINEER) as client:
+        refused = await client.get(f"/api/v1/gateways/gw-a{path}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "which_site")
+        if not path:
+            told = (await client.get("/api/v1/gateways/gw-a?site=tower-two")).json()
+            assert (told["site"], told["id"]) == ("tower-two", "gw-a")
 
 
 async def test_quarantine_shows_what_came_made_safe(house):
