@@ -258,7 +258,13 @@ def status(site: SiteArgument, as_json: JsonOption = False) -> None:
 
 def reload(site: SiteArgument) -> None:
     """Have the running gateway read its site file again; lines that did not change poll on."""
-    body = call(load(site), "reload").body
+    loaded = load(site)
+    runs = call(loaded, "status").body.get("file", "")
+    if runs and runs != str(loaded.path.resolve()):
+        fail(
+            f"the gateway runs {printable(str(runs), 300)}, not {site}: put the change into that file", FAILED
+        )
+    body = call(loaded, "reload").body
     plain(f"applied: {body['what']}\n{body['config']}")
 
 

@@ -137,6 +137,7 @@ def tool_shop(
         return {
             "pid": os.getpid(),
             "config": reloader.site.hash,
+            "file": str(reloader.site.path.resolve()),
             "clock": inside.clock_state().value,
             "delivery": dict(inside.delivery()),
             "lines": [

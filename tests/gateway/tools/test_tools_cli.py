@@ -219,6 +219,10 @@ def test_status_and_reload(inside, alone):
     assert "first kept" in call("status", inside).stdout
     result = call("reload", inside)
     assert (result.exit_code, "2 lines untouched" in result.stdout) == (0, True), result.stdout
+    other = Path(inside).with_name("other.yaml")
+    other.write_text(Path(inside).read_text())
+    wrong = call("reload", str(other))
+    assert (wrong.exit_code, "put the change into that file" in wrong.stderr) == (1, True), wrong.stdout
     for word in ("status", "reload"):
         nobody = call(word, alone)
         assert (nobody.exit_code, "no gateway runs" in nobody.stderr) == (1, True)
