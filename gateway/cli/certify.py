@@ -78,6 +78,8 @@ def _verify(path: Path, state_dir: Path | None) -> None:
     said = {None: "not checked: give the site file, on the box that wrote it", True: "right", False: "WRONG"}
     plain(f"content: {'unchanged' if verdict.unchanged else 'CHANGED since it was signed'}")
     plain(f"signature of gateway {printable(str(document.get('gateway')), 64)}: {said[verdict.ours]}")
-    plain(f"result: {'passed' if verdict.passed else 'failed'}")
-    if not verdict.unchanged or verdict.ours is False:
+    sound = verdict.unchanged and verdict.ours is not False
+    told = "passed" if verdict.passed else "failed"
+    plain(f"result: {told}" if sound else f"result: not to be believed; it says {told}")
+    if not sound:
         raise typer.Exit(FAILED)
