@@ -28,13 +28,14 @@ async def watch(work: Work, args: WatchArgs) -> None:
         raise Misconfigured(f"line {work.line.id} has no devices to watch")
     began, reads, errors = work.monotonic(), Counter[str](), Counter[str]()
     rounds = 0
+    work.result.update(rounds=0, reads=0, errors=0)
     while (passed := work.monotonic() - began) < args.for_s:
         work.say(int(passed), args.for_s, args.for_s - passed, f"round {rounds + 1}")
         for target in targets:
             points = wanted[target.device] or ([] if args.points else list(target.profile.points))
             await _round(work, target, points, reads, errors)
         rounds += 1
-        work.result.update(rounds=rounds, reads=reads.total(), errors=errors.total())
+        work.result.update(rounds=rounds)
         next_at = began + rounds * args.every_ms / 1000
         left = began + args.for_s - work.monotonic()
         await asyncio.sleep(max(0.0, min(next_at - work.monotonic(), left)))
@@ -64,3 +65,4 @@ async def _round(
                     "trouble": one.trouble,
                 }
             )
+        work.result.update(reads=reads.total(), errors=errors.total())  # now: it may be stopped at any moment

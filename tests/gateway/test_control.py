@@ -89,53 +89,53 @@ async def test_a_folder_with_a_very_long_name(tmp_path):
         assert (await said(deep, op="status"))[0].kind == "done"
 
 
-@pytest.mark.parametrize(
-    "noise",
-    [
-        b"",
-        b"\0\0",
-        b"\xff\xff\xff\xff" + b"x" * 100,
-        (MOST_REQUEST + 1).to_bytes(4, "big"),
-        b"\0\0\0\x02{}",
-        b"\0\0\0\x05hello",
-        b'\0\0\0\x10{"op":["status"]}',
-        b"\0\0\0\x0f" + b'{"op":"status",',
-        b"\0\x00\x20\x00" + b"[" * 0x2000,
-    ],
-)
-async def test_noise_hurts_nobody(tmp_path, noise):
-    async with simulated(SIM, tmp_path) as world, running(world, tmp_path):
-        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "state" / SOCKET))
-        writer.write(noise)
-        writer.write_eof()
-        async with asyncio.timeout(8):
-            await reader.read()
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        assert (await said(tmp_path, op="status"))[0].kind == "done"
+NOISE = [
+    b"",
+    b"\0\0",
+    b"\xff\xff\xff\xff" + b"x" * 100,
+    (MOST_REQUEST + 1).to_bytes(4, "big"),
+    b"\0\0\0\x02{}",
+    b"\0\0\0\x05hello",
+    b'\0\0\0\x10{"op":["status"]}',
+    b"\0\0\0\x0f" + b'{"op":"status",',
+    b"\0\x00\x20\x00" + b"[" * 0x2000,
+]
 
 
-@pytest.mark.parametrize(
-    ("request_", "why"),
-    [
-        ({"op": "stop"}, "it can status, reload, tool"),
-        ({"op": "tool", "tool": "format", "line": "net"}, "none of"),
-        ({"op": "tool", "tool": "scan", "line": "attic"}, "this gateway has net, bus"),
-        ({"op": "tool", "tool": "scan"}, "this gateway has net, bus"),
-        (
-            {"op": "tool", "tool": "ask", "line": "net", "args": {"unit": 1, "pdu": "0600010001"}},
-            "may change",
-        ),
-        ({"op": "tool", "tool": "read", "line": "net", "args": {"device": "m-3"}}, "it has m-1, m-2"),
-        ({"op": "tool", "tool": "scan", "line": "net", "args": {"bauds": [9600]}}, "serial server"),
-    ],
-)
-async def test_what_cannot_be_is_refused_in_words(tmp_path, request_, why):
+async def test_noise_hurts_nobody(tmp_path):
     async with simulated(SIM, tmp_path) as world, running(world, tmp_path):
-        last = (await said(tmp_path, **request_))[-1]
-        assert last.kind == "failed"
-        assert why in last.body["why"]
+        for noise in NOISE:
+            reader, writer = await asyncio.open_unix_connection(str(tmp_path / "state" / SOCKET))
+            writer.write(noise)
+            writer.write_eof()
+            async with asyncio.timeout(8):
+                await reader.read()
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            assert (await said(tmp_path, op="status"))[0].kind == "done", noise
+
+
+REFUSED = [
+    ({"op": "stop"}, "it can status, reload, tool"),
+    ({"op": "tool", "tool": "format", "line": "net"}, "none of"),
+    ({"op": "tool", "tool": "scan", "line": "attic"}, "this gateway has net, bus"),
+    ({"op": "tool", "tool": "scan"}, "this gateway has net, bus"),
+    (
+        {"op": "tool", "tool": "ask", "line": "net", "args": {"unit": 1, "pdu": "0600010001"}},
+        "may change",
+    ),
+    ({"op": "tool", "tool": "read", "line": "net", "args": {"device": "m-3"}}, "it has m-1, m-2"),
+    ({"op": "tool", "tool": "scan", "line": "net", "args": {"bauds": [9600]}}, "serial server"),
+]
+
+
+async def test_what_cannot_be_is_refused_in_words(tmp_path):
+    async with simulated(SIM, tmp_path) as world, running(world, tmp_path):
+        for request, why in REFUSED:
+            last = (await said(tmp_path, **request))[-1]
+            assert last.kind == "failed", request
+            assert why in last.body["why"]
 
 
 async def test_one_tool_at_a_time_on_a_line_and_a_peer_that_leaves_stops_its_own(tmp_path):

@@ -137,14 +137,14 @@ async def test_stopping_keeps_what_was_found(broker, tmp_path):
         await desk.until(lambda: desk.ended("t1"))
         last = desk.ended("t1")
         assert (last.kind, last.body["why"]) == (SaidKind.STOPPED, "stopped by wang")
-        assert last.body["result"]["reads"] > 0
+        assert last.body["result"]["reads"] >= len(desk.rows("t1")) > 0
         assert gateway.tools.jobs.at_work == []
 
 
 @pytest.mark.slow
 async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
     async with at_work(broker, tmp_path) as (desk, gateway):
-        await desk.ask("t1", "watch", devices=["m-1"], points=["voltage_l1"], every_ms=200, for_s=8)
+        await desk.ask("t1", "watch", devices=["m-1"], points=["voltage_l1"], every_ms=200, for_s=5)
         await desk.until(lambda: desk.rows("t1"))
         broker.kill()
         await asyncio.sleep(1)
@@ -152,7 +152,7 @@ async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
         await desk.until(lambda: desk.ended("t1"), 60)
         said = desk.of("t1")
         assert [one.seq for one in said] == list(range(1, len(said) + 1))
-        assert len(desk.rows("t1")) == desk.ended("t1").body["result"]["reads"] > 20
+        assert len(desk.rows("t1")) == desk.ended("t1").body["result"]["reads"] > 10
         desk.said.clear()
         await desk.ask("t1", "again", after=2)
         await desk.until(lambda: desk.ended("t1"))
@@ -160,27 +160,29 @@ async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
         assert gateway.tools.jobs.at_work == []
 
 
-@pytest.mark.parametrize(
-    ("asked", "why"),
-    [
-        ({"tool": "format"}, "none of"),
-        ({"tool": "scan", "line": "attic"}, "this gateway has net, bus"),
-        ({"tool": "ask", "unit": 1, "pdu": "050000FF00"}, "may change the device"),
-        ({"tool": "scan", "units": "1-999"}, "no range"),
-        ({"tool": "read", "device": "m-1", "mood": "good"}, "mood"),
-        ({"tool": "read", "device": "m-1", "until_s": -600}, "expired"),
-        ({"tool": "stop"}, "knows no such job"),
-        ({"tool": "again", "after": 7}, "knows no such job"),
-    ],
-)
-async def test_what_cannot_be_is_answered_in_words(broker, tmp_path, asked, why):
+CANNOT_BE = [
+    ({"tool": "format"}, "none of"),
+    ({"tool": "scan", "line": "attic"}, "this gateway has net, bus"),
+    ({"tool": "ask", "unit": 1, "pdu": "050000FF00"}, "may change the device"),
+    ({"tool": "scan", "units": "1-999"}, "no range"),
+    ({"tool": "read", "device": "m-1", "mood": "good"}, "mood"),
+    ({"tool": "read", "device": "m-1", "until_s": -600}, "expired"),
+    ({"tool": "stop"}, "knows no such job"),
+    ({"tool": "again", "after": 7}, "knows no such job"),
+]
+
+
+async def test_what_cannot_be_is_answered_in_words(broker, tmp_path):
     async with at_work(broker, tmp_path) as (desk, gateway):
-        await desk.ask("t1", **asked)
-        await desk.until(lambda: desk.said)
-        (said,) = desk.said
-        assert (said.kind, why in said.body["why"]) == (SaidKind.FAILED, True), said.body
-        assert said.seq == (8 if asked.get("after") else 1)
-        assert gateway.tools.jobs.at_work == []
+        for number, (asked, why) in enumerate(CANNOT_BE):
+            desk.said.clear()
+            await desk.ask(f"t{number}", **asked)
+            await desk.until(lambda: desk.said)
+            (said,) = desk.said
+            assert (said.id, said.kind) == (f"t{number}", SaidKind.FAILED), asked
+            assert why in said.body["why"]
+            assert said.seq == (8 if asked.get("after") else 1)
+            assert gateway.tools.jobs.at_work == []
 
 
 async def test_noise_and_retained_requests_start_nothing(broker, tmp_path):
