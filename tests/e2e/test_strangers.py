@@ -115,7 +115,7 @@ examples:
     reply: "01 03 04 00 0C 65 39 D1 72"
     expect: {energy: "8123.45"}
 """
-READ = {"energy": "8123.45", "voltage": "233.5", "outside": "-12.5", "leak": "true"}
+READ = {"energy": "8123.45", "voltage": "233.5", "outside": "-12.5", "leak": True}
 
 
 @asynccontextmanager
@@ -183,7 +183,7 @@ async def test_a_libmodbus_slave_is_read_and_polled_by_a_profile_of_ten_minutes(
             shown = await until(
                 "values in the API", lambda: heat_values(api), timeout=90, alive=[child, polling]
             )
-            assert shown == {"energy": "8123.45", "voltage": "233.5", "outside": "-12.5", "leak": True}
+            assert shown == READ
             alarms = (await api.get("alarms", open=1))["alarms"]
             assert [(one["device"], one["code"]) for one in alarms] == [("heat-1", "leak")]
         assert await polling.stop() == 0
