@@ -77,6 +77,11 @@ class Attempt:
             return True
         return bool(getattr(self.live_reader, "pending", self.heard))
 
+    @property
+    def needs(self) -> int:
+        """How many more bytes must come, at the least, before the answer can be whole; 0 where nobody knows."""
+        return int(getattr(self.live_reader, "needs", 0))
+
     def overdue(self, name: str) -> DeviceSilent | FrameDamaged:
         """Return the error of a deadline that has passed."""
         held = self._echo.held if self._echo is not None else b""

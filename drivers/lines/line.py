@@ -28,6 +28,8 @@ _COARSE = 0.001
 _UNHEARD = 3
 # Waking so much later than meant, we have not watched the wire as a guard time demands.
 _OVERSLEPT = 0.005
+# Less is not worth the trouble of leaving a wire unwatched.
+_LEAST_REST = 0.002
 # A broadcast has no answer; devices get this long to act on it before the next request.
 _TURNAROUND = 0.1
 
@@ -55,6 +57,7 @@ class Line(Link):
         self._window = self._last = self._deadline = 0.0
         """How long an answer may take to begin, and when it must have ended at the latest."""
         self._timer: asyncio.TimerHandle
+        self._rests = False
 
     def clear_at(self, exchange: Exchange) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer.
@@ -202,6 +205,9 @@ class Line(Link):
         finally:
             self._timer.cancel()
             self._listening = False
+            if self._rests:
+                self._rests = False
+                self._wire.rest(0.0)
             if attempt.answered:
                 self._proven()
             else:
@@ -262,11 +268,13 @@ class Line(Link):
             if self._inbox:
                 data = bytes(self._inbox)
                 self._inbox.clear()
+                self._rests = False
                 payload = attempt.take(data)
                 if payload is not None:
                     return payload
                 if self._late and self._late.hear(data, self._now()):
                     self.stats.late_replies += 1
+                self._rest(attempt)
             if not self._up:
                 raise LineDown(self._why)
             if self._expired and not self._may_end(attempt):
@@ -276,6 +284,18 @@ class Line(Link):
                 await waiter
             finally:
                 self._waiter = None
+
+    def _rest(self, attempt: Attempt) -> None:
+        """Once an answer has begun, leave the wire alone until the rest of it can have come.
+
+        Not where another answer is owed: whose bytes these are must be known as they come.
+        """
+        if self._late or not attempt.heard:
+            return
+        seconds = min(attempt.needs * self._time.byte_time, self._deadline - self._now()) - _COARSE
+        if seconds >= _LEAST_REST:
+            self._rests = True
+            self._wire.rest(seconds)
 
     def _count_failure(self, err: FrameDamaged | DeviceSilent, attempt: Attempt) -> None:
         if isinstance(err, FrameDamaged):

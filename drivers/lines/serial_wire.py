@@ -30,6 +30,7 @@ class SerialWire:
         self._port: serial.Serial | None = None
         self._sink: Sink | None = None
         self._unsent = b""
+        self._resting: asyncio.TimerHandle | None = None
 
     async def open(self, sink: Sink) -> None:
         """Open, lock and configure the port within `open_timeout`; raise `LineDown` saying why not."""
@@ -67,6 +68,25 @@ class SerialWire:
                 self._fail(LineDown(f"{self.name}: cannot flush: {printable(str(err))}"))
         return True
 
+    def rest(self, seconds: float) -> None:
+        """Leave what comes in the kernel for so long: byte by byte it would wake us for each."""
+        if self._port is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if seconds > 0:
+            loop.remove_reader(self._port.fileno())
+            self._resting = loop.call_later(seconds, self.rest, 0.0)
+        else:
+            loop.add_reader(self._port.fileno(), self._readable)
+            # At once: a deadline that passes in this very turn of the loop must find what has come. Where nothing has,
+            # a read would look like a hang-up, and a port that has gone is found out by the reader.
+            with contextlib.suppress(OSError):
+                if self._port.in_waiting:
+                    self._readable()
+
     def tune(self, mode: SerialMode | None) -> None:
         """Change to another mode, None for its own; raise `Misconfigured` where the port refuses."""
         if self._port is None:
@@ -93,6 +113,9 @@ class SerialWire:
         if port is None:
             return
         loop = asyncio.get_running_loop()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         loop.remove_reader(port.fileno())
         loop.remove_writer(port.fileno())
         _close(port)

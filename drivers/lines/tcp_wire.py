@@ -60,6 +60,9 @@ class TcpWire:
         transport = self._connection.transport if self._connection else None
         return transport is None or transport.get_write_buffer_size() == 0
 
+    def rest(self, seconds: float) -> None:
+        """Go on as before: segments come whole, and nobody knows when."""
+
     def tune(self, mode: SerialMode | None) -> None:
         """Refuse: how a serial server talks to its bus is set in that server."""
         if mode is not None:

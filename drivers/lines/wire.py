@@ -30,6 +30,12 @@ class Wire(Protocol):
     def clear_unsent(self) -> bool:
         """Throw away what was written and has not left; False where the wire cannot and must be closed."""
 
+    def rest(self, seconds: float) -> None:
+        """Hand no bytes on for so long, if they can be left where they are: nobody could use them before.
+
+        What comes meanwhile is kept and handed on at the end; 0 ends it, and hands on what is there in its turn.
+        """
+
     def tune(self, mode: SerialMode | None) -> None:
         """Change to another mode, None for its own; raise `Misconfigured` where it cannot, and stay as it was.
 

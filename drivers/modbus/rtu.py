@@ -76,6 +76,13 @@ class RtuReader:
                 raise FrameDamaged(f"{self._passed} bytes without an answer of unit {self._unit} among them")
         return None
 
+    @property
+    def needs(self) -> int:
+        """How many more bytes must come, at the least, before `feed` can tell anything."""
+        wanted = self._candidate() if self._buffer else 0
+        # A frame's first two bytes say nothing of its length yet: it may be a refusal.
+        return max(wanted, _EXCEPTION_FRAME) - len(self._buffer)
+
     def _candidate(self) -> int:
         """Return the length of the frame that may begin here; 0 where none can."""
         buffer, expected = self._buffer, self._expected

@@ -181,3 +181,23 @@ def test_only_errors_of_the_drivers_come_out():
     assert issubclass(DeviceRefused, DriverError)
     with pytest.raises(ValueError, match="no reply is known"):
         RtuReader(1, b"\x2b\x0e\x01\x00")
+
+
+@given(st.sampled_from(PAIRS), st.binary(max_size=12), st.booleans(), st.data())
+def test_nothing_is_told_before_as_many_bytes_came_as_are_needed(pair, noise, refused, data):
+    request_, reply = pair
+    if refused:
+        reply = frame(request_[0], bytes((request_[1] | 0x80, 2)))
+    stream = noise + (request_[:1] if data.draw(st.booleans()) else b"") + reply
+    reader, place, told = reader_for(request_), 0, False
+    while not told and place < len(stream):
+        needs = reader.needs
+        assert needs > 0
+        # One byte less than it needs, in one piece: it can tell nothing yet, whatever the bytes are.
+        place, fewer = place + needs - 1, stream[place : place + needs - 1]
+        assert reader.feed(fewer) is None
+        try:
+            told = reader.feed(stream[place : place + 1]) is not None
+        except DriverError:
+            told = True
+        place += 1
