@@ -168,6 +168,7 @@ class Line(Link):
         for at, data in self._idle:
             if self._late.hear(data, at):
                 self.stats.late_replies += 1
+                self._unease.owed()
             else:
                 self._unease.stray(len(data))
             self._doubled.stray(data)

@@ -14,6 +14,7 @@ class Unease:
     def __init__(self) -> None:
         self._left = 0
         self._stray = 0
+        self._before = 0
 
     def silence(self, least: float) -> float:
         """Return the seconds of silence to keep before the next request, `least` at least."""
@@ -24,10 +25,17 @@ class Unease:
         self._stray = 0
 
     def stray(self, count: int) -> None:
-        """Note bytes that belong to no request."""
+        """Note bytes that belong to no request, as far as is known now."""
+        if not self._stray:
+            self._before = self._left
         self._stray += count
         if self._stray >= _LEAST_FRAME:
             self._left = _EXCHANGES
+
+    def owed(self) -> None:
+        """Note that a late answer has become whole: the bytes before were its own, and need one long silence."""
+        if self._stray:
+            self._left, self._stray = max(1, self._before), 0
 
     def overslept(self) -> None:
         """Note that we did not watch when we meant to: the next silence is a long one."""

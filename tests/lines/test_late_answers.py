@@ -15,6 +15,7 @@ from tests.support.wire import (
     Send,
     TcpPeer,
     asked_address,
+    in_turn,
     line_to,
     registers,
     rtu,
@@ -247,3 +248,17 @@ async def test_an_answer_that_comes_over_the_next_connection_is_not_taken():
             await asyncio.sleep(0)
         peer.say(rtu_reply(rtu_read(1).request, 666))
         assert registers((await asking).payload) == (2,)
+
+
+async def test_a_late_answer_in_pieces_costs_no_long_silences(wire):
+    """A machine that stalls in the middle of a frame must not slow its line for a hundred requests."""
+    late = rtu_reply(rtu_read(1, 20).request, *range(20))
+    pieces = [Send(late[at : at + 5], after=0.1 + at / 1000) for at in range(0, len(late), 5)]
+    script = in_turn(pieces, [Send(rtu_reply(rtu_read(2, 2).request, 2, 7))])
+    async with wire(script) as peer, line_to(peer.settings(late_guard=5)) as line:
+        with pytest.raises(DeviceSilent):
+            await line.exchange(rtu_read(1, 20), timeout=0.03)
+        reply = await line.exchange(rtu_read(2, 2), timeout=PATIENCE)
+        assert registers(reply.payload) == (2, 7)
+        assert line.stats.late_replies == 1
+        assert line._unease.silence(0) == 0

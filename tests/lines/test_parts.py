@@ -150,6 +150,28 @@ def test_a_stray_frame_calls_for_silence_for_a_hundred_exchanges_and_a_click_for
     assert unease.silence(0.002) == 0.002
 
 
+@pytest.mark.parametrize("uneasy", [False, True])
+def test_a_late_answer_that_came_in_pieces_is_no_stray_frame(uneasy):
+    unease = Unease()
+    if uneasy:
+        unease.stray(9)
+        unease.asked()
+    for _ in range(9):
+        unease.stray(5)
+    unease.owed()
+    assert unease.silence(0.002) == 0.03  # one long silence, for it may come once more
+    unease.answered()
+    assert unease.silence(0.002) == (0.03 if uneasy else 0.002)
+    unease.stray(2)
+    unease.stray(2)
+    unease.owed()
+    unease.asked()
+    unease.owed()
+    unease.stray(5)  # and what comes after it is a stray frame as ever
+    unease.answered()
+    assert unease.silence(0.002) == 0.03
+
+
 @given(st.integers())
 def test_lines_lost_together_do_not_come_back_in_step(seed):
     first, second = Backoff(random.Random(seed)), Backoff(random.Random(seed + 1))
