@@ -11,9 +11,13 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
-# One profile for all machines: no deadline, since a shared machine's clock proves nothing.
+from tests.support.long import LONG
+
+# One profile for all machines: no deadline, since a shared machine's clock proves nothing. And one for a night:
+# HYPOTHESIS_PROFILE=long has many more examples, and the long forms of tests that ask `tests.support.long`.
 settings.register_profile("gatehouse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("gatehouse")
+settings.register_profile("long", settings.get_profile("gatehouse"), max_examples=1000)
+settings.load_profile("long" if LONG else "gatehouse")
 
 GRACE_S = 3.0
 
@@ -30,7 +34,7 @@ def _nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", note)
     threads = set(threading.enumerate())
-    children = set(psutil.Process().children(recursive=True))
+    children = _children(os.getpid())
     yield
     ends = time.monotonic() + GRACE_S
     while (strays := _strays(threads, children)) and time.monotonic() < ends:
@@ -39,17 +43,36 @@ def _nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not strays, f"left behind: {strays}"
 
 
-def _strays(threads: set[threading.Thread], children: "set[psutil.Process]") -> list[str]:
+def _strays(threads: set[threading.Thread], children: set[int]) -> list[str]:
     # The default executor belongs to the loop and is shut down with it.
     running = [
         t.name
         for t in threading.enumerate()
         if t not in threads and t.is_alive() and not t.name.startswith("asyncio_")
     ]
-    born = set(psutil.Process().children(recursive=True)) - children
-    return running + [
-        f"process {p.pid}" for p in born if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
-    ]
+    return running + [f"process {pid}" for pid in sorted(_children(os.getpid()) - children) if _runs(pid)]
+
+
+def _children(pid: int) -> set[int]:
+    """All processes below one; asked twice per test, so the kernel's own list is read where it keeps one."""
+    found: set[int] = set()
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found.update(map(int, file.read().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        if pid == os.getpid():
+            return {child.pid for child in psutil.Process().children(recursive=True)}
+        return set()  # it has just ended
+    return found.union(*map(_children, found))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.hookimpl(wrapper=True)

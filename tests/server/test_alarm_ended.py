@@ -17,6 +17,7 @@ from server.db.engine import read, write
 from server.db.tables_alarms import alarm_journal, alarms
 from server.ingest.judge import Incoming
 from tests.support.ingest import born, up
+from tests.support.long import amount
 from tests.support.web import ADDRESS, House, house_birth, open_house
 
 CONFIG = house_birth().config
@@ -224,7 +225,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(20, 500))
 @given(STEPS)
 @example(["fire read", "lost", "beats"])
 @example(["fire read", "lost", "normal read", "restart", "beats"])

@@ -19,6 +19,7 @@ from server.db.tables_alarms import alarm_journal, alarms
 from server.db.tables_core import outbox
 from server.db.tables_devices import devices
 from tests.support.ingest import T0, up
+from tests.support.long import amount
 from tests.support.web import ADDRESS, GATEWAY, SITE, House, open_house
 
 ENGINE = AlarmEngine()
@@ -216,7 +217,7 @@ def test_a_fire_after_a_new_journal_and_with_a_slow_clock_is_a_fire_now(house):
 edges = st.lists(st.sampled_from(list(Edge)), min_size=1, max_size=8)
 
 
-@settings(max_examples=30)
+@settings(max_examples=amount(20, 500))
 @given(edges=edges, data=st.data())
 def test_in_any_order_of_arrival_the_condition_is_that_of_the_newest_edge(edges, data):
     """And every raise or pulse is in an alarm that somebody has to acknowledge: none is lost, at most one is open."""

@@ -1,7 +1,7 @@
 """A server that lost the beginning of an alarm hears of it from the heartbeats; nothing is raised that was not."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
@@ -11,6 +11,7 @@ from server.db.engine import read, write
 from server.db.tables_alarms import alarm_journal, alarm_keys, alarms
 from server.ingest.judge import Incoming
 from tests.support.ingest import up
+from tests.support.long import amount
 from tests.support.web import ADDRESS, House, open_house
 
 FIRE = {"fire-1": ("zone3",)}
@@ -98,6 +99,7 @@ def test_a_heartbeat_of_another_gateways_device_or_of_none_is_no_flood(house):
     assert {row[3] for row in found(house)} == {1}
 
 
+@settings(max_examples=amount(25, 500))
 @given(st.lists(st.sampled_from(["raise", "clear", "beat"]), max_size=12))
 def test_an_honest_gateway_never_gets_an_alarm_more(tmp_path_factory, steps):
     house = open_house(tmp_path_factory.mktemp("house"))

@@ -4,12 +4,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messages.codec import decode_stored, encode
 from server.ingest.forks import TAKEN
 from tests.support.ingest import T0, birth, born, database, nth, reading, rows, up, writer
+from tests.support.long import amount
 
 LATER = T0 + timedelta(hours=1)
 
@@ -64,6 +65,7 @@ def test_bad_values_are_there_too(store):
     assert through(store, up(1, silent)) == 1
 
 
+@settings(max_examples=amount(40, 500))
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=20))
 def test_an_honest_journal_is_never_told_to_begin_anew(tmp_path_factory, numbers):
     engine = database(tmp_path_factory.mktemp("db"))

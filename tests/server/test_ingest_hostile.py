@@ -36,6 +36,7 @@ from tests.support.ingest import (
     up,
     writer,
 )
+from tests.support.long import amount
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_a_full_disk_stores_nothing_and_recovers(engine):
     assert len(rows(engine)) == 2 + 28 * 400
 
 
-@settings(max_examples=150)
+@settings(max_examples=amount(75, 2000))
 @given(data=st.data())
 def test_no_payload_whatever_stops_ingest_or_spoils_a_neighbour(data):
     whole = up(2, nth(2), DeviceEvent(device="d", code="c", edge=Edge.PULSE, seen_at=T0)).payload

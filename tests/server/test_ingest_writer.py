@@ -47,6 +47,7 @@ from tests.support.ingest import (
     up,
     writer,
 )
+from tests.support.long import amount
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_storing_twice_is_storing_once_and_answers_again(engine):
     assert (first.totals.batches, first.totals.repeated_batches, second.totals.repeated_batches) == (1, 1, 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=amount(30, 500))
 @given(
     groups=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), max_size=12),
     restarts=st.sets(st.integers(0, 11)),

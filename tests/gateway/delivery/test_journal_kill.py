@@ -11,6 +11,7 @@ import pytest
 from gateway.delivery.journal import Journal
 from messages.types import Lane
 from tests.support.journal import Box, everything, numbers
+from tests.support.long import amount
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,4 +88,4 @@ def test_kill_nine_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
 def test_kill_nine_many_times(tmp_path: Path, seed: int) -> None:
-    torture(tmp_path, seed, rounds=25)
+    torture(tmp_path, seed, rounds=amount(8, 50))
