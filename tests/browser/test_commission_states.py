@@ -15,10 +15,9 @@ from server.auth.roles import Role
 from server.ingest.writer import Incoming
 from tests.support.browser import (
     CHROMIUM,
-    LANGUAGES,
+    LOOKS,
     PATIENCE_MS,
     STATIC,
-    THEMES,
     Desk,
     LiveHouse,
     axe,
@@ -168,8 +167,7 @@ async def walk(house: LiveHouse, one: Desk, page: Page, look: Look) -> None:
     await look("offline")
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
 async def test_axe_finds_nothing_in_any_state(tmp_path: Path, language: str, theme: str) -> None:
     house = engineers_house(tmp_path)
     faults: dict[str, object] = {}

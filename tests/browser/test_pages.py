@@ -16,7 +16,7 @@ from messages.types import Birth, Edge, Sample
 from tests.support.browser import (
     CHROMIUM,
     LANGUAGES,
-    THEMES,
+    LOOKS,
     Desk,
     axe,
     chromium,
@@ -116,8 +116,7 @@ async def turn_to(page: Page, one: Desk, view: View) -> None:
     await expect(page.locator(".link.link-live")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
 async def test_axe_finds_nothing(tmp_path: Path, language: str, theme: str) -> None:
     house = lived_in(tmp_path)
     found: dict[str, list[str]] = {}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from messages.types import (
 )
 from server.auth.roles import Role
 from tests.support.ingest import database
+from tests.support.long import LONG
 from tests.support.web import PASSWORD, House, house_birth
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -41,6 +43,8 @@ OUT = Path(__file__).parents[1] / "out"
 STATIC = Path(__file__).parents[2] / "server" / "static"
 LANGUAGES = ("en", "zh")
 THEMES = ("dark", "light")
+# Each language and each theme once; all pairs of them in a long run.
+LOOKS = [*product(LANGUAGES, THEMES)] if LONG else [("en", "dark"), ("zh", "light")]
 PATIENCE_MS = 20_000
 
 # Runs before the page's own scripts, by the debugging protocol: no content security policy holds it up.

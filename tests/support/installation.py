@@ -155,7 +155,10 @@ class Installation:
     async def _delivered(self, numbered: Mapping[str, Mapping[str, int]], *, timeout: float) -> bool:
         async def look() -> bool | None:
             for gateway, lanes in numbered.items():
-                receipt = await self.api.get(f"gateways/{gateway}/delivery")
+                try:
+                    receipt = await self.api.get(f"gateways/{gateway}/delivery")
+                except httpx.ReadTimeout:
+                    return None  # a machine that has much to do: asked again
                 through = {
                     lane["lane"]: lane["stored_through"] for lane in receipt["lanes"] if lane["current"]
                 }

@@ -14,6 +14,7 @@ from gateway.planning.worst_case import FIRE
 from gateway.polling.line_rules import longest_of
 from messages.types import Quality
 from tests.support.living import Living, at_work, kill, mend
+from tests.support.machine import waited
 from tests.support.simbus import longest_gap
 
 METERS = [f"m-{n}" for n in range(6)]
@@ -21,7 +22,7 @@ BUS = "site: s\ntick: 50ms\nlines:\n  - id: bus\n    pty: run/bus\n    baud: 960
 BUS += "      - {id: panel, profile: gatehouse-demo-fire-panel, unit: 20}\n"
 BUS += "".join(f"      - {{id: {m}, profile: eastron-sdm630, unit: {n + 1}}}\n" for n, m in enumerate(METERS))
 
-# What a busy machine may add to any time that is measured here.
+# What timers and pseudo-terminals may add to any time that is measured here, beside a machine that stands still.
 MACHINE_S = 0.3
 
 
@@ -60,9 +61,9 @@ async def test_on_a_real_bus_fire_stays_under_its_bound_and_no_silence_is_broken
         bus = lines["bus"]
         for dead in (0, 1, len(METERS)):
             kill(world, *METERS[:dead])
-            began = time.time()
+            began, stood = time.time(), waited()
             await asyncio.sleep(5)
-            assert fire_gap(bus, began) <= bound_of(bus, dead) + MACHINE_S, dead
+            assert fire_gap(bus, began) <= bound_of(bus, dead) + MACHINE_S + waited() - stood, dead
         assert set(bus.poller.silent) == set(METERS)
         mend(world, *METERS)
         async with asyncio.timeout(40):
@@ -119,7 +120,7 @@ async def test_two_hundred_devices_in_one_process_each_keep_their_pace(tmp_path:
                 await asyncio.sleep(0.1)
         kill(world, *dead)
         began, cpu = time.time(), time.process_time()
-        await asyncio.sleep(6)
+        await asyncio.sleep(4)
         cpu = time.process_time() - cpu
     for name, line in lines.items():
         device = f"d{name[1:]}"
@@ -127,6 +128,6 @@ async def test_two_hundred_devices_in_one_process_each_keep_their_pace(tmp_path:
         if device in dead:
             assert line.poller.silent == (device,)
         else:
-            assert len(reads) >= 5, device
+            assert len(reads) >= 3, device
             assert longest_gap(reads) < 2
-    assert cpu < 6, "both ends of two hundred devices"
+    assert cpu < 4, "both ends of two hundred devices"
