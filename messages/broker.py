@@ -25,6 +25,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 # A broker that was restarted is back within a minute, and has to be found at once; one that is gone for longer is
 # asked less often, so that a thousand gateways do not fall upon it together.
 EAGER_WAIT_S, EAGER_S = 1.0, 60.0
+WATCH_S = 1.0
 SETTLED_S = 10.0  # a session that lived this long was a good one: start again with the first wait
 
 
@@ -172,10 +173,28 @@ async def connect(
     except asyncio.CancelledError:
         await _close(client)
         raise
+    watch = asyncio.create_task(_watch(client), name="broker watch")
     try:
         yield Session(client)
     finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         await _close(client)
+
+
+async def _watch(client: aiomqtt.Client) -> None:
+    """End a session whose connection ended unheard.
+
+    aiomqtt forgets a loss that falls between CONNACK and the end of its connecting, and one that its callbacks for
+    the socket fall over (a descriptor that is closed by then): everybody would wait for ever.
+    """
+    paho = client._client  # noqa: SLF001 - see the head of this file
+    # There is nothing to wait for: it is the event that fails to come.
+    while paho.is_connected() and paho.socket() is not None:  # noqa: ASYNC110
+        await asyncio.sleep(WATCH_S)
+    lost = client._disconnected  # noqa: SLF001
+    if not lost.done():
+        lost.set_exception(aiomqtt.MqttError("the connection ended, and nothing said so"))
 
 
 async def _close(client: aiomqtt.Client) -> None:

@@ -98,6 +98,24 @@ async def test_stay_connected_over_a_killed_broker(broker: Broker) -> None:
     assert told == [True, False, True, False, True, False, True]
 
 
+async def test_a_connection_that_ends_unheard_is_lost_too(
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("messages.broker.WATCH_S", 0.02)
+    async with asyncio.timeout(30):
+        with pytest.raises(BrokerLost):
+            async with connect(BrokerAddress("127.0.0.1", broker.port), client_id="unheard") as session:
+                await session.subscribe(["some/where"])
+                client = session._client
+                client._client.on_disconnect = (
+                    None  # as a callback that falls over on its way: nobody is told
+                )
+                client._client._sock_close()
+                async for _ in session.messages():
+                    pass
+
+
 async def test_nobody_there_is_lost_with_the_address_and_without_the_password() -> None:
     address = BrokerAddress("127.0.0.1", free_port(), "gw", "hunter2secret")
     with pytest.raises(BrokerLost, match=str(address.port)) as caught:
