@@ -8,7 +8,7 @@ from typing import Any
 
 from drivers import registry
 from drivers.api import Transaction
-from drivers.errors import DriverError
+from drivers.errors import DriverError, Misconfigured
 from drivers.lines import SerialSettings
 from gateway.clock import ClockWatch
 from gateway.planning.forecast import Forecast, forecast
@@ -41,6 +41,10 @@ def check(
 async def certify(work: Work, args: CertifyArgs) -> None:
     """Say a row for each device, and sign what they say together with the line, the clock and the cable."""
     devices = work.devices(args.devices)
+    if not devices:
+        raise Misconfigured(
+            f"line {work.line.id} has no device to certify: put its devices into the site file first"
+        )
     rows: list[dict[str, Any]] = []
     steps = len(devices) + (args.cable != "none")
     measured: dict[str, float] = {}
@@ -102,7 +106,7 @@ def _document(
     line = work.line
     # What the whole line owes: also of the devices that are not in this certificate.
     late = [f"{missed.task.device} {missed.task.label}" for missed in found.missed]
-    parts = (*(row["pass"] for row in rows), clock["pass"], tested["pass"] is not False, not late, bool(rows))
+    parts = (*(row["pass"] for row in rows), clock["pass"], tested["pass"] is not False, not late)
     return {
         "certificate": 1,
         "site": work.site.file.site,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.errors import Misconfigured
 from gateway.app import build
 from gateway.control import Request, asking
 from gateway.tools import cable, certificate
@@ -53,6 +54,13 @@ async def test_a_sound_line_passes_and_a_wrong_device_does_not(tmp_path):
         assert "no gateway runs here" in refused.result["cable"]["why"]
         document = json.loads((tmp_path / f"{told.result['file']}.json").read_text())
         assert certificate.verify(document, tmp_path / "state") == certificate.Verdict(True, True, True)
+
+
+async def test_a_line_without_devices_is_told_and_not_failed(tmp_path):
+    text = SITE + "  - {{id: spare, tcp: 127.0.0.1:9, devices: []}}\n"
+    async with shop(tmp_path, text=text) as it:
+        with pytest.raises(Misconfigured, match="spare has no device to certify"):
+            await it.run("certify", "spare", engineer="x")
 
 
 DOCUMENT = {
