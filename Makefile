@@ -51,7 +51,7 @@ test: dev debian  ## Everything: checks, page tests, all Python tests with real 
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m server.build_pages --test
 	@$(BIN)/python -m pytest -q -n 2 -m "not e2e and not browser"
-	@echo "== now the real processes and the real browser, for about seven minutes"
+	@echo "== now the real processes and the real browser, for about ten minutes"
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "e2e or browser" --durations=10
 
 bench: dev  ## Print speed as ratios against the raw limit, side by side in one run
