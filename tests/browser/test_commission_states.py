@@ -1,5 +1,6 @@
 """Every state of the Commissioning page: nothing there, away, at work, refused, too much, and two people at once."""
 
+import re
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -41,6 +42,7 @@ pytestmark = [
 PAGE = "/commission?gateway=garden/gw-a"
 PHONE: dict[str, Any] = {"size": (390, 844), "has_touch": True, "is_mobile": True}
 MOST_NODES = 3000
+EARLY, UNREAD = re.compile("ended early|提前结束"), re.compile("could not be read|无法识别")
 OTHER = YAML.replace("192.168.1.10", "192.168.1.11")
 
 
@@ -101,9 +103,11 @@ async def walk(house: LiveHouse, one: Desk, page: Page, look: Look) -> None:
     with_end = {"result": {"found": 2, "asked": 41}, "why": "the line is down: no such port"}
     job(house, "scan", name="s2", end=SaidKind.FAILED, result=with_end["result"], why=with_end["why"])
     await turn("scan", ".job-failed")
+    await expect(page.locator(".state-title", has_text=EARLY)).to_be_visible()  # never: nobody answered
     await look("scan-failed")
     job(house, "scan", name="s3", result={"found": 0, "asked": 32, "noise": 3})
     await turn("scan", ".job-done")
+    await expect(page.locator(".state-title", has_text=UNREAD)).to_be_visible()
     await look("scan-nobody")
     job(house, "scan", [found(unit) for unit in range(1, 248)], name="s4", result={"found": 247})
     await turn("scan", ".pager")

@@ -4,7 +4,7 @@ import type { ConfigWhole } from "../src/api/types";
 import { changed, difference } from "../src/commission/diff";
 import { shiftTo, typedNumber } from "../src/commission/display";
 import { begun, followed, recalled, standing } from "../src/commission/editing";
-import { foundOf, frameFits, frameOf, pointOf } from "../src/commission/rows";
+import { foundOf, frameFits, frameOf, nothingFound, pointOf } from "../src/commission/rows";
 import { saidText } from "../src/commission/said";
 import { isSerial, lifeOf, longestScan, unitsOf } from "../src/commission/units";
 import { doubtsOf, freeId, type NewDevice, scalar, spanOf, withDevice } from "../src/commission/yaml";
@@ -23,6 +23,14 @@ test("a scan is told to live as long as it may take, and never for ever", () => 
   assert.ok(lifeOf(plan) > longestScan(plan));
   assert.equal(lifeOf({ ...plan, units: 256, settings: 24, timeoutMs: 2000 }), 4 * 3600);
   assert.deepEqual(["/dev/ttyUSB0", "COM3", "127.0.0.1:502", "meter.example:502"].map(isSerial), [true, true, false, false]);
+});
+
+test("silence is told only where everybody was asked and nothing came", () => {
+  const over = (state: string, result: object | null) => nothingFound({ state, result } as Parameters<typeof nothingFound>[0]);
+  assert.equal(over("done", { found: 0, noise: 0 }), "empty");
+  assert.equal(over("done", null), "empty");
+  assert.equal(over("done", { found: 0, noise: 3 }), "unread");
+  for (const early of ["failed", "stopped"]) assert.equal(over(early, { found: 0, noise: 3 }), "cut");
 });
 
 test("what is on the display is found to its last digit, wherever the point stands", () => {

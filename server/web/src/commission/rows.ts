@@ -1,6 +1,6 @@
 /** Rows of the tools, as far as the page reads them. A gateway of another version may say more, less, or otherwise. */
 
-import type { JobRow } from "../api/types";
+import type { Job, JobRow } from "../api/types";
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const count = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
@@ -148,4 +148,11 @@ export const checkOf = (one: Record<string, unknown>): Check => ({ check: text(o
 
 export function certifiedOf(row: JobRow): Certified {
   return { n: row.n, device: text(row.device), name: text(row.name), profile: text(row.profile), pass: row.pass === true, checks: objects(row.checks).map(checkOf) };
+}
+
+/** Why a scan that is over found nothing: silence may be told only where everybody was asked and nothing came. */
+export function nothingFound(job: Job): "cut" | "unread" | "empty" {
+  if (job.state !== "done") return "cut";
+  const { noise } = job.result ?? {};
+  return typeof noise === "number" && noise > 0 ? "unread" : "empty";
 }

@@ -7,7 +7,7 @@ import { useSearch } from "../ui/router";
 import { AddDialog } from "./add";
 import { isOpen, useRows, useStart } from "./jobs";
 import { Earlier, JobBar, Pages, Refused, Said } from "./parts";
-import { type Found, foundOf, type Match } from "./rows";
+import { type Found, foundOf, type Match, nothingFound } from "./rows";
 import { BAUDS, isSerial, lifeOf, longestScan, PARITIES, unitsOf } from "./units";
 import { atWork, type PartProps, useRuns } from "./view";
 
@@ -246,8 +246,8 @@ export function ScanPart(props: PartProps) {
       )}
       {shown && found.length === 0 && error !== null && <Failure title={t("com.norows")} error={error} onRetry={() => show(shown.id)} />}
       {shown && found.length === 0 && error === null && !more && !isOpen(shown) && (
-        <Words title={t("com.scan.empty")}>
-          <p>{t("com.scan.emptyhelp")}</p>
+        <Words title={t(`com.scan.${nothingFound(shown)}`)}>
+          <p>{t(`com.scan.${nothingFound(shown)}help`)}</p>
         </Words>
       )}
       {found.length > 0 && (
