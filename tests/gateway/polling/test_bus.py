@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections import deque
 from collections.abc import Iterable
 from random import Random
@@ -38,27 +37,23 @@ def as_fast_as_it_goes(count: int = 30) -> BusBench:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_a_day_of_thirty_slaves_takes_seconds_and_fire_is_never_late(record_property):
+async def test_a_day_of_thirty_slaves_takes_seconds_and_fire_is_never_late():
     bench = BusBench(*riser(), time=LonelyTime())
     bench.bus.keep = lambda device: device in ("fi", "28")
     bench.recorder.samples = deque(maxlen=100)  # type: ignore[assignment] - they are not what is measured
-    began = time.process_time()
     random = Random(5)
-    hours = 24
-    for hour in range(hours):
+    for hour in range(24):
         for name in NAMES[:29]:
             bench.slaves[name].dead = random.random() < 0.1 and name != "28"
             bench.slaves[name].noisy = 0.2 if random.random() < 0.1 else 0.0
             bench.slaves[name].busy = 0.2 if random.random() < 0.1 else 0.0
         await bench.run(3600.0 * (hour + 1))
-    took = time.process_time() - began
     panel = panel_task(bench)
     limit = bound(panel, bench.load(), dead=29).latency
     assert limit is not None
     assert longest_gap(bench.bus.ends("fi")) <= limit
     assert longest_gap(bench.bus.ends("28")) <= 60 + 5
     assert bench.poller.schedule.account.missed[FIRE] == 0
-    record_property("processor seconds for a day", round(took, 1))
 
 
 def panel_task(bench: BusBench) -> Task:
