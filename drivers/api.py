@@ -5,15 +5,16 @@ values. It owns no socket, no clock and no task. A `Line` (drivers/lines/) owns 
 `Exchange` at a time; nobody else writes to it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from drivers.errors import DeviceRefused
 from drivers.profile import Profile
-from messages.types import Quality, Value
+from messages.types import Edge, Quality, Value
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):  # tens of thousands a second: made in C
@@ -22,6 +23,26 @@ class Reading(msgspec.Struct, frozen=True, gc=False):  # tens of thousands a sec
     value: Value
     quality: Quality = Quality.GOOD
     raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that a device says of itself once: a card, a key, a fire, an entry of its event log.
+
+    `code` is a key of the profile's `signals`; `at` is the device's own time, None where it gives none or none that
+    can be. `detail` is text for people (sanitised by whoever shows or sends it), `evidence` the bytes behind it.
+    `number` is the device's own running number of it, by which what it tells twice is known as the same. `part` is
+    what of the device it concerns (a detector of a fire panel, a reader of a door panel), empty for the whole: each
+    part has an alarm of its own.
+    """
+
+    code: str
+    edge: Edge = Edge.PULSE
+    at: datetime | None = None
+    detail: str = ""
+    evidence: bytes = b""
+    number: str = ""
+    part: str = ""
 
 
 class ReplyReader(Protocol):
@@ -48,6 +69,14 @@ class Exchange:
     matched: bool = False
     """True where the protocol itself ties a reply to its request (Modbus TCP's transaction id), so that a late
     answer cannot be mistaken and the line need not fall silent after a time-out."""
+    then: "Callable[[bytes], Exchange | bytes] | None" = None
+    """For what takes several frames: given this reply, the next step, which nothing else on the line may part from
+    this one, or the payload of the whole. Bounded by the driver; raises as a reader does."""
+    pause: float = 0.0
+    """Seconds of silence that the device needs before this step, where that is more than the line's own."""
+    baud: int | None = None
+    """Another speed from the moment at which this request has left: its reply comes at it, and what follows is sent at
+    it (IEC 62056-21). The line goes back to its own afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +88,10 @@ class Timing:
     silence: float = 0.0
     turnaround: float = 0.005
 
-    def seconds(self, request_bytes: int, reply_bytes: int) -> float:
+    def seconds(self, request_bytes: int, reply_bytes: int, steps: int = 1) -> float:
         """Return how long the line is taken when all goes well."""
-        return (request_bytes + reply_bytes) * self.byte_time + 2 * self.silence + self.turnaround
+        wire = (request_bytes + reply_bytes) * self.byte_time
+        return wire + steps * (2 * self.silence + self.turnaround)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +119,8 @@ class Transaction:
     request_bytes: int = 0
     reply_bytes: int = 0
     """How long both frames are if all is well: what the transaction costs is reckoned from them."""
+    steps: int = 1
+    """How many requests it takes if all is well; the bytes above are those of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +168,10 @@ class DeviceDriver(Protocol):
         """
         return ""
 
+    def happenings(self, transaction: Transaction, reply: bytes) -> Sequence[Happening]:  # noqa: ARG002
+        """Return what a reply tells besides values, in the device's order; never the same thing twice."""
+        return ()
+
     def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:
         """Plan a command of the profile; raise `Misconfigured` for one that the profile does not offer."""
 
@@ -150,6 +186,65 @@ class Driver(Protocol):
 
     def device(self, profile: Profile, unit: int | None, options: Mapping[str, Any]) -> DeviceDriver:
         """Bind a profile to a device; raise `Misconfigured`. `options` are the line's and device's, merged."""
+
+    def explain(self, frame: bytes) -> str:
+        """Describe one captured frame in the standard's words, for an engineer; raise `FrameDamaged`."""
+
+    def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:
+        """Return None where our decoder agrees with one line of a vector file, else the disagreement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message of a device that speaks unasked: what it holds and how it is answered.
+
+    `source` is the device's address in the protocol's own words, by which the site file knows it; empty for a
+    message that concerns no device (a link test). `reply` is sent only once the journal holds the message,
+    `refuse` (which may be empty: the sender then tries again) where the journal cannot take it or nobody knows it.
+    """
+
+    source: str
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    happenings: tuple[Happening, ...] = ()
+    reply: bytes = b""
+    refuse: bytes = b""
+    label: str = ""
+    """For logs and traces: the protocol's words."""
+    number: str = ""
+    """The sender's number of this message, empty where it has none: the same number and bytes again are a repeat."""
+    raw: bytes = b""
+
+
+class PeerSession(Protocol):
+    """One peer of a listening protocol: bytes in, messages out; sans-I/O, made anew for each connection."""
+
+    def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
+        """Take bytes in any portions (a datagram whole); return the messages that are whole, in their order.
+
+        Raises `FrameDamaged` where the peer cannot be followed any more: it is cut off. What can be passed over
+        (noise, one wrong checksum) is not raised but answered as the protocol says. Buffered bytes are bounded.
+        """
+
+    def tick(self, now: datetime) -> Sequence[bytes]:
+        """Return what is to be sent unasked by now: time, roll-call. Called about once a second."""
+
+
+@runtime_checkable
+class ListenDriver(Protocol):
+    """A protocol whose devices speak unasked; found like a `Driver`, and checks profiles as one does."""
+
+    protocol: str
+
+    def check(self, profile: Profile) -> None:
+        """Check every address, option and captured example of a profile; raise `Misconfigured` naming the place."""
+
+    def source(self, profile: Profile, options: Mapping[str, Any]) -> str:
+        """Return how this device names itself, as in `Heard.source`; raise `Misconfigured`."""
+
+    def session(
+        self, devices: Mapping[str, tuple[Profile, Mapping[str, Any]]], options: Mapping[str, Any]
+    ) -> PeerSession:
+        """Begin with a new peer; `devices` by source are those of its line, `options` the line's."""
 
     def explain(self, frame: bytes) -> str:
         """Describe one captured frame in the standard's words, for an engineer; raise `FrameDamaged`."""

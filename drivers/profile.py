@@ -21,7 +21,9 @@ PointId = Annotated[
 ]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
-DeviceClass = Literal["meter", "access", "fire", "lift", "pump", "env", "power", "io"]
+DeviceClass = Literal[
+    "meter", "access", "fire", "intrusion", "camera", "vehicle", "lift", "pump", "env", "power", "io"
+]
 PollClass = Literal["fire", "alarm", "billing", "routine", "slow"]
 
 # Seconds between two reads, by class; a site may say otherwise per line or device.
@@ -86,17 +88,32 @@ class When(Strict, frozen=True, kw_only=True):
     deadband: Decimal = Decimal(0)
 
 
-class Event(Strict, frozen=True, kw_only=True):
-    """An alarm edge: when it is true for `hold_s`, the event is raised; when false for `release_s`, cleared."""
+class Alarmed(Strict, frozen=True, kw_only=True):
+    """What the desk is told of an event or a signal."""
 
-    when: When
     label: Text
     severity: Severity
     alarm_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}$")] = msgspec.field(name="class")
     label_zh: str = ""
+    latched: bool = False
+
+
+class Event(Alarmed, frozen=True, kw_only=True):
+    """An alarm edge: when it is true for `hold_s`, the event is raised; when false for `release_s`, cleared."""
+
+    when: When
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
     release_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0
-    latched: bool = False
+
+
+class Signal(Alarmed, frozen=True, kw_only=True):
+    """Something that the device says of itself (`drivers.api.Happening`), not read from a point's value.
+
+    `on` is what it says, in the words of its protocol: the driver checks and matches it. Shares its name space with
+    `events`. A fire, a card, an entry of an event log.
+    """
+
+    on: dict[str, Any]
 
 
 class ReadBack(Strict, frozen=True, kw_only=True):
@@ -118,10 +135,14 @@ class Action(Strict, frozen=True, kw_only=True):
 
 
 class Example(Strict, frozen=True, kw_only=True):
-    """A frame and the decimal strings (or true, false, null) that it must decode to."""
+    """A frame and the decimal strings (or true, false, null) that it must decode to.
+
+    `happens` are the signals that it holds, in their order: `code`, `code raised` or `code cleared`.
+    """
 
     reply: str
-    expect: dict[PointId, Any]
+    expect: dict[PointId, Any] = {}
+    happens: tuple[str, ...] = ()
     request: str = ""
     note: str = ""
     captured: bool = False
@@ -136,9 +157,9 @@ class Profile(Strict, frozen=True, kw_only=True):
     model: Text
     device_class: DeviceClass = msgspec.field(name="class")
     protocol: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{1,30}$")]
-    points: dict[PointId, Point]
     examples: tuple[Example, ...]
     source: tuple[Text, ...]
+    points: dict[PointId, Point] = {}
     resource: Literal["", "electricity", "water", "hot_water", "heat", "cooling", "gas"] = ""
     register_basis: Literal["", "primary", "secondary", "configurable"] = ""
     """Whether energy registers already hold CT/PT primary values; decides who multiplies (倍率)."""
@@ -150,4 +171,5 @@ class Profile(Strict, frozen=True, kw_only=True):
     firmware: PointId | None = None
     """The point that tells the firmware: what refusals teach is kept apart for each."""
     events: dict[PointId, Event] = {}
+    signals: dict[PointId, Signal] = {}
     actions: dict[PointId, Action] = {}

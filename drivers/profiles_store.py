@@ -108,8 +108,8 @@ def _placed(text: str, lines: Mapping[str, int], file: str) -> Problem:
 def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
     if path.stem != profile.profile:
         yield ("profile",), f"must be the file's name: rename the file to {profile.profile}.yaml, or this"
-    if not 1 <= len(profile.points) <= MAX_POINTS:
-        yield ("points",), f"needs 1 to {MAX_POINTS} points"
+    if len(profile.points) > MAX_POINTS or not (profile.points or profile.signals):
+        yield ("points",), f"needs 1 to {MAX_POINTS} points, or signals"
     if not profile.source:
         yield ("source",), "needs a word on where this map comes from"
     for name, point in profile.points.items():
@@ -119,6 +119,8 @@ def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
     yield from _check_reports(profile)
     for name, event in profile.events.items():
         yield from _check_when(("events", name, "when"), event.when, profile)
+    for name in profile.events.keys() & profile.signals.keys():
+        yield ("signals", name), "is the name of an event already"
     for name, action in profile.actions.items():
         if action.read_back is not None:
             yield from _check_read_back(("actions", name, "read_back"), action.read_back, profile)
@@ -209,8 +211,11 @@ def _check_examples(profile: Profile) -> Iterator[_Found]:
         yield ("examples",), "needs at least one example: a reply in hex and what it must decode to"
     for index, example in enumerate(profile.examples):
         place = ("examples", index)
-        if not example.expect:
-            yield (*place, "expect"), "says nothing: name a point and its value"
+        if not example.expect and not example.happens:
+            yield (*place, "expect"), "says nothing: name a point and its value, or what happens"
+        for name in example.happens:
+            if name.split(" ")[0] not in profile.signals:
+                yield (*place, "happens"), f"there is no signal `{printable(name, 60)}`"
         for name, value in example.expect.items():
             if name not in profile.points:
                 yield (*place, "expect", name), _unknown_point(name, profile)

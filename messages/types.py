@@ -125,7 +125,8 @@ class DeviceEvent(
     """Something a device said or a gateway saw: an alarm edge, a card, a reset.
 
     `at` is the device's own time if it gave one, `seen_at` the gateway's. `code` is a key of the profile's
-    `events`; `detail` is sanitised text, `evidence` the frame in hex or a snapshot's reference.
+    `events`; `detail` is sanitised text, `evidence` the frame in hex or a snapshot's reference. `part` is what of the
+    device it concerns (a detector of a fire panel), in the device's words: each part has an alarm of its own.
     """
 
     device: Id
@@ -136,6 +137,7 @@ class DeviceEvent(
     detail: Text = ""
     evidence: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     clock: ClockState = ClockState.SYNCED
+    part: Annotated[str, msgspec.Meta(max_length=80)] = ""
 
 
 class CommandResult(

@@ -1,11 +1,12 @@
 """What a gateway tells the server about itself: its retained birth and its heartbeat."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Protocol
 
+from drivers.profile import Alarmed, Profile
 from gateway.polling.edges import Edges
 from gateway.site.config import Device, LineConfig, Site
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
@@ -64,13 +65,18 @@ def profile_info(device: Device) -> ProfileInfo:
                 alarm_class=event.alarm_class,
                 latched=event.latched,
             )
-            for name, event in profile.events.items()
+            for name, event in _alarmed(profile)
         },
         actions={
             name: ActionInfo(label=action.label, label_zh=action.label_zh, expires_s=action.expires_s)
             for name, action in profile.actions.items()
         },
     )
+
+
+def _alarmed(profile: Profile) -> Iterator[tuple[str, Alarmed]]:
+    yield from profile.events.items()
+    yield from profile.signals.items()
 
 
 def _profile_name(device: Device, known: Mapping[str, Mapping[str, float]]) -> str:
