@@ -1,14 +1,18 @@
 """One wire and the one exchange on it: whose turn it is, when to send, when to give up, what to believe."""
 
 import asyncio
+import functools
 import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from drivers.api import Exchange
 from drivers.errors import DeviceSilent, FrameDamaged, LineDown
 from drivers.lines.attempt import Attempt
+from drivers.lines.conversation import converse
 from drivers.lines.doubled import Doubled
 from drivers.lines.echo import EchoFilter
 from drivers.lines.late import LateAnswers
@@ -32,6 +36,8 @@ _OVERSLEPT = 0.005
 _LEAST_REST = 0.002
 # A broadcast has no answer; devices get this long to act on it before the next request.
 _TURNAROUND = 0.1
+# After the time that a request takes on the wire, it has left the adapter too.
+_SENT = 0.01
 
 
 class Line(Link):
@@ -58,6 +64,8 @@ class Line(Link):
         """How long an answer may take to begin, and when it must have ended at the latest."""
         self._timer: asyncio.TimerHandle
         self._rests = False
+        self._shifted: SerialMode | None = None
+        """The mode that the exchange in flight is in: its device's, or what it has changed to on the way."""
 
     def clear_at(self, exchange: Exchange) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer.
@@ -92,17 +100,25 @@ class Line(Link):
         async with self._turn:
             try:
                 await self._ready()
-                mode = None if mode == self._pace.mode else mode
-                if mode != self._mode:
-                    await self._retune(mode)
-                if exchange.matched and quiet is None:
-                    self._note_idle()
-                else:
-                    await self._settle(exchange, quiet)
-                return await self._carry(exchange, timeout, max(timeout, limit or 0.0))
+                self._shifted = mode
+                return await converse(exchange, functools.partial(self._step, timeout, quiet, limit))
             except LineDown as err:
                 self._say_lost(err)
                 raise
+
+    async def _step(
+        self, timeout: float, quiet: float | None, limit: float | None, exchange: Exchange
+    ) -> Reply:
+        mode = None if self._shifted == self._pace.mode else self._shifted
+        if mode != self._mode:
+            await self._retune(mode)
+        if exchange.pause:
+            quiet = max(exchange.pause, quiet or 0.0)
+        if exchange.matched and quiet is None:
+            self._note_idle()
+        else:
+            await self._settle(exchange, quiet)
+        return await self._carry(exchange, timeout, max(timeout, limit or 0.0))
 
     # Before a request.
 
@@ -195,6 +211,8 @@ class Line(Link):
         self._timer = loop.call_later(self._deadline - began, self._expire)
         self._listening, self._expired = True, False
         try:
+            if exchange.baud is not None:
+                await self._shift(exchange.baud)
             payload = await self._listen(attempt)
             ended = self._now()
             if not exchange.matched and self._doubled.suspect(exchange, payload):
@@ -224,6 +242,17 @@ class Line(Link):
             self._echo.answered()
             self._late.answered(exchange, ended - sent, timeout)
         return self._reply(payload, began, ended)
+
+    async def _shift(self, baud: int) -> None:
+        """Change speed once the request has left, for its reply and the steps after it."""
+        # An adapter sends a little later than it is told to, and a device takes 20 ms at least to change over.
+        await asyncio.sleep(self._busy_until - self._now() + _SENT)
+        if not self._up:
+            raise LineDown(self._why)
+        base = self._shifted or self._pace.mode or SerialMode()
+        self._shifted = msgspec.structs.replace(base, baud=baud)
+        self._wire.tune(self._shifted)
+        self._mode, self._time = self._shifted, self._shifted
 
     async def _second(self, attempt: Attempt, first: bytes) -> bytes:
         """Listen on until the time-out, and return the answer to believe."""

@@ -144,7 +144,7 @@ def _tasks(
                 planned.label,
                 rank,
                 device.periods[poll],
-                timing.seconds(planned.request_bytes, planned.reply_bytes),
+                timing.seconds(planned.request_bytes, planned.reply_bytes, planned.steps),
                 _silent(planned, timing, device.timeout),
                 planned.points,
                 poll,
