@@ -223,6 +223,7 @@ class PeerSession(Protocol):
 
         Raises `FrameDamaged` where the peer cannot be followed any more: it is cut off. What can be passed over
         (noise, one wrong checksum) is not raised but answered as the protocol says. Buffered bytes are bounded.
+        No bytes, given about once a second, let a session end what only silence ends (the last line of a printer).
         """
 
     def tick(self, now: datetime) -> Sequence[bytes]:
