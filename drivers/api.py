@@ -34,6 +34,10 @@ class Happening:
     `number` is the device's own running number of it, by which what it tells twice is known as the same. `part` is
     what of the device it concerns (a detector of a fire panel, a reader of a door panel), empty for the whole: each
     part has an alarm of its own.
+
+    A part may lie in another, the greater first (`1/1/42/65537`, `Z001/1.1.Z1`): CLEARED ends the code at its part and
+    at all below it, with an empty part at all parts (a reset of the panel). It may end what never stood: a driver keeps
+    no book of what stands, and says of a state word what stands and what does not.
     """
 
     code: str
