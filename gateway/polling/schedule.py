@@ -277,7 +277,7 @@ class Schedule(Generic[Payload]):
                 continue
             key = job.deadline if job.rank < PROBE_RANK else min(job.tries, LATELY)
             heapq.heappush(self._ready[job.rank], (key, order, turn, job))
-            if job.rises < _INFINITE:
+            if job.rank > ALARM and job.rises < _INFINITE:
                 heapq.heappush(rising, (job.rises, order, turn, job))
         while rising and rising[0][0] <= now:
             rises, order, turn, job = heapq.heappop(rising)

@@ -3,7 +3,7 @@
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.polling.schedule import FIRE, PROBE_RANK, RETRY_RANK, TOOLS, Job, Schedule
+from gateway.polling.schedule import ALARM, FIRE, PROBE_RANK, RETRY_RANK, TOOLS, Job, Schedule
 
 costs = st.floats(0.001, 0.5)
 waits = st.floats(0.0, 3.0)
@@ -122,3 +122,11 @@ class Course(RuleBasedStateMachine):
 
 
 TestCourse = Course.TestCase
+
+
+def test_a_window_never_lowers_what_is_fire_already() -> None:
+    schedule = Schedule[int]()
+    fire = schedule.once(1, rank=FIRE, due=0.0, within=1.0)
+    schedule.add(2, rank=ALARM, period=1.0, due=0.5)
+    schedule.aim(fire, due=1.0, deadline=1.5, rises=1.25)
+    assert schedule.next(2.0) is fire
