@@ -7,7 +7,8 @@ from datetime import datetime
 
 from drivers.api import CommandPlan, Transaction
 from drivers.errors import DeviceRefused, DeviceSilent, DriverError, FrameDamaged, LineDown
-from gateway.polling.polled import Polled, plain
+from gateway.polling.polled import Polled
+from gateway.polling.told import plain
 from messages.text import printable
 from messages.types import Outcome, Quality, Value
 

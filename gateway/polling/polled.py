@@ -1,29 +1,26 @@
 """A device as its line polls it: what is asked for, what came of it, and what of that goes where."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from random import Random
 
-from drivers.api import DeviceDriver, Exchange, Reading, Transaction
+from drivers.api import DeviceDriver, Exchange, Transaction
 from drivers.errors import DriverError
 from drivers.lines import Reply, SerialMode
 from gateway.polling.around import Rules
 from gateway.polling.backoff import LONGEST_FIRE_S, LONGEST_S, Health
-from gateway.polling.edges import Change, Edges
+from gateway.polling.edges import Edges
 from gateway.polling.lessons import DeviceLessons, Lessons
 from gateway.polling.report import Reporter
 from gateway.polling.schedule import ALARM, RANKS
+from gateway.polling.signals import Signals
 from gateway.polling.timeouts import RoundTrip
+from gateway.polling.told import Told
 from gateway.site.config import Device
-from messages.codec import utc_ms
-from messages.text import printable
-from messages.types import ClockState, DeviceEvent, Edge, Lane, Quality, Sample, Value
+from messages.types import Quality
 
 HEARTBEAT_S = 30.0  # what stays bad is said again this often, or once a period if that is longer
-LONGEST_EVIDENCE = 2048
-_NO_RAW: Mapping[str, str] = {}
 
 
 @dataclass(slots=True, eq=False)
@@ -85,33 +82,20 @@ class Asked:
             self.reply.set_exception(why)
 
 
-@dataclass(slots=True, eq=False)
-class Polled:
-    """One device on its line."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Polled(Told):
+    """One device that is asked, on its line."""
 
-    config: Device
     driver: DeviceDriver
-    edges: Edges
     health: Health
     lessons: DeviceLessons
     answered: bool = False
     """True once it has answered in this life: to say `answers` and `answers again` apart."""
-    billing: frozenset[str] = frozenset()
     reporter: Reporter | None = None
     """None where every reading is told."""
-    not_good: set[str] = field(init=False)
-    """The points of which this life has no good reading, or a bad one since."""
     trip: RoundTrip = field(default_factory=lambda: RoundTrip(1.0))
     hasty: bool = False
     """True where it has fire or alarm points: after a silence it is asked again at once, in their class."""
-
-    def __post_init__(self) -> None:
-        self.not_good = set(self.config.profile.points)
-
-    @property
-    def id(self) -> str:
-        """The device's id."""
-        return self.config.id
 
     def works(self, rules: Rules) -> list[Work]:
         """Plan afresh: transactions per poll class, so that a slow point never rides at a fast pace."""
@@ -128,88 +112,25 @@ class Polled:
                 works += [Work(self, each, poll, period) for each in planned]
         return works
 
-    def samples(
-        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, config: str = ""
-    ) -> Iterator[tuple[Lane, Sample]]:
-        """Split readings of one exchange by lane; billing points carry their raw bytes and the configuration's hash."""
-        billing = self.billing
-        if billing.isdisjoint(readings):
-            if readings:
-                yield Lane.TELEMETRY, self._sample(at, readings, clock)
-            return
-        money = {name: reading for name, reading in readings.items() if name in billing}
-        raw = {name: reading.raw.hex() for name, reading in money.items() if reading.raw}
-        yield Lane.BILLING, self._sample(at, money, clock, raw, config)
-        if len(money) < len(readings):
-            rest = {name: reading for name, reading in readings.items() if name not in billing}
-            yield Lane.TELEMETRY, self._sample(at, rest, clock)
 
-    def _sample(
-        self,
-        at: datetime,
-        readings: Mapping[str, Reading],
-        clock: ClockState,
-        raw: Mapping[str, str] = _NO_RAW,
-        config: str = "",
-    ) -> Sample:
-        bad = {
-            name: reading.quality for name, reading in readings.items() if reading.quality is not Quality.GOOD
-        }
-        if self.not_good or bad:
-            self.not_good.difference_update(readings)
-            self.not_good.update(bad)
-        return Sample(
-            device=self.config.id,
-            at=utc_ms(at),
-            values={name: reading.value for name, reading in readings.items()},
-            bad=bad,
-            clock=clock,
-            raw=raw,
-            config=config,
-        )
-
-    def events(self, changes: Iterable[Change], at: datetime, clock: ClockState) -> tuple[DeviceEvent, ...]:
-        """Turn edges into what goes to the server, with the bytes that they rest on."""
-        return tuple(
-            DeviceEvent(
-                device=self.config.id,
-                code=change.code,
-                edge=change.edge,
-                seen_at=utc_ms(at),
-                detail=self._detail(change),
-                evidence=change.raw[:LONGEST_EVIDENCE].hex(),
-                clock=clock,
-            )
-            for change in changes
-        )
-
-    def _detail(self, change: Change) -> str:
-        point = self.config.profile.points.get(change.point)
-        if point is None:
-            return "no longer in the profile" if change.edge is Edge.CLEARED else ""
-        return printable(f"{change.point} = {plain(change.value)} {point.unit}".rstrip())
-
-
-def plain(value: Value) -> str:
-    """Write a value as people read it: no exponent, `unknown` for None."""
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return format(value, "f")
-
-
-def polled(config: Device, driver: DeviceDriver, edges: Edges, random: Random, lessons: Lessons) -> Polled:
+def polled(
+    config: Device,
+    driver: DeviceDriver,
+    edges: Edges,
+    random: Random,
+    lessons: Lessons,
+    signals: Signals | None = None,
+) -> Polled:
     """Bind a configured device to its driver, its journaled alarm state and what its model has taught."""
     points = config.profile.points
     fire = any(point.poll == "fire" for point in points.values())
     return Polled(
-        config,
-        driver,
-        edges,
-        Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
-        lessons.book(config.id, driver, config.profile, config.options),
-        billing=frozenset(name for name, point in points.items() if point.billing),
+        config=config,
+        driver=driver,
+        edges=edges,
+        signals=Signals(config.profile.signals) if signals is None else signals,
+        health=Health(random, LONGEST_FIRE_S if fire else LONGEST_S),
+        lessons=lessons.book(config.id, driver, config.profile, config.options),
         reporter=_reporter(config),
         trip=RoundTrip(config.timeout),
         hasty=any(RANKS[point.poll] <= ALARM for point in points.values()),

@@ -1,14 +1,16 @@
 """What came of an exchange becomes samples and alarm edges; what is bad is said when it begins, then now and then."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from drivers.api import Reading
+from drivers.api import Happening, Reading
 from drivers.lines import Reply
 from gateway.polling.around import Recorder, Surroundings
-from gateway.polling.polled import Polled, Work, plain
+from gateway.polling.polled import Polled, Work
 from gateway.polling.report import Reporter
+from gateway.polling.signals import signals_key
+from gateway.polling.told import Told, plain
 from messages.types import ClockState, Lane, Quality
 
 
@@ -33,8 +35,11 @@ class Teller:
                 self.recorder.sample(lane, sample, read=True)
         else:
             self._by_exception(device, device.reporter, readings, reply.at, clock)
-        if device.edges.events:
-            await self._edges(device, readings, reply.at, clock)
+        told: tuple[Happening, ...] = ()
+        if device.signals.known:
+            told = device.signals.hear(device.driver.happenings(work.transaction, reply.payload))
+        if (device.edges.events or told) and not await self.journal(device, readings, told, reply.at, clock):
+            device.signals.owe(told)
 
     def say(self, work: Work, quality: Quality) -> None:
         """Tell that nobody knows these points and why, unless that was told lately."""
@@ -71,15 +76,33 @@ class Teller:
             if await self.recorder.events(events, {edge_key(device.id): device.edges.after(changes)}):
                 device.edges.commit(changes)
 
-    async def _edges(
-        self, device: Polled, readings: Mapping[str, Reading], at: datetime, clock: ClockState
-    ) -> None:
+    async def journal(
+        self,
+        device: Told,
+        readings: Mapping[str, Reading],
+        told: Sequence[Happening],
+        at: datetime,
+        clock: ClockState,
+    ) -> bool:
+        """Journal the alarm edges that follow from readings and what the device says itself, each with its state.
+
+        False where nobody keeps them: edges come again by themselves, what was said does not.
+        """
         changes = device.edges.see(readings, self.around.monotonic())
-        if not changes:
-            return
-        state = {edge_key(device.id): device.edges.after(changes)}
-        if await self.recorder.events(device.events(changes, at, clock), state):
-            device.edges.commit(changes)
+        if not changes and not told:
+            return True
+        state = {}
+        if changes:
+            state[edge_key(device.id)] = device.edges.after(changes)
+        if told:
+            state[signals_key(device.id)] = device.signals.after(told)
+        events = device.events(changes, at, clock) + device.said(told, at, clock)
+        if not await self.recorder.events(events, state):
+            return False
+        device.edges.commit(changes)
+        if told:
+            device.signals.commit(told)
+        return True
 
 
 def edge_key(device: str) -> str:

@@ -1,0 +1,133 @@
+"""What devices say of themselves: which of it is news, and what stands. Pure.
+
+As with edges, what was last *journaled* is the state, written in one transaction with what is told: a kill between
+neither loses a signal nor doubles one.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from drivers.api import Happening
+from drivers.profile import Signal
+from messages.types import Edge
+
+log = logging.getLogger(__name__)
+
+MOST_STANDING = 2000  # states of parts of one device that are known one by one
+MOST_NUMBERS = 256
+MOST_OWED = 1000
+MOST_ENDED = 4000
+PARTED = "|"
+
+
+class _State(msgspec.Struct, frozen=True):
+    standing: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+
+_states = msgspec.json.Decoder(_State)
+
+
+def signals_key(device: str) -> str:
+    """Return the journal's key for what a device has said."""
+    return f"signals/{device}"
+
+
+def name_of(happening: Happening) -> str:
+    """Return under what a signal stands: its code, and the part of the device that it concerns."""
+    return f"{happening.code}{PARTED}{happening.part}" if happening.part else happening.code
+
+
+@dataclass(slots=True)
+class Signals:
+    """The signals of one device. `hear` returns what must be told, `commit` takes what the journal has.
+
+    A state that is said again is no news, unless it comes with a number of its own: then it is another one. What
+    comes again with its number is the same. The end of something that nobody knows of is told once: a journal that
+    was lost may have known of it.
+    """
+
+    known: Mapping[str, Signal]
+    standing: set[str] = field(default_factory=set)
+    _numbers: dict[str, None] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
+    _owed: list[Happening] = field(default_factory=list)
+
+    def hear(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
+        """Return the news among these, what is still owed first; they are proposed again until committed."""
+        standing, numbers, ended = set(self.standing), dict(self._numbers), set(self._ended)
+        news = list(self._owed)
+        for happening in news:
+            _apply(happening, standing, numbers, ended)
+        for happening in happenings:
+            if happening.code not in self.known:
+                log.warning("a signal %r that its profile does not know", happening.code)
+            elif _is_news(happening, standing, numbers, ended):
+                news.append(happening)
+                _apply(happening, standing, numbers, ended)
+        return tuple(news)
+
+    def owe(self, told: Iterable[Happening]) -> None:
+        """Keep what the journal did not take, for a device that will not say it again; bounded, the oldest first."""
+        self._owed = list(told)[:MOST_OWED]
+
+    def after(self, told: Iterable[Happening]) -> bytes:
+        """Return the state to journal together with `told`."""
+        standing, numbers = set(self.standing), dict(self._numbers)
+        for happening in told:
+            _apply(happening, standing, numbers, set())
+        return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers)))
+
+    def commit(self, told: Iterable[Happening]) -> None:
+        """Take `told` as journaled."""
+        for happening in told:
+            _apply(happening, self.standing, self._numbers, self._ended)
+        self._owed = []
+
+
+def load_signals(known: Mapping[str, Signal], state: bytes | None) -> Signals:
+    """Take up where the journal's state left off; a state that cannot be read counts as nothing said."""
+    try:
+        was = _states.decode(state) if state else _State()
+    except msgspec.MsgspecError:
+        was = _State()
+    return Signals(known, set(was.standing), dict.fromkeys(was.numbers))
+
+
+def standing_in(state: bytes | None) -> set[str]:
+    """Return what stands by a journaled state."""
+    return load_signals({}, state).standing
+
+
+def _numbered(happening: Happening) -> str:
+    return f"{name_of(happening)}{PARTED}{happening.edge}{PARTED}{happening.number}"
+
+
+def _is_news(happening: Happening, standing: set[str], numbers: Mapping[str, None], ended: set[str]) -> bool:
+    if happening.number:
+        return _numbered(happening) not in numbers
+    name = name_of(happening)
+    if happening.edge is Edge.RAISED:
+        return name not in standing
+    if happening.edge is Edge.CLEARED:
+        return name in standing or name not in ended
+    return True
+
+
+def _apply(happening: Happening, standing: set[str], numbers: dict[str, None], ended: set[str]) -> None:
+    name = name_of(happening)
+    if happening.number:
+        numbers[_numbered(happening)] = None
+        while len(numbers) > MOST_NUMBERS:
+            del numbers[next(iter(numbers))]
+    if happening.edge is Edge.RAISED:
+        ended.discard(name)
+        if len(standing) < MOST_STANDING:
+            standing.add(name)
+    elif happening.edge is Edge.CLEARED:
+        standing.discard(name)
+        if len(ended) < MOST_ENDED:
+            ended.add(name)

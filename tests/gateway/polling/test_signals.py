@@ -1,0 +1,128 @@
+"""What devices say of themselves: news once, states once, ends of what nobody knows of once."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from drivers.api import Happening
+from drivers.profile import Signal
+from gateway.polling.signals import MOST_OWED, MOST_STANDING, Signals, load_signals, name_of, standing_in
+from messages.types import Edge, Severity
+
+KNOWN = {
+    code: Signal(on={"code": code}, label=code, severity=Severity.HIGH, alarm_class="fire")
+    for code in ("fire", "fault", "card")
+}
+
+
+def said(code: str, edge: Edge = Edge.RAISED, **more: str) -> Happening:
+    return Happening(code, edge, **more)
+
+
+def hear(signals: Signals, *happenings: Happening) -> list[Happening]:
+    """Hear and commit, as where the journal takes it."""
+    told = signals.hear(happenings)
+    signals.commit(told)
+    return list(told)
+
+
+happenings = st.lists(
+    st.builds(
+        Happening,
+        code=st.sampled_from(sorted(KNOWN)),
+        edge=st.sampled_from(Edge),
+        part=st.sampled_from(["", "1", "2"]),
+        number=st.sampled_from(["", "a", "b"]),
+    ),
+    max_size=30,
+)
+
+
+def test_a_state_is_told_once_and_each_part_for_itself():
+    signals = Signals(KNOWN)
+    one, two = said("fire", part="1"), said("fire", part="2")
+    assert hear(signals, one, one, two) == [one, two]
+    assert hear(signals, one) == []
+    assert signals.standing == {"fire|1", "fire|2"}
+    end = said("fire", Edge.CLEARED, part="1")
+    assert hear(signals, end, end) == [end]
+    assert signals.standing == {"fire|2"}
+
+
+def test_what_comes_with_a_number_is_told_by_its_number():
+    signals = Signals(KNOWN)
+    first, second = said("fire", number="7"), said("fire", number="8")
+    assert hear(signals, first, first, second, first) == [first, second]
+    assert hear(load_signals(KNOWN, signals.after([])), second) == []
+
+
+def test_a_pulse_without_a_number_is_always_news():
+    card = said("card", Edge.PULSE)
+    assert hear(Signals(KNOWN), card, card) == [card, card]
+
+
+def test_an_end_that_a_lost_journal_may_have_known_of_is_told_once_in_a_life():
+    end = said("fault", Edge.CLEARED)
+    assert hear(Signals(KNOWN), end, end) == [end]
+
+
+def test_what_the_journal_did_not_take_comes_again_before_what_is_new():
+    signals = Signals(KNOWN)
+    fire, fault = said("fire"), said("fault")
+    signals.owe(signals.hear([fire]))
+    assert hear(signals, fire, fault) == [fire, fault]
+    assert hear(signals) == []
+
+
+def test_what_no_profile_knows_is_not_told(caplog):
+    assert hear(Signals(KNOWN), said("flood")) == []
+    assert "flood" in caplog.text
+
+
+def test_memory_is_bounded():
+    signals = Signals(KNOWN)
+    many = [said("fire", part=str(number)) for number in range(MOST_STANDING + 50)]
+    assert hear(signals, *many) == many
+    assert len(signals.standing) == MOST_STANDING
+    signals.owe(many * 2)
+    assert len(signals.hear([])) == MOST_OWED
+
+
+@given(happenings)
+def test_a_restart_at_any_moment_changes_nothing_that_is_told_of_states(course):
+    """States survive with the journal; what is told of them does not depend on where a life ends."""
+    whole, parted = Signals(KNOWN), Signals(KNOWN)
+    for happening in course:
+        one = hear(whole, happening)
+        other = hear(parted, happening)
+        if happening.edge is not Edge.CLEARED:  # an end is told once a life
+            assert one == other
+        parted = load_signals(KNOWN, parted.after([]))
+        assert parted.standing == whole.standing
+
+
+@given(happenings, st.data())
+def test_no_beginning_is_lost_whatever_the_journal_refuses(course, data):
+    signals, told, stood = Signals(KNOWN), [], set()
+    for happening in course:
+        news = signals.hear([happening])
+        if data.draw(st.booleans()):
+            told += news
+            signals.commit(news)
+        else:
+            signals.owe(news)
+    told += hear(signals)
+    for happening in told:
+        if happening.edge is Edge.RAISED:
+            stood.add(name_of(happening))
+        elif happening.edge is Edge.CLEARED:
+            stood.discard(name_of(happening))
+    assert stood == signals.standing
+    for happening in course:
+        if happening.edge is Edge.RAISED:
+            assert any(name_of(each) == name_of(happening) and each.edge is Edge.RAISED for each in told)
+
+
+@given(st.binary(max_size=60))
+def test_a_state_that_cannot_be_read_counts_as_nothing_said(junk):
+    assert load_signals(KNOWN, junk).known == KNOWN
+    assert isinstance(standing_in(junk), set)
