@@ -6,7 +6,7 @@ neither loses a signal nor doubles one.
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -20,7 +20,7 @@ MOST_STANDING = 2000  # states of parts of one device that are known one by one
 MOST_NUMBERS = 256
 MOST_OWED = 1000
 MOST_ENDED = 4000
-PARTED = "|"
+PARTED, LEVEL = "|", "/"
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -66,8 +66,10 @@ class Signals:
             if happening.code not in self.known:
                 log.warning("a signal %r that its profile does not know", happening.code)
             elif _is_news(happening, standing, numbers, ended):
-                news.append(happening)
-                _apply(happening, standing, numbers, ended)
+                told = _below(happening, standing)
+                news += told
+                for each in told:
+                    _apply(each, standing, numbers, ended)
         return tuple(news)
 
     def owe(self, told: Iterable[Happening]) -> None:
@@ -113,8 +115,18 @@ def _is_news(happening: Happening, standing: set[str], numbers: Mapping[str, Non
     if happening.edge is Edge.RAISED:
         return name not in standing
     if happening.edge is Edge.CLEARED:
-        return name in standing or name not in ended
+        above = name + (LEVEL if happening.part else PARTED)
+        return name not in ended or any(each == name or each.startswith(above) for each in standing)
     return True
+
+
+def _below(happening: Happening, standing: set[str]) -> list[Happening]:
+    """Return what it says with all that it says: the end of a part ends what stands of its code below it."""
+    if happening.edge is not Edge.CLEARED:
+        return [happening]
+    above = name_of(happening) + (LEVEL if happening.part else PARTED)
+    ends = (name.partition(PARTED)[2] for name in sorted(standing) if name.startswith(above))
+    return [*(replace(happening, part=part) for part in ends), happening]
 
 
 def _apply(happening: Happening, standing: set[str], numbers: dict[str, None], ended: set[str]) -> None:

@@ -30,7 +30,7 @@ happenings = st.lists(
         Happening,
         code=st.sampled_from(sorted(KNOWN)),
         edge=st.sampled_from(Edge),
-        part=st.sampled_from(["", "1", "2"]),
+        part=st.sampled_from(["", "1", "1/1", "2"]),
         number=st.sampled_from(["", "a", "b"]),
     ),
     max_size=30,
@@ -46,6 +46,20 @@ def test_a_state_is_told_once_and_each_part_for_itself():
     end = said("fire", Edge.CLEARED, part="1")
     assert hear(signals, end, end) == [end]
     assert signals.standing == {"fire|2"}
+
+
+def test_the_end_of_a_part_is_the_end_of_what_lies_in_it():
+    signals = Signals(KNOWN)
+    hear(
+        signals,
+        *(said("fire", part=part) for part in ("1", "1/2", "1/2/9", "10", "2")),
+        said("fault", part="1/2"),
+    )
+    ended = hear(signals, said("fire", Edge.CLEARED, part="1"))
+    assert [happening.part for happening in ended] == ["1/2", "1/2/9", "1"]
+    assert signals.standing == {"fire|10", "fire|2", "fault|1/2"}
+    assert [happening.part for happening in hear(signals, said("fire", Edge.CLEARED))] == ["10", "2", ""]
+    assert signals.standing == {"fault|1/2"}
 
 
 def test_what_comes_with_a_number_is_told_by_its_number():
