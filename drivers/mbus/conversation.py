@@ -1,0 +1,97 @@
+"""The exchanges of one read-out: SND_NKE or a selection, then REQ_UD2 until the device has no more."""
+
+from collections.abc import Callable
+from typing import Final
+
+from drivers.api import Exchange
+from drivers.errors import DeviceRefused, FrameDamaged
+from drivers.mbus import frames, telegram
+from drivers.mbus.address import MAX_TELEGRAMS, Target
+from drivers.mbus.frames import FCB, NETWORK, REQ_UD2, SND_NKE, SND_UD
+
+_SELECT: Final = 0x52
+
+
+class Memory:
+    """What a slave was asked last: the frame count bit by which it tells a new request from a repeated one."""
+
+    def __init__(self) -> None:
+        self.next_bit: bool | None = None
+        """The bit of the next request; None where the slave's is not known."""
+
+
+def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> Exchange:
+    """Begin a read-out; its payload is all frames with data, one after the other."""
+    bit = memory.next_bit
+    # Until this read-out has ended well, nothing is known of the slave's bit.
+    memory.next_bit = None
+    talk = _Talk(target, memory, telegrams)
+    if target.secondary:
+        return Exchange(
+            request=frames.long(SND_UD, NETWORK, _SELECT, target.secondary),
+            reader=frames.AckReader(),
+            reply_bytes=1,
+            key=target.key,
+            then=lambda _: talk.request(first=True),
+        )
+    if reset == "always" or (reset == "auto" and bit is None):
+        return reset_link(target, then=lambda _: talk.request(first=True))
+    return talk.request(first=True if bit is None else bit)
+
+
+def reset_link(target: Target, then: Callable[[bytes], Exchange | bytes] | None = None) -> Exchange:
+    """Reset the link of a slave: it answers E5, and takes the next request for a new one."""
+    address = NETWORK if target.primary is None else target.primary
+    return Exchange(
+        request=frames.short(SND_NKE, address),
+        reader=frames.AckReader(),
+        reply_bytes=1,
+        key=target.key,
+        then=then,
+    )
+
+
+class _Talk:
+    """Collects the telegrams of one read-out."""
+
+    def __init__(self, target: Target, memory: Memory, most: int) -> None:
+        self._target, self._memory = target, memory
+        self._most = min(most, MAX_TELEGRAMS)
+        self._found: list[bytes] = []
+        self._bit = True
+
+    def request(self, *, first: bool) -> Exchange:
+        """Return the next request; `first` is the frame count bit."""
+        self._bit = first
+        address = NETWORK if self._target.primary is None else self._target.primary
+        return Exchange(
+            request=frames.short(REQ_UD2 | (FCB if first else 0), address),
+            reader=frames.ResponseReader(self._target.answers),
+            reply_bytes=frames.LONGEST,
+            key=self._target.key,
+            then=self._next,
+        )
+
+    def _next(self, raw: bytes) -> Exchange | bytes:
+        found = telegram.parse(frames.parse(raw))
+        if found.kind == "error":
+            refuse(found.code)
+        # A device that begins anew after its last telegram without saying that it was the last.
+        again = raw in self._found
+        if again and raw == self._found[-1]:
+            raise FrameDamaged("the device sent the same telegram again, though it was asked for the next")
+        if not again:
+            self._found.append(raw)
+        more = found.more and not again and len(self._found) < self._most
+        if more:
+            return self.request(first=not self._bit)
+        if len(self._found) == 1 and not found.more:
+            # After several telegrams a device may go on where it stopped: it is reset before the next read-out.
+            self._memory.next_bit = not self._bit
+        return b"".join(self._found)
+
+
+def refuse(code: int) -> None:
+    """Raise the error that a device reports of itself."""
+    words = telegram.ERRORS[code] if code < len(telegram.ERRORS) else "an error of its own"
+    raise DeviceRefused(f"the device reports: {words} ({code})", code=code, busy=code == telegram.BUSY)

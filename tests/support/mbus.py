@@ -1,0 +1,69 @@
+"""M-Bus helpers for tests: vectors, profiles made from a few points, and a conversation without a wire."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from drivers.api import Exchange
+from drivers.errors import DeviceSilent
+from drivers.mbus.driver import MbusDevice, MbusDriver
+from drivers.profile import Example, Point, Profile
+from simulators.mbus import MbusBus
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+def rows() -> list[dict[str, Any]]:
+    """The lines of the vector file."""
+    text = (VECTORS / "mbus.jsonl").read_text()
+    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
+
+
+def sound() -> Iterator[bytes]:
+    """The frames of real meters that are whole and sound."""
+    for row in rows():
+        if "slave" in row["expected"]:
+            yield bytes.fromhex(row["hex"])
+
+
+def point(at: dict[str, Any], **more: Any) -> Point:
+    """A point of an address; what is true or false is a state."""
+    kind = "state" if "bit" in at or "status" in at else "gauge"
+    return Point(label="x", at=at, kind=kind, **more)
+
+
+def profile(points: dict[str, Point], examples: tuple[Example, ...] = (), **more: Any) -> Profile:
+    """A profile of these points."""
+    return Profile(
+        profile="test-meter",
+        vendor="Test",
+        model="Meter",
+        device_class="meter",
+        protocol="mbus",
+        points=points,
+        examples=examples,
+        source=("test",),
+        **more,
+    )
+
+
+def device(points: dict[str, Point], unit: int | None = 1, **options: Any) -> MbusDevice:
+    """A bound device of these points."""
+    return MbusDriver().device(profile(points), unit, options)
+
+
+def talk(exchange: Exchange, bus: MbusBus, split: int = 0) -> bytes:
+    """Carry a conversation to its end; raise `DeviceSilent` where no answer can be read."""
+    step: Exchange | bytes = exchange
+    while isinstance(step, Exchange):
+        assert step.reader is not None
+        assert step.then is not None
+        answer = bus.feed(step.request)
+        payload = step.reader.feed(answer[:split]) if split else None
+        payload = payload or step.reader.feed(answer[split:])
+        if payload is None:
+            raise DeviceSilent(f"no answer to {step.request.hex()} in {answer.hex()}")
+        step = step.then(payload)
+    return step
