@@ -14,7 +14,7 @@ from drivers.errors import Misconfigured
 from drivers.profile import Point, Profile, ReadBack, When
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, path_text
 from messages.text import printable
-from messages.types import MAX_POINTS
+from messages.types import DEVICE_SILENT, MAX_POINTS
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_PROFILES = 2000
@@ -121,6 +121,9 @@ def _cross_check(profile: Profile, path: Path) -> Iterator[_Found]:
         yield from _check_when(("events", name, "when"), event.when, profile)
     for name in profile.events.keys() & profile.signals.keys():
         yield ("signals", name), "is the name of an event already"
+    for kind, codes in (("events", profile.events), ("signals", profile.signals)):
+        if DEVICE_SILENT in codes:
+            yield (kind, DEVICE_SILENT), "is told by the gateway itself: choose another name"
     for name, action in profile.actions.items():
         if action.read_back is not None:
             yield from _check_read_back(("actions", name, "read_back"), action.read_back, profile)

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 VERSION = 1
 
 Value = Decimal | bool | None
+
+DEVICE_SILENT: Final = "device_silent"
+"""The event code by which a gateway tells that it cannot hear a device; no profile may have an event of this name."""
 
 # Bounds on everything a peer may send. They are part of the contract: a peer that exceeds one is refused.
 MAX_ITEMS = 2000

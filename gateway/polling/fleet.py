@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Protocol
 
 from drivers import registry
 from drivers.lines import Line, open_line
@@ -47,7 +48,15 @@ class Difference:
         return "; ".join((*parts, rest))
 
 
-def difference(old: Sequence[LineConfig], new: Sequence[LineConfig]) -> Difference:
+class Named(Protocol):
+    """A configured line."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+
+def difference(old: Sequence[Named], new: Sequence[Named]) -> Difference:
     """Compare two configurations line by line; a line is its id, and equal only in every part."""
     before, after = {line.id: line for line in old}, {line.id: line for line in new}
     both = [line for line in after if line in before]
@@ -132,6 +141,12 @@ class Fleet:
     def devices(self) -> Iterator[Polled]:
         """All devices, line by line."""
         return (device for poller in self.pollers for device in poller.devices)
+
+    def hears(self) -> Iterator[tuple[Polled, bool | None]]:
+        """Tell of each device whether it answers; None while nobody knows."""
+        for poller in self.pollers:
+            for device in poller.devices:
+                yield device, poller.presence.hears(device)
 
     @property
     def configs(self) -> tuple[LineConfig, ...]:

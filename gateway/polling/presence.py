@@ -23,6 +23,8 @@ from messages.types import Quality
 log = logging.getLogger(__name__)
 
 LONGEST_REOPEN_S = 5.0
+# A device that was never heard is not called silent before so many seconds, and so many times its time-out.
+FAIR_S, FAIR_TIMES = 10.0, 2
 APART_S = 0.005  # so that two readings of one point never bear the same millisecond
 _NEVER = float("inf")
 
@@ -55,8 +57,12 @@ class Presence:
     _seats: dict[str, _Seat] = field(init=False)
     _reopen: Health = field(init=False)
     _turn: int = 0
+    _began: float = field(init=False)
+    _heard: set[str] = field(default_factory=set)
+    """Who has answered since the start, or since the line came back, and has not fallen silent."""
 
     def __post_init__(self) -> None:
+        self._began = self.around.monotonic()
         self._reopen = Health(self.around.random, LONGEST_REOPEN_S)
         self._seats = {device.id: _Seat() for device in self.devices}
         now = self.around.monotonic()
@@ -67,6 +73,15 @@ class Presence:
     def silent(self) -> tuple[str, ...]:
         """Devices that do not answer; all of them while the line is down."""
         return tuple(device.id for device in self.devices if device.health.silent or not self.up)
+
+    def hears(self, device: Polled) -> bool | None:
+        """Tell whether a device answers; None while nobody knows: it is still to be asked, or its line is just back."""
+        if self.up and not device.health.silent:
+            return True if device.id in self._heard else None
+        fair = max(FAIR_S, FAIR_TIMES * device.config.timeout)
+        if not device.answered and self.around.monotonic() - self._began < fair:
+            return None
+        return False
 
     def works(self, device: Polled) -> Iterator[tuple["Job[Task]", Work]]:
         """Return the polls of a device that are in the schedule, its probe not among them."""
@@ -203,6 +218,7 @@ class Presence:
         if not self.up:
             self.line_up()
         health, seat = device.health, self._seats[device.id]
+        self._heard.add(device.id)
         if not health.failures and device.answered and seat.probe is None:
             return planned
         returned = health.answered()
@@ -237,6 +253,7 @@ class Presence:
 
     def _fall_silent(self, device: Polled, quality: Quality, now: float) -> None:
         self.meters.device_up(device.id, False)
+        self._heard.discard(device.id)
         seat = self._seats[device.id]
         works = [work for _, work in self.works(device)]
         for work in works:
@@ -283,6 +300,7 @@ class Presence:
         if not self.up:
             return
         self.up = False
+        self._heard.clear()
         log.debug("line %s is down: %s", self.line, err)  # the line itself says it, once
         for device in self.devices:
             for _, work in self.works(device):

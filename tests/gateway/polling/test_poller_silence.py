@@ -10,6 +10,7 @@ from drivers.errors import (
     DeviceSilent,
     LineDown,
 )
+from gateway.polling.presence import FAIR_S
 from messages.types import Edge, Quality
 from tests.support.gateway import FIRE, GOOD, START, Answer, Bench, device_of, gaps, profile_of
 
@@ -158,3 +159,50 @@ async def test_fire_is_seen_in_time_beside_dead_slaves():
     bench.wire.script = lambda request: DeviceSilent("x") if request.startswith("dead") else b"\x00"
     await bench.run(300)
     assert max(gaps(bench.wire.times("panel"))) <= 1 + 0.5 + 0.05
+
+
+async def test_at_its_start_a_line_calls_nobody_silent_before_a_fair_chance():
+    bench = Bench(
+        device_of("m", profile_of({"power": "alarm"})), device_of("n", profile_of({"power": "alarm"}))
+    )
+    bench.wire.script = lambda request: DeviceSilent("x") if request.startswith("m") else GOOD
+    m, n = bench.poller.devices
+    presence = bench.poller.presence
+    assert (presence.hears(m), presence.hears(n)) == (None, None)
+    await bench.run(FAIR_S - 1)
+    assert bench.poller.silent == ("m",), "it is probed and no longer polled"
+    assert (presence.hears(m), presence.hears(n)) == (None, True)
+    await bench.run(FAIR_S + 1)
+    assert (presence.hears(m), presence.hears(n)) == (False, True)
+
+
+async def test_a_slow_device_has_its_own_time_out_twice_at_the_start():
+    slow = device_of("m", profile_of({"power": "alarm"}), timeout=8.0)
+    bench = Bench(slow)
+    bench.wire.script = lambda _request: LineDown("refused")
+    await bench.run(15)
+    assert bench.poller.presence.hears(slow) is None
+    await bench.run(17)
+    assert bench.poller.presence.hears(slow) is False
+
+
+async def test_after_a_line_was_down_nobody_is_there_before_an_answer():
+    devices = [device_of(name, profile_of({"power": "alarm"})) for name in ("m", "n")]
+    bench = Bench(*devices)
+    bench.wire.script = lambda request: GOOD
+    await bench.run(10)
+    bench.wire.script = lambda request: LineDown("gone")
+    await bench.run(20)
+    hears = bench.poller.presence.hears
+    assert [hears(device) for device in devices] == [False, False]
+    seen = []
+
+    def only_n(request: str) -> Answer:
+        seen.append(hears(devices[0]))
+        return GOOD if request.startswith("n") else DeviceSilent("x")
+
+    bench.wire.script = only_n
+    await bench.run(50)
+    assert True not in seen
+    assert None in seen, "its line is back, and it has still to be asked"
+    assert [hears(device) for device in devices] == [False, True]
