@@ -34,6 +34,7 @@ from gateway.polling.punctuality import fire_wait_ms, missed
 from gateway.reconfig.config_store import ConfigStore
 from gateway.reconfig.reload import Reloader
 from gateway.reconfig.remote import RemoteConfig, Sight, Start, begin
+from gateway.silences import STATE_KEY, Silences, guarding
 from gateway.site.config import Site
 from gateway.tools.inside import Inside, ToolShop, tool_shop
 from messages.codec import utc_ms
@@ -75,6 +76,7 @@ class Gateway:
     recorder: JournalRecorder
     commands: Commands
     own: OwnAlarms
+    silences: Silences
     fleet: Fleet
     orphans: Orphans
     reloader: Reloader
@@ -96,6 +98,7 @@ class Gateway:
         """Work until `stop` is set, then end in order: wires, journal, uplink."""
         async with asyncio.TaskGroup() as group:
             own = group.create_task(self.own.run(), name="own alarms")
+            silences = group.create_task(self.silences.run(), name="silences")
             uplink = group.create_task(self.uplink.run(), name="uplink")
             lanes = [
                 group.create_task(self.recorder.run(lane), name=f"journal {lane.value}")
@@ -127,13 +130,16 @@ class Gateway:
                     "not everything is stored by the server yet: the journal keeps it for the next start"
                 )
             await self.uplink.farewell("stopped")
-            for task in (uplink, own, orphans, remote, tools):
+            for task in (uplink, own, silences, orphans, remote, tools):
                 task.cancel()
         log.info("stopped")
 
     def state(self) -> GatewayState:
         """Describe how it is now: the heartbeat."""
-        silent = [device for poller in self.pollers for device in poller.silent][:MAX_SILENT_NAMED]
+        heard = tuple(self.fleet.hears())
+        silent = tuple(device.id for device, hears in heard if hears is False)
+        silent, unsaid = silent[:MAX_SILENT_NAMED], silent[MAX_SILENT_NAMED:]
+        unsure = {device.id for device, hears in heard if hears is None and device.guards}.union(unsaid)
         watched: list[Watched] = [self.own, *(device for poller in self.pollers for device in poller.devices)]
         return GatewayState(
             online=True,
@@ -143,9 +149,9 @@ class Gateway:
             config=self.site.hash,
             clock=self.given.clock_state(),
             lanes={lane.value: state for lane, state in self.journal.lanes().items()},
-            silent=tuple(silent),
+            silent=silent,
             raised=raised(watched),
-            unread=unread(watched, frozenset(silent)),
+            unread=unread(watched, frozenset(silent), unsure),
             missed=missed(self.pollers),
             fire_wait_ms=fire_wait_ms(self.pollers),
             free_disk=self._free_disk(),
@@ -218,7 +224,20 @@ def _assemble(
         site.file.gateway, recorder, journal.load_state, lambda: journal.down, given.clock, given.clock_state
     )
 
+    silences = Silences(
+        recorder,
+        lambda: guarding(fleet),
+        journal.load_state(STATE_KEY),
+        given.clock,
+        given.clock_state,
+        around.monotonic,
+        nap,
+    )
     address = Address(site.file.site, site.file.gateway)
+
+    def changed() -> None:
+        silences.look()
+        uplink.beat()
 
     def state() -> GatewayState:
         return gateway.state()
@@ -248,8 +267,9 @@ def _assemble(
     remote = _remote(start, store, reloader, Sight(fleet, uplink), given, own, uplink, address)
     inside = Inside(fleet, journal, uplink, given.clock_state)
     tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
-    fleet.changed, reloader.changed, reloader.source = uplink.beat, uplink.reborn, remote
-    parts = (boot, given, journal, uplink, recorder, commands, own, fleet, orphans, reloader, remote, tools)
+    fleet.changed, reloader.changed, reloader.source = changed, uplink.reborn, remote
+    alarms, lines = (own, silences), (fleet, orphans, reloader)
+    parts = (boot, given, journal, uplink, recorder, commands, *alarms, *lines, remote, tools)
     gateway = Gateway(*parts, metrics_port=None)
     metrics.watch(lambda: gauges(journal, uplink, fleet))
     return gateway

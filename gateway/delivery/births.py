@@ -8,9 +8,11 @@ from typing import Protocol
 
 from drivers.profile import Alarmed, Profile
 from gateway.polling.edges import Edges
+from gateway.polling.told import watches_over
 from gateway.site.config import Device, LineConfig, Site
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
 from messages.types import (
+    DEVICE_SILENT,
     ActionInfo,
     Birth,
     DeviceInfo,
@@ -25,6 +27,7 @@ DISTRIBUTION = "gatehouse-iot"
 MAX_RAISED_NAMED = 200  # a heartbeat is small; with more alarms than this somebody looks at them already
 MAX_UNREAD_BYTES = 3000  # what is left of its message beside the longest names
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
+_SILENCE = EventInfo(label="Device silent", label_zh="设备失联", severity=Severity.HIGH, alarm_class="comms")
 
 
 def versions() -> Mapping[str, str]:
@@ -66,7 +69,8 @@ def profile_info(device: Device) -> ProfileInfo:
                 latched=event.latched,
             )
             for name, event in _alarmed(profile)
-        },
+        }
+        | ({DEVICE_SILENT: _SILENCE} if watches_over(profile) else {}),
         actions={
             name: ActionInfo(label=action.label, label_zh=action.label_zh, expires_s=action.expires_s)
             for name, action in profile.actions.items()
@@ -168,8 +172,12 @@ def raised(devices: Iterable[Watched]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def unread(devices: Collection[Watched], silent: Collection[str]) -> dict[str, tuple[str, ...]] | None:
+def unread(
+    devices: Collection[Watched], silent: Collection[str], unknown: Collection[str] = ()
+) -> dict[str, tuple[str, ...]] | None:
     """Name the events that no good reading has told yet, silent devices left out; None where not all can be named.
+
+    Of the devices in `unknown` nobody knows whether they answer: their silence is such an event.
 
     None too where not all that stands can be named: what is in neither list would pass for normal.
     """
@@ -177,7 +185,8 @@ def unread(devices: Collection[Watched], silent: Collection[str]) -> dict[str, t
         return None
     found, size = {}, 0
     for device in devices:
-        if device.id not in silent and (codes := device.edges.unread):
+        codes = device.edges.unread + (DEVICE_SILENT,) * (device.id in unknown)
+        if device.id not in silent and codes:
             found[device.id] = codes
             size += len(device.id) + 6 + sum(len(code) + 3 for code in codes)
             if size > MAX_UNREAD_BYTES:
