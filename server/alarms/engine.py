@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from messages.text import printable
-from messages.types import ClockState, DeviceEvent, Edge, Severity
+from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge, Severity
 from server.alarms import store
 from server.alarms.knowledge import Knowledge, system_alarm
 from server.alarms.lifecycle import Move, State
@@ -24,6 +24,7 @@ from server.ingest.sinks import EventItem
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=5)
+ON_ITS_WAY = timedelta(seconds=10)
 TOLD_BACK, TOLD_AHEAD = (
     timedelta(days=7),
     timedelta(seconds=120),
@@ -44,7 +45,7 @@ class AlarmEngine:
         """Apply the events of one batch in order; never raises for what an event says."""
         known = Knowledge(conn, site, gateway)
         for item in events:
-            key = f"{site}|{item.event.device}|{item.event.code}"
+            key = _key(site, gateway, item.event)
             last = conn.execute(_LAST, {"wanted": key}).mappings().first()
             if last is not None and not _newer(known, item, last):
                 self._behind(conn, key, item, known, now)
@@ -62,12 +63,27 @@ class AlarmEngine:
                 facts = _facts(key, item, known, now)
                 if event.edge is Edge.PULSE:
                     facts["cleared_at"] = _seen_at(item, now)
-                store.create(conn, facts, _FIRST[event.edge], actor=known.gateway, action=event.edge, now=now)
+                note = _note(item, now)
+                store.create(
+                    conn,
+                    facts,
+                    _FIRST[event.edge],
+                    actor=known.gateway,
+                    action=event.edge,
+                    now=now,
+                    note=note,
+                )
+            return
+        silence = event.code == DEVICE_SILENT
+        if silence and event.edge is Edge.RAISED and State(standing["state"]).active:
+            _same_silence(conn, standing, item, known, now)
             return
         facts = {}
         severity: Severity | None = None
         if event.edge is Edge.CLEARED:
             facts["cleared_at"] = _seen_at(item, now)
+            if silence:
+                facts["suppressed_by"] = None  # it was silent by its own: people shall answer for that
         else:
             severity = known.event(event.device, event.code).severity
             facts["count"] = standing["count"] + 1
@@ -79,7 +95,7 @@ class AlarmEngine:
             _MOVE[event.edge],
             actor=known.gateway,
             now=now,
-            note=printable(event.detail, 1000),
+            note=_note(item, now),
             severity=severity,
             facts=facts,
         )
@@ -181,6 +197,23 @@ def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GR
     return len(found)
 
 
+def _same_silence(
+    conn: Connection, standing: RowMapping, item: EventItem, known: Knowledge, now: datetime
+) -> None:
+    """Take the gateway's own word on a silence that stands already: heartbeats may have told it first."""
+    changes = {"occurred_at": min(standing["occurred_at"], _occurred_at(item, now)), "suppressed_by": None}
+    store.write_change(conn, standing, changes, now, moved=standing["suppressed_by"] is not None)
+    here = State(standing["state"])
+    store.journal(conn, standing["id"], now, known.gateway, "raised", here, here, _note(item, now))
+
+
+def _note(item: EventItem, now: datetime) -> str:
+    """Return what the journal says beside an event: of one that was long on its way, when it was seen."""
+    event, seen = item.event, _seen_at(item, now)
+    told = f"seen {seen.isoformat(timespec='seconds')} " if now - seen > ON_ITS_WAY else ""
+    return printable(f"{told}{event.detail}".strip(), 1000)
+
+
 def _newer(known: Knowledge, item: EventItem, last: RowMapping) -> bool:
     """Tell whether an event comes after the last applied one, as its gateway counts."""
     if item.inferred:
@@ -243,6 +276,13 @@ def _seen_at(item: EventItem, now: datetime) -> datetime:
     return item.event.seen_at if item.sane_time else now
 
 
+def _key(site: str, gateway: str, event: DeviceEvent) -> str:
+    # Of the silence of a device there is one alarm, whoever notices first: its gateway's journal or the heartbeats.
+    if event.code == DEVICE_SILENT:
+        return _system_key(site, gateway, event.device, event.code)
+    return f"{site}|{event.device}|{event.code}"
+
+
 def _system_key(site: str, gateway: str, device: str | None, kind: str) -> str:
     # A colon cannot stand in an id: neither a device nor a profile's event code can collide with these.
     return f"{site}|{device or f'gateway:{gateway}'}|system:{kind}"
@@ -258,7 +298,7 @@ def _suppress(conn: Connection, parent: int, site: str, gateway: str, now: datet
     children = (
         (alarms.c.site == site)
         & (alarms.c.gateway == gateway)
-        & (alarms.c.code == "device_silent")
+        & (alarms.c.code == DEVICE_SILENT)
         & alarms.c.closed_at.is_(None)
         & alarms.c.suppressed_by.is_(None)
     )

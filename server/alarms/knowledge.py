@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, select
 from sqlalchemy.sql.functions import min as sql_min
 
-from messages.types import EventInfo, Severity
+from messages.types import DEVICE_SILENT, EventInfo, Severity
 from server.db.tables_delivery import lanes
 from server.db.tables_devices import devices, profile_events, profiles
 
@@ -15,7 +15,7 @@ _SYSTEM: dict[str, EventInfo] = {
     "gateway_silent": EventInfo(
         label="Gateway silent", label_zh="网关失联", severity=Severity.HIGH, alarm_class="comms"
     ),
-    "device_silent": EventInfo(
+    DEVICE_SILENT: EventInfo(
         label="Device silent", label_zh="设备失联", severity=Severity.LOW, alarm_class="comms"
     ),
     "journal_trouble": EventInfo(
@@ -63,7 +63,7 @@ def system_alarm(kind: str, device_class: str) -> EventInfo:
     info = _SYSTEM.get(kind) or EventInfo(
         label=kind.replace("_", " "), severity=Severity.MEDIUM, alarm_class="system"
     )
-    if kind != "device_silent":
+    if kind != DEVICE_SILENT:
         return info
     severity = next((s for start, s in _SILENCE if device_class.startswith(start)), Severity.LOW)
     return EventInfo(
@@ -124,6 +124,8 @@ class Knowledge:
 
     def _look_up(self, device: str, code: str) -> EventInfo:
         row = self._device(device)
+        if code == DEVICE_SILENT:  # how urgent that is, the server says for both who may tell it
+            return system_alarm(code, str(row["device_class"]) if row is not None else "")
         if row is not None:
             query = select(profile_events).where(
                 profile_events.c.profile_id == row["profile_id"], profile_events.c.code == code

@@ -35,9 +35,19 @@ def alarm_by_id(conn: Connection, alarm_id: int) -> RowMapping | None:
 
 
 def create(
-    conn: Connection, facts: Mapping[str, Any], state: State, *, actor: str, action: str, now: datetime
+    conn: Connection,
+    facts: Mapping[str, Any],
+    state: State,
+    *,
+    actor: str,
+    action: str,
+    now: datetime,
+    note: str | None = None,
 ) -> int:
-    """Insert an alarm in its first state and return its id; `facts` are its columns but for the bookkeeping."""
+    """Insert an alarm in its first state and return its id; `facts` are its columns but for the bookkeeping.
+
+    The journal gets `note`, or else the alarm's detail.
+    """
     latched = wants_reset(str(facts["alarm_class"]), latched=bool(facts.get("latched", False)))
     row = {
         "detail": "",
@@ -57,8 +67,8 @@ def create(
     alarm_id = int(key[0])
     q = _changed(conn, alarm_id, str(facts["site"]), str(facts["device"]), now)
     conn.execute(_NUMBER, {"this": alarm_id, "q": q, "moved_q": q})
-    note = str(facts.get("detail", ""))
-    journal(conn, alarm_id, now, actor, action, State.CLOSED, state, note)
+    said = str(facts.get("detail", "")) if note is None else note
+    journal(conn, alarm_id, now, actor, action, State.CLOSED, state, said)
     return alarm_id
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import min as sql_min
 from messages.codec import unusable
 from messages.text import printable
 from messages.topics import Address
-from messages.types import ClockState, GatewayState
+from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge, GatewayState
 from server.db.outbox import record_change
 from server.db.tables_devices import devices, gateways, profile_points
 from server.db.types import to_ms
@@ -33,7 +33,7 @@ BEATS_JUDGED = (
 CLOCK_OFF_MS = 120_000
 BACKLOG_MS = 60_000  # a good sample this much older than the time-out tells of then, not of now
 
-GATEWAY_SILENT, DEVICE_SILENT, CLOCK = "gateway_silent", "device_silent", "clock"
+GATEWAY_SILENT, CLOCK = "gateway_silent", "clock"
 
 
 @dataclass(slots=True)
@@ -65,7 +65,9 @@ class _Device:
     conn: str
     deadline: float
     last_seen_ms: int
-    said_silent: bool = False  # by its gateway
+    said_silent: bool = False  # by its gateway's heartbeat
+    silent_ms: int = 0  # since when its gateway's journal says that it is silent, 0 if it does not
+    back_ms: int = 0  # when the journal said last that it is back
     dirty: bool = field(default=False)  # last_seen_ms is newer than the row
 
 
@@ -113,6 +115,8 @@ class Liveness:
                 old.deadline if old else now + timeout,
                 max(seen, old.last_seen_ms if old else 0),
                 said_silent=bool(old and old.said_silent),
+                silent_ms=old.silent_ms if old else 0,
+                back_ms=old.back_ms if old else 0,
             )
         self._devices = fresh
 
@@ -124,6 +128,7 @@ class Liveness:
         if known is None:
             return
         gateway = self._gateways.get(address)
+        before = at_ms <= known.silent_ms  # by one clock: what was read before it fell silent
         at_ms += (
             gateway.late_ms if gateway else 0
         )  # a clock that is slow does not make a backlog of what is live
@@ -131,12 +136,28 @@ class Liveness:
             known.last_seen_ms = min(at_ms, received_ms)
             known.dirty = True
         old = received_ms - at_ms > known.timeout * 1000 + BACKLOG_MS
-        if old and clock is not ClockState.UNSET:
+        if before or (old and clock is not ClockState.UNSET):
             return
         known.deadline = self._monotonic() + known.timeout
         known.said_silent = False
         if known.conn != "online":
             self._woken.add((address.site, device))
+
+    def told(self, conn: Connection, address: Address, event: DeviceEvent, now: datetime) -> None:
+        """Its gateway's journal says that a device fell silent or came back; the alarm is the engine's."""
+        known = self._devices.get((address.site, event.device))
+        if known is None or self._by_id[known.gateway_id].address != address:
+            return
+        seen_ms = min(to_ms(event.seen_at), to_ms(now))
+        if event.edge is Edge.RAISED:
+            if seen_ms > known.back_ms:
+                known.silent_ms = seen_ms
+        elif seen_ms >= known.silent_ms:
+            known.silent_ms, known.back_ms, known.said_silent = 0, seen_ms, False
+            if known.conn == "offline":
+                # It answers; whether with anything good is to be seen, in its usual time.
+                known.deadline = self._monotonic() + known.timeout
+                self._set(conn, known, "unknown", "it answers its gateway again", now)
 
     def heard(
         self, conn: Connection, address: Address, state: GatewayState, *, retained: bool, now: datetime
@@ -173,7 +194,7 @@ class Liveness:
         if state.online:
             gateway.deadline = self._monotonic() + MISSED * HEARTBEAT_S
             self._judge_clock(conn, gateway, state, now)
-            self._said_silent(gateway, frozenset(state.silent))
+            self._said_silent(gateway, frozenset(state.silent), state.at)
         self._turn(conn, gateway, state.online, printable(state.why) or "last will", now)
 
     def _judge_clock(self, conn: Connection, gateway: _Gateway, state: GatewayState, now: datetime) -> None:
@@ -256,10 +277,13 @@ class Liveness:
             self._gateways[address] = self._by_id[row_id] = known
         return known
 
-    def _said_silent(self, gateway: _Gateway, silent: frozenset[str]) -> None:
+    def _said_silent(self, gateway: _Gateway, silent: frozenset[str], at: datetime | None) -> None:
+        told = to_ms(at) if at is not None and not unusable(at) else None
         for device in self._devices.values():
             if device.gateway_id == gateway.id:
-                device.said_silent = device.device in silent
+                # A heartbeat may be overtaken by the alarm lane: it knows nothing of what came after it.
+                overtaken = told is not None and told <= device.back_ms
+                device.said_silent = device.device in silent and not overtaken
 
     def _turn(self, conn: Connection, gateway: _Gateway, online: bool, why: str, now: datetime) -> None:
         if gateway.settled and gateway.online == online:

@@ -13,7 +13,18 @@ from messages import codec, topics
 from messages.codec import Envelope, MessageError
 from messages.text import printable
 from messages.topics import Address, Topic, TopicError
-from messages.types import DeviceEvent, Edge, Gap, GatewayState, Id, Lane, Rejected, Sample, Seq
+from messages.types import (
+    DEVICE_SILENT,
+    DeviceEvent,
+    Edge,
+    Gap,
+    GatewayState,
+    Id,
+    Lane,
+    Rejected,
+    Sample,
+    Seq,
+)
 from server.alarms.standing import LostAlarms
 from server.db.types import to_ms
 from server.devices.births import apply_birth
@@ -184,7 +195,13 @@ class Judge:
                 refused.append((index, why, codec.encode_items((item,))[1:-1]))
         if events:
             group.totals.events += len(events)
-            self.alarms.apply_events(conn, address.site, address.gateway, events, now)
+            self._apply(conn, address, events, now)
+
+    def _apply(self, conn: Connection, address: Address, events: Sequence[EventItem], now: datetime) -> None:
+        self.alarms.apply_events(conn, address.site, address.gateway, events, now)
+        for item in events:
+            if item.event.code == DEVICE_SILENT:
+                self.live.told(conn, address, item.event, now)
 
     def _refuse_items(
         self,
@@ -273,7 +290,7 @@ class Judge:
                 level, "%s/%s: %s %s: %s", *address, item.event.device, item.event.code, item.event.detail
             )
         if lost:
-            self.alarms.apply_events(conn, address.site, address.gateway, lost, now)
+            self._apply(conn, address, lost, now)
 
     def set_aside(
         self, conn: Connection, message: Incoming, reason: str, group: Group, now: datetime
