@@ -1,0 +1,95 @@
+"""A reader and its panel without a wire: talks carried step by step, with whatever a test does to the bytes."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drivers.api import Exchange, Happening, Reading, Transaction
+from drivers.errors import DeviceSilent
+from drivers.osdp.driver import OsdpDevice, OsdpDriver
+from drivers.profile import Profile
+from drivers.profiles_store import SHIPPED, load_profile
+from simulators.osdp_reader import Reader
+
+KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
+PROFILE = load_profile(SHIPPED / "osdp-reader.yaml")
+MOST_STEPS = 100
+
+Wire = Callable[[bytes], bytes]
+"""What becomes of bytes on their way to or from the reader."""
+
+
+def clean(data: bytes) -> bytes:
+    """A wire that carries all bytes as they are."""
+    return data
+
+
+class Door:
+    """A reader, the device of its panel, and the wire between them."""
+
+    def __init__(self, reader: Reader, device: OsdpDevice) -> None:
+        self.reader, self.device = reader, device
+        self.there: Wire = clean
+        self.back: Wire = clean
+        self.now_ms = 0
+        self.sent: list[bytes] = []
+        self.pauses: list[float] = []
+
+    def carry(self, exchange: Exchange) -> bytes:
+        """Carry a talk to its end; raise `DeviceSilent` where no answer comes."""
+        for _ in range(MOST_STEPS):
+            assert exchange.reader is not None
+            assert exchange.then is not None
+            self.sent.append(exchange.request)
+            self.pauses.append(exchange.pause)
+            self.now_ms += 50
+            reply = self.back(self.reader.receive(self.there(exchange.request), self.now_ms))
+            payload = exchange.reader.feed(reply)
+            if payload is None:
+                raise DeviceSilent("no answer in time")
+            following = exchange.then(payload)
+            if isinstance(following, bytes):
+                return following
+            exchange = following
+        raise AssertionError("the talk does not end")
+
+    def ask(self, transaction: Transaction) -> tuple[Mapping[str, Reading], tuple[Happening, ...]]:
+        """Do as the poller does with one transaction."""
+        payload = self.carry(self.device.exchange(transaction))
+        return self.device.decode(transaction, payload), tuple(self.device.happenings(transaction, payload))
+
+    def read(self, *points: str) -> dict[str, Any]:
+        """Read points and return their values."""
+        found: dict[str, Any] = {}
+        for transaction in self.device.plan(points):
+            found |= {name: reading.value for name, reading in self.ask(transaction)[0].items()}
+        return found
+
+    def poll(self) -> tuple[Happening, ...]:
+        """Fetch what has happened."""
+        return self.ask(self.device.plan(["online"])[0])[1]
+
+    def codes(self) -> list[str]:
+        """The commands that were sent, as far as they are told in clear."""
+        return [_code(raw) for raw in self.sent]
+
+
+def door(
+    *,
+    profile: Profile = PROFILE,
+    options: Mapping[str, Any] | None = None,
+    address: int = 0,
+    seed: int = 1,
+    **reader: Any,
+) -> Door:
+    """A reader and its panel; `reader` are fields of the simulated one."""
+    dice = random.Random(seed)
+    made = Reader(address, dice.randbytes, **reader)
+    device = OsdpDriver(dice.randbytes).device(profile, address, options or {})
+    return Door(made, device)
+
+
+def _code(raw: bytes) -> str:
+    body = raw[1:] if raw[0] == 0xFF else raw
+    place = 5 + (body[5] if body[4] & 8 else 0)
+    return f"{body[place]:02X}"
