@@ -11,7 +11,6 @@ from drivers.dlt645.frames import (
     FROM_METER,
     FUNCTION,
     HEAD,
-    MORE,
     SHORTEST,
     WILDCARD,
     Frame,
@@ -117,6 +116,13 @@ class Reader:
         return segment(frame)
 
 
+class Tolerant(Reader):
+    """As `Reader`, but a refusal is an answer too: its segment has no data identifier."""
+
+    def _take(self, frame: Frame) -> bytes:
+        return segment(frame)
+
+
 def segment(frame: Frame) -> bytes:
     """Return an answer as a payload holds it: control, length of the data, data."""
-    return bytes((frame.control & (FROM_METER | MORE | FUNCTION), len(frame.data))) + frame.data
+    return bytes((frame.control, len(frame.data))) + frame.data

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from drivers.dlt645.frames import FROM_METER, FUNCTION, MORE, Function
+from drivers.dlt645.frames import ABNORMAL, FROM_METER, FUNCTION, MORE, Function
 
 STAMP: Final = 0x00
 _STAMP_BYTES: Final = 8
@@ -35,7 +35,7 @@ def parts(payload: bytes) -> Iterator[tuple[int, bytes]]:
 
 def more(segment: bytes) -> bool:
     """Say whether the answer has a follow-up frame."""
-    return bool(segment and segment[0] & MORE)
+    return bool(segment and segment[0] & (MORE | ABNORMAL) == MORE)
 
 
 def sequence(segment: bytes) -> int:
@@ -48,7 +48,8 @@ def reads(payload: bytes) -> Iterator[tuple[str, bytes]]:
     di, held = "", b""
     for control, data in parts(payload):
         function = control & FUNCTION
-        size = _READS.get(function, 0) if control & FROM_METER else 0
+        answers = control & (FROM_METER | ABNORMAL) == FROM_METER
+        size = _READS.get(function, 0) if answers else 0
         if not size or len(data) < size:
             continue
         name, rest = data[:size][::-1].hex().upper(), data[size:]

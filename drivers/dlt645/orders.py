@@ -1,0 +1,90 @@
+"""Commands: relay control and the broadcast of the time. Built when they are sent, so that what expires is fresh."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from drivers.api import Exchange
+from drivers.dlt645.address import CONTROL_CODES, ActionAt, Options
+from drivers.dlt645.frames import BROADCAST, SHORTEST, Frame, Function
+from drivers.dlt645.plan import REPLY_WAKE_UP
+from drivers.dlt645.reply import Reader
+from drivers.dlt645.talk import Meter
+from drivers.errors import Misconfigured
+
+_MAX_SECRET: Final = 64
+_USUAL_LEVEL: Final = "02"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The block of a command; holds no password."""
+
+    at: ActionAt
+
+
+def check_order(at: ActionAt, options: Options) -> None:
+    """Raise `Misconfigured` for an order that may not or cannot be sent."""
+    if at.do == "broadcast_time":
+        return
+    if options.life_safety:
+        raise Misconfigured("the load behind this relay is marked life_safety: no command switches it")
+    password(options)
+
+
+def exchange(at: ActionAt, meter: Meter) -> Exchange:
+    """Return the order as it is sent now."""
+    now = meter.now().astimezone(meter.options.timezone)
+    if at.do == "broadcast_time":
+        # Meters take it from the broadcast address only, once a day, and where they are wrong by less than 5 min.
+        frame = Frame(BROADCAST, Function.BROADCAST_TIME, _bcd(now, "%S%M%H%d%m%y"), meter.options.wake_up)
+        return Exchange(frame.encode(), None)
+    check_order(at, meter.options)
+    until = now + timedelta(seconds=at.valid_s)
+    data = b"".join(
+        (
+            password(meter.options),
+            bytes.fromhex(meter.options.operator)[::-1],
+            bytes((CONTROL_CODES[at.do], 0)),
+            _bcd(until, "%S%M%H%d%m%y"),
+        )
+    )
+    reader = Reader(meter.address, Function.CONTROL, size=0, any_address=meter.options.wildcard_reply)
+    return meter.exchange(Function.CONTROL, data, reader, REPLY_WAKE_UP + SHORTEST)
+
+
+def password(options: Options, environ: Callable[[str], str | None] = os.environ.get) -> bytes:
+    """Return level and password as they are sent; raise `Misconfigured`, which never quotes them."""
+    if bool(options.password_file) == bool(options.password_env):
+        raise Misconfigured(
+            "options: relay control needs a password: give exactly one of password_file and password_env"
+        )
+    if options.password_env:
+        found, where = environ(options.password_env), f"the environment's {options.password_env}"
+    else:
+        found, where = _from_file(options.password_file), options.password_file
+    digits = (found or "").strip()
+    if not digits.isascii() or not digits.isdecimal() or len(digits) not in {6, 8}:
+        raise Misconfigured(
+            f"options: {where} holds no password of 6 digits, or of 8 with the level before it"
+        )
+    level, secret = (digits[:2], digits[2:]) if len(digits) == 8 else (_USUAL_LEVEL, digits)
+    return bytes.fromhex(level) + bytes.fromhex(secret)[::-1]
+
+
+def _from_file(name: str) -> str | None:
+    path = Path(name)
+    if not path.is_absolute():
+        raise Misconfigured(f"options.password_file: {name} must be a whole path, from / on")
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_SECRET).decode("ascii", "replace")
+    except OSError as err:
+        raise Misconfigured(f"options.password_file: {name} cannot be read: {err.strerror}") from None
+
+
+def _bcd(at: datetime, form: str) -> bytes:
+    return bytes.fromhex(at.strftime(form))
