@@ -48,6 +48,12 @@ class Metrics:
         self._overruns = Counter(
             "gatehouse_overruns", "Polls left out: the line was busy", ["line"], registry=kept
         )
+        self._messages = Counter(
+            "gatehouse_messages",
+            "Messages of devices that speak unasked, by what became of them",
+            ["line", "result"],
+            registry=kept,
+        )
         self._commands = Counter(
             "gatehouse_commands", "Commands by how they ended", ["outcome"], registry=kept
         )
@@ -71,6 +77,10 @@ class Metrics:
         found[0].inc()
         if found[1] is not None:
             found[1].observe(seconds)
+
+    def message(self, line: str, result: str) -> None:
+        """Count a message of a device that speaks unasked, and what became of it."""
+        self._messages.labels(line, result).inc()
 
     def device_up(self, device: str, up: bool) -> None:
         """Note that a device answers or is silent."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.polling.edges import load
+from gateway.polling.signals import PARTED, signals_key
 from gateway.polling.teller import edge_key
 from messages.codec import utc_ms
 from messages.types import ClockState, DeviceEvent, Edge
@@ -47,9 +48,9 @@ class Orphans:
         """Take over what stands at a device that is gone."""
         if raised:
             self.settled.discard(device)
-            self._waiting[device] = tuple(sorted(raised))
+            self._waiting[device] = tuple(sorted({*raised, *self._waiting.get(device, ())}))
             self._more.set()
-        else:
+        elif device not in self._waiting:
             self.settled.add(device)
 
     async def wanted_again(self, devices: Collection[str]) -> None:
@@ -77,10 +78,18 @@ class Orphans:
         log.info("%s is no longer configured: its alarms end", device)
         at, clock = utc_ms(self.clock()), self.clock_state()
         ends = [
-            DeviceEvent(device=device, code=code, edge=Edge.CLEARED, seen_at=at, detail=DETAIL, clock=clock)
+            DeviceEvent(
+                device=device,
+                code=code.partition(PARTED)[0],
+                edge=Edge.CLEARED,
+                seen_at=at,
+                detail=DETAIL,
+                clock=clock,
+                part=code.partition(PARTED)[2],
+            )
             for code in codes
         ]
-        done = await self.recorder.events(ends, {edge_key(device): b"[]"})
+        done = await self.recorder.events(ends, {edge_key(device): b"[]", signals_key(device): b"{}"})
         if done and self._waiting.get(device) == codes:
             del self._waiting[device]
             self.settled.add(device)

@@ -68,7 +68,7 @@ class Teller:
             mine = settled if lane is Lane.TELEMETRY else None
             self.recorder.sample(lane, sample, read=True, settled=mine)
 
-    async def tidy(self, device: Polled) -> None:
+    async def tidy(self, device: Told) -> None:
         """End the alarms of a device that its profile no longer knows."""
         changes = device.edges.orphans()
         if changes:

@@ -6,7 +6,7 @@ Nothing here touches the network. Files that the configuration names (profiles, 
 import difflib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,58 +16,33 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from drivers import registry
-from drivers.api import Driver
+from drivers.api import ListenDriver
 from drivers.errors import Misconfigured
-from drivers.lines import SerialMode, SerialSettings, TcpSettings
+from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.polling.modes import check_framing, framing_of, mode_of
-from gateway.polling.report import Rule
 from gateway.polling.report_rules import check_line, report_rules
 from gateway.polling.snapshots import Snapshots
+from gateway.site.endpoint import endpoint_of
+from gateway.site.lines import Device, LineConfig, ListeningLine
+from gateway.site.listening import Socket, ear_of, options_of
 from gateway.site.meters import multiplier_of, wrong_ratings
 from gateway.site.password import PasswordMissing, password_of
-from gateway.site.site_file import DeviceFile, LineFile, SiteFile
+from gateway.site.site_file import DeviceFile, LineFile, ListenFile, SiteFile
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
 from messages.text import printable
 from messages.types import MAX_DEVICES, MeterInfo
 
+__all__ = ["Device", "LineConfig", "ListeningLine", "Site", "load_site", "site_of"]
+
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.01, 60.0
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.001, 86_400.0
 DAY_S = 86_400.0
+MODBUS = "modbus"
 SHORTEST_BUDGET_S, LONGEST_BUDGET_S = 0.1, 60.0
 
 Path_ = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One device, checked: its profile, its times and what its driver needs to know."""
-
-    id: str
-    file: DeviceFile
-    profile: Profile
-    timeout: float
-    periods: Mapping[str, float]
-    options: Mapping[str, Any]
-    meter: MeterInfo | None
-    reports: Mapping[str, Rule] = field(default_factory=dict)
-    mode: SerialMode | None = None  # where its line has another
-
-
-@dataclass(frozen=True, slots=True)
-class LineConfig:
-    """One wire, checked."""
-
-    id: str
-    file: LineFile
-    settings: TcpSettings | SerialSettings
-    endpoint: str
-    devices: tuple[Device, ...]
-    fire_budget: float = 2.0
-    """The longest in seconds that a change of a fire point may go unseen."""
-    snapshots: Snapshots | None = None
-    """When its billing registers are read for the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +56,19 @@ class Site:
     lines: tuple[LineConfig, ...]
     hash: str
     """`sha256:` and the digest of what is configured, the profiles in use among it, secrets not."""
+    listening: tuple[ListeningLine, ...] = ()
     path: Path = field(default=Path(), compare=False)
     """The site file."""
 
     @property
+    def all_lines(self) -> tuple[LineConfig | ListeningLine, ...]:
+        """The lines that are polled, then those that listen."""
+        return (*self.lines, *self.listening)
+
+    @property
     def devices(self) -> tuple[Device, ...]:
         """All devices, line by line."""
-        return tuple(device for line in self.lines for device in line.devices)
+        return tuple(device for line in self.all_lines for device in line.devices)
 
 
 def load_site(path: Path, *, secrets: bool = True) -> Site:
@@ -124,19 +105,21 @@ class _Checker:
         self._timezone()
         self._snapshot()
         self._same_ids()
-        lines = tuple(
-            line
-            for index, entry in enumerate(self.file.lines)
-            if (line := self._line(("lines", index), entry)) is not None
-        )
-        self._same_endpoints(lines)
+        lines: list[LineConfig] = []
+        listening: list[ListeningLine] = []
+        for index, entry in enumerate(self.file.lines):
+            if entry.listen is not None:
+                listening += self._listening(("lines", index), entry, entry.listen)
+            elif (line := self._line(("lines", index), entry)) is not None:
+                lines.append(line)
+        self._same_endpoints([*lines, *listening])
         metrics = self._metrics()
         self._periods(("poll",), self.file.poll)
         self._budget(("fire_budget",), self.file.fire_budget)
         if self.problems or broker is None:
             raise YamlError(self.problems)
-        state_dir, digest = self._place(self.file.state_dir), _digest(self.file, lines)
-        return Site(self.file, broker, state_dir, metrics, lines, digest, self.path)
+        state_dir, digest = self._place(self.file.state_dir), _digest(self.file, [*lines, *listening])
+        return Site(self.file, broker, state_dir, metrics, tuple(lines), digest, tuple(listening), self.path)
 
     def wrong(self, path: Path_, text: str) -> None:
         self.problems.append(Problem(line_of(self.marks, path), path_text(path), text, self.name))
@@ -207,7 +190,7 @@ class _Checker:
     def _metrics(self) -> tuple[str, int] | None:
         if self.file.metrics is None:
             return None
-        endpoint = _endpoint(self.file.metrics.listen, lowest=0)
+        endpoint = endpoint_of(self.file.metrics.listen, lowest=0)
         if endpoint is None:
             self.wrong(("metrics", "listen"), "write address:port, for example 127.0.0.1:9101")
         return endpoint
@@ -253,9 +236,19 @@ class _Checker:
         budget = parse_duration(line.fire_budget or self.file.fire_budget)
         return LineConfig(line.id, line, settings, printable(endpoint), devices, budget, self.snapshots)
 
+    def _listening(self, path: Path_, line: LineFile, listen: ListenFile) -> Iterator[ListeningLine]:
+        ear = ear_of(line, listen, path, self.library, self.wrong)
+        made = (
+            self._device((*path, "devices", index), each, line, 1.0)
+            for index, each in enumerate(line.devices)
+        )
+        devices = tuple(device for device in made if device is not None)
+        if ear is not None:
+            yield ListeningLine(line.id, line, ear, printable(line.serial or listen.at or ""), devices)
+
     def _settings(self, path: Path_, line: LineFile) -> TcpSettings | SerialSettings | None:
         if (line.tcp is None) == (line.serial is None):
-            self.wrong(path, "a line has exactly one of `tcp` and `serial`")
+            self.wrong(path, "a line has exactly one of `tcp`, `serial` and `listen`")
             return None
         guard = None if line.late_guard is None else self._timeout((*path, "late_guard"), line.late_guard)
         if line.serial is not None:
@@ -268,7 +261,7 @@ class _Checker:
                 echo=line.echo,
                 late_guard=guard,
             )
-        endpoint = _endpoint(line.tcp or "", lowest=1)
+        endpoint = endpoint_of(line.tcp or "", lowest=1)
         if endpoint is None:
             self.wrong((*path, "tcp"), "write address:port, for example 192.168.1.10:502")
             return None
@@ -285,17 +278,17 @@ class _Checker:
                 text = f"unit {device.unit} also belongs to {', '.join(others)}: two would answer at once"
                 self.wrong((*path, "devices", index, "unit"), text)
 
-    def _same_endpoints(self, lines: Iterable[LineConfig]) -> None:
+    def _same_endpoints(self, lines: Iterable[LineConfig | ListeningLine]) -> None:
         seen: dict[object, str] = {}
         index = {line.id: place for place, line in enumerate(self.file.lines)}
         for line in lines:
-            settings = line.settings
+            settings = line.settings if isinstance(line, LineConfig) else line.ear.place
             key = (
                 os.path.realpath(settings.port)
                 if isinstance(settings, SerialSettings)
-                else (settings.host.lower(), settings.port)
+                else (settings.host.lower(), settings.port, isinstance(line, LineConfig))
             )
-            if key in seen:
+            if key in seen and not (isinstance(settings, Socket) and settings.port == 0):
                 text = f"{line.endpoint} is already line {seen[key]}: one wire has one owner, put the devices there"
                 self.wrong(("lines", index[line.id]), text)
             seen.setdefault(key, line.id)
@@ -308,8 +301,11 @@ class _Checker:
         if profile is None:
             self._unknown_profile((*path, "profile"), device.profile)
             return None
-        options = {"framing": framing_of(line, device), **line.options, **device.options}
-        self._driver(path, device, profile, options)
+        options = dict(options_of(line, device))
+        if profile.protocol == MODBUS:
+            options = {"framing": framing_of(line, device), **options}
+        if line.listen is None:
+            self._driver(path, device, profile, options)
         given = {**self.file.poll, **line.poll, **device.poll}
         periods = {**DEFAULT_PERIODS, **{str(name): parse_duration(text) for name, text in given.items()}}
         meter = self._meter((*path, "meter"), device, profile)
@@ -326,7 +322,10 @@ class _Checker:
 
     def _driver(self, path: Path_, device: DeviceFile, profile: Profile, options: Mapping[str, Any]) -> None:
         try:
-            driver: Driver = registry.get(profile.protocol)
+            driver = registry.get(profile.protocol)
+            if isinstance(driver, ListenDriver):
+                self.wrong(path, f"{device.id}: {profile.profile} speaks unasked: give its line `listen`")
+                return
             bound = driver.device(profile, device.unit, options)
             bound.plan(profile.points)
         except Misconfigured as err:
@@ -377,17 +376,7 @@ class _Checker:
                 self.wrong((*path, name), f"{text} is not between 1ms and 24h")
 
 
-def _endpoint(text: str, *, lowest: int) -> tuple[str, int] | None:
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or len(port) > 5:
-        return None
-    if any(char.isspace() or char in "/@?#" for char in host) or not lowest <= int(port) <= 65535:
-        return None
-    return host, int(port)
-
-
-def _digest(file: SiteFile, lines: Iterable[LineConfig]) -> str:
+def _digest(file: SiteFile, lines: Iterable[LineConfig | ListeningLine]) -> str:
     used = {device.profile.profile: device.profile for line in lines for device in line.devices}
     broker = msgspec.structs.replace(file.broker, password_file="", password_env="")
     content = [msgspec.structs.replace(file, broker=broker), used]

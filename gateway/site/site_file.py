@@ -73,12 +73,42 @@ class MeterFile(Strict, frozen=True, kw_only=True):
     rated_per_h: dict[str, Decimal] = {}
 
 
+NEVER = "never"
+Within = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)|never)$",
+        description="a time such as 90s or 10m, or never",
+    ),
+]
+
+
+class ListenFile(Strict, frozen=True, kw_only=True):
+    """A line whose devices speak unasked: where they connect to, and what each may do."""
+
+    at: Where | None = None
+    """Address and port of ours; none where the line has a `serial` port that only listens."""
+    transport: Literal["tcp", "udp", "tcp+udp"] = "tcp"
+    allow: tuple[Where, ...] = ()
+    """Addresses and networks that may speak; none: all that reach us."""
+    peers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 64
+    per_host: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
+    idle: Duration = "15m"
+    messages_per_s: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 50
+    heard_within: Within | None = None
+    """A device that was not heard for so long is silent; usually 10m, and never on a serial port."""
+
+
 class DeviceFile(Strict, frozen=True, kw_only=True):
     """One device on a line."""
 
     id: Id
     profile: str
     unit: Unit | None = None
+    address: Label = ""
+    """Its address in the words of its protocol, where that is no unit number."""
+    heard_within: Within | None = None
+    """On a line with `listen`: it is silent when it was not heard for so long."""
     name: Label = ""
     building: Label = ""
     floor: Label = ""
@@ -97,12 +127,13 @@ class DeviceFile(Strict, frozen=True, kw_only=True):
 
 
 class LineFile(Strict, frozen=True, kw_only=True):
-    """One wire: exactly one of `tcp` and `serial`."""
+    """One wire: exactly one of `tcp`, `serial` and `listen.at`."""
 
     id: Id
     label: Label = ""
     tcp: Where | None = None
     serial: Where | None = None
+    listen: ListenFile | None = None
     framing: Framing | None = None
     baud: Baud = 9600
     parity: Literal["N", "E", "O"] = "N"

@@ -52,7 +52,7 @@ async def test_they_end_once_with_their_state_after_any_number_of_tries(monkeypa
             await asyncio.sleep(0.001)
     await asyncio.sleep(0.01)
     assert journal.ended == [("m", "a", Edge.CLEARED), ("m", "b", Edge.CLEARED)]
-    assert journal.state == {"edges/m": b"[]"}
+    assert journal.state == {"edges/m": b"[]", "signals/m": b"{}"}
     await ended(task)
 
 

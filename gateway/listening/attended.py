@@ -1,0 +1,41 @@
+"""A device that speaks unasked: what it says goes into the journal before it is answered."""
+
+from dataclasses import dataclass, field
+
+from gateway.polling.told import Told
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Attended(Told):
+    """One device as its listening line knows it."""
+
+    source: str
+    """How it names itself."""
+    within: float | None
+    """It is silent when it has not been heard for so many seconds; None where silence means nothing."""
+    heard_at: float
+    """When it was last heard, monotonic seconds; its line's beginning before that."""
+    heard: bool = False
+    silent: bool = False
+    messages: int = 0
+    peer: str = field(default="", repr=False)
+    """From where it was last heard."""
+
+    def look(self, now: float) -> bool:
+        """Return whether its silence has just begun."""
+        overdue = self.within is not None and now - self.heard_at >= self.within
+        begun, self.silent = overdue and not self.silent, overdue
+        return begun
+
+    def speaks(self, now: float, peer: str) -> bool:
+        """Note that it was heard; return whether that ended a silence, or was the first time."""
+        new = self.silent or not self.heard
+        self.heard_at, self.heard, self.silent, self.peer = now, True, False, peer
+        self.messages += 1
+        return new
+
+    def hears(self) -> bool | None:
+        """Tell whether it is there; None while nobody knows."""
+        if self.silent:
+            return False
+        return True if self.heard else None

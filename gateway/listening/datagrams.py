@@ -1,0 +1,78 @@
+"""Datagrams: each is a message whole, from whoever its sender says it is."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from drivers.api import PeerSession
+from drivers.errors import FrameDamaged
+from gateway.listening.hearing import Hearing
+from gateway.listening.limits import HostBuckets, allowed
+from messages.text import printable
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 1000
+MOST_SESSIONS = 256
+LONGEST = 8192
+
+Address = tuple[str, int]
+
+
+@dataclass(slots=True, eq=False)
+class Datagrams(asyncio.DatagramProtocol):
+    """Takes what comes while there is room and the sender keeps its rate; what is left out is not answered."""
+
+    hearing: Hearing
+    session: Callable[[], PeerSession]
+    hosts: HostBuckets
+    _sessions: dict[Address, PeerSession] = field(default_factory=dict)
+    _waiting: "asyncio.Queue[tuple[bytes, Address] | None]" = field(
+        default_factory=lambda: asyncio.Queue(MOST_WAITING + 1)
+    )
+    _transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket to answer by."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        """Take one, or leave it out: its sender will send again."""
+        host, now = addr[0], self.hearing.around.monotonic()
+        if not allowed(host, self.hosts.limits.allow):
+            return
+        _, messages = self.hosts.of(host)
+        if len(data) > LONGEST or self._waiting.qsize() >= MOST_WAITING or not messages.has(1, now):
+            self.hearing.meters.message(self.hearing.line, "left_out")
+            return
+        self._waiting.put_nowait((data, (host, addr[1])))
+
+    def error_received(self, exc: Exception) -> None:
+        """An answer did not reach its sender: it will send again."""
+        log.debug("line %s: %s", self.hearing.line, exc)
+
+    def stop(self) -> None:
+        """Let `run` end with the datagram in hand."""
+        while self._waiting.qsize() >= MOST_WAITING:
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    async def run(self) -> None:
+        """Work through what came until `stop`."""
+        while (taken := await self._waiting.get()) is not None:
+            data, address = taken
+            session = self._sessions.pop(address, None) or self.session()
+            try:
+                messages = session.feed(data, self.hearing.around.clock())
+            except FrameDamaged as err:
+                log.info("line %s: %s: %s", self.hearing.line, address[0], printable(str(err)))
+                continue
+            while len(self._sessions) >= MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[address] = session
+            for heard in messages:
+                answer = await self.hearing.take(heard, f"{address[0]}:{address[1]}")
+                if answer and self._transport is not None:
+                    self._transport.sendto(answer, address)

@@ -1,0 +1,143 @@
+"""What becomes of one message: the journal first, the answer after it.
+
+A sender that gets no answer sends again. So nothing is answered that could still be lost, and what comes again is
+known by its number and not told twice.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from drivers.api import Heard, Reading
+from gateway.listening.attended import Attended
+from gateway.polling.around import Recorder, Surroundings
+from gateway.polling.teller import Teller
+from messages.text import printable
+from messages.types import Quality
+
+log = logging.getLogger(__name__)
+
+SAMPLES_WITHIN_S = 3.0  # telemetry that the disk does not take may not hold up the alarm behind it
+MOST_LATELY = 64
+MOST_STRANGERS = 100
+
+
+class Meters(Protocol):
+    """What is counted on a listening line."""
+
+    def device_up(self, device: str, up: bool) -> None:
+        """Note that a device is heard or silent."""
+
+    def message(self, line: str, result: str) -> None:
+        """Count a message and what became of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Hearing:
+    """Takes the messages of one line's devices, whoever carries them."""
+
+    line: str
+    devices: Mapping[str, Attended]
+    """By how they name themselves."""
+    recorder: Recorder
+    around: Surroundings
+    meters: Meters
+    changed: Callable[[], None] = lambda: None
+    _teller: Teller = field(init=False)
+    _lately: dict[str, dict[bytes, None]] = field(default_factory=dict)
+    _strangers: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._teller = Teller(self.recorder, self.around)
+
+    async def begin(self) -> None:
+        """End the alarms that these devices' profiles no longer know."""
+        for device in self.devices.values():
+            await self._teller.tidy(device)
+
+    async def take(self, heard: Heard, peer: str) -> bytes:
+        """Journal a message; return what the peer is told now, which may be nothing."""
+        if not heard.source:
+            self.meters.message(self.line, "link")
+            return heard.reply
+        device = self.devices.get(heard.source)
+        if device is None:
+            self._stranger(heard.source, peer)
+            return heard.refuse
+        self._there(device, peer)
+        mark = self._mark(heard)
+        lately = self._lately.setdefault(device.id, {})
+        if mark in lately:
+            self.meters.message(self.line, "repeated")
+            return heard.reply
+        if not await self._journal(device, heard):
+            self.meters.message(self.line, "not_kept")
+            return heard.refuse
+        if mark:
+            lately[mark] = None
+            while len(lately) > MOST_LATELY:
+                del lately[next(iter(lately))]
+        self.meters.message(self.line, "ok")
+        return heard.reply
+
+    def look(self) -> None:
+        """See who has fallen silent; called now and then."""
+        now = self.around.monotonic()
+        fell = [device for device in self.devices.values() if device.look(now)]
+        for device in fell:
+            log.warning("%s: not heard for %.0f s", device.id, device.within or 0.0)
+            self.meters.device_up(device.id, False)
+            self._unknown(device)
+        if fell:
+            self.changed()
+
+    def _there(self, device: Attended, peer: str) -> None:
+        if device.speaks(self.around.monotonic(), peer):
+            log.info("%s is heard, from %s", device.id, printable(peer, 60))
+            self.meters.device_up(device.id, True)
+            self.changed()
+
+    def _mark(self, heard: Heard) -> bytes:
+        return hashlib.sha256(heard.number.encode() + b"\0" + heard.raw).digest() if heard.number else b""
+
+    async def _journal(self, device: Attended, heard: Heard) -> bool:
+        at, clock = self.around.clock(), self.around.clock_state()
+        told = device.signals.hear(heard.happenings)
+        if not await self._teller.journal(device, heard.readings, told, at, clock):
+            return False
+        if not heard.readings:
+            return True
+        loop = asyncio.get_running_loop()
+        kept: list[asyncio.Future[bool]] = []
+        for lane, sample in device.samples(at, heard.readings, clock, self.around.config):
+            done: asyncio.Future[bool] = loop.create_future()
+            self.recorder.sample(lane, sample, read=True, settled=lambda ok, done=done: _settle(done, ok))  # type: ignore[misc]
+            kept.append(done)
+        waiting = (await asyncio.wait(kept, timeout=SAMPLES_WITHIN_S))[1]
+        return not waiting and all(done.result() for done in kept)
+
+    def _unknown(self, device: Attended) -> None:
+        readings = {name: Reading(None, Quality.TIMEOUT) for name in device.config.profile.points}
+        if readings:
+            now, clock = self.around.clock(), self.around.clock_state()
+            for lane, sample in device.samples(now, readings, clock, self.around.config):
+                self.recorder.sample(lane, sample, read=False)
+
+    def _stranger(self, source: str, peer: str) -> None:
+        self.meters.message(self.line, "unknown_source")
+        if source not in self._strangers and len(self._strangers) < MOST_STRANGERS:
+            self._strangers[source] = None
+            log.warning(
+                "line %s: %s speaks from %s and no device here has that address: add it to the site file",
+                self.line,
+                printable(source, 80),
+                printable(peer, 60),
+            )
+
+
+def _settle(done: "asyncio.Future[bool]", ok: bool) -> None:
+    if not done.done():
+        done.set_result(ok)

@@ -1,0 +1,124 @@
+"""The living listening lines, changed one by one as the polled ones are."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.listening.attended import Attended
+from gateway.listening.hearing import Hearing
+from gateway.listening.listener import Listener
+from gateway.metrics import Metrics
+from gateway.polling.around import Recorder, Surroundings
+from gateway.polling.fleet import Difference, difference
+from gateway.polling.orphans import Orphans
+from gateway.polling.standing import Stands, begin_with, stands
+from gateway.site.config import ListeningLine
+
+
+@dataclass(slots=True, eq=False)
+class Listeners:
+    """All listening lines. `set_up` once, `start` in the gateway's group, then `apply` as often as wanted."""
+
+    recorder: Recorder
+    metrics: Metrics
+    around: Surroundings
+    load_state: Callable[[str], bytes | None]
+    orphans: Orphans
+    changed: Callable[[], None] = lambda: None
+    """Called when a device is heard, falls silent, or a line begins or ends to listen."""
+    _lines: dict[str, Listener] = field(default_factory=dict)
+    _tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    _group: asyncio.TaskGroup | None = None
+
+    @property
+    def lines(self) -> tuple[Listener, ...]:
+        """One for each line, in the order of the configuration."""
+        return tuple(self._lines.values())
+
+    @property
+    def devices(self) -> Iterator[Attended]:
+        """All devices, line by line."""
+        return (device for line in self._lines.values() for device in line.devices)
+
+    @property
+    def silent(self) -> Iterator[str]:
+        """Devices that are not heard."""
+        return (device for line in self._lines.values() for device in line.silent)
+
+    def set_up(self, lines: Iterable[ListeningLine]) -> None:
+        """Make the first lines; nothing is opened."""
+        self._lines = {line.id: self._make(line, {}) for line in lines}
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Let every line listen, each as a task of this group."""
+        self._group = group
+        for line in self._lines:
+            self._begin(line)
+
+    async def stop(self) -> None:
+        """End every line with the messages in hand."""
+        await self._end(list(self._lines))
+        self._group = None
+
+    async def apply(self, lines: Sequence[ListeningLine]) -> Difference:
+        """Change over to these lines; peers of those that stay as they are notice nothing."""
+        what = difference([line.config for line in self.lines], lines)
+        leaving = [*what.removed, *what.changed]
+        before = {device.id: stands(device) for line in leaving for device in self._lines[line].devices}
+        await self._end(leaving)
+        stays = {device.id for line in lines for device in line.devices}
+        await self.orphans.wanted_again(stays)
+        fresh = {*what.added, *what.changed}
+        self._lines = {
+            line.id: self._make(line, before) if line.id in fresh else self._lines[line.id] for line in lines
+        }
+        for device, stood in before.items():
+            if device not in stays:
+                self.metrics.forget(device)
+                self.orphans.add(device, stood.names)
+        if self._group is not None:
+            for line in (each for each in self._lines if each in fresh):
+                self._begin(line)
+        return what
+
+    def _begin(self, line: str) -> None:
+        assert self._group is not None
+        self._tasks[line] = self._group.create_task(self._lines[line].run(), name=f"listening line {line}")
+
+    async def _end(self, lines: Iterable[str]) -> None:
+        tasks = set()
+        for line in lines:
+            self._lines[line].stop()
+            if (task := self._tasks.pop(line, None)) is not None:
+                tasks.add(task)
+        if tasks:
+            await asyncio.wait(tasks)  # a failure among them ends the group, not this
+
+    def _make(self, line: ListeningLine, before: Mapping[str, Stands]) -> Listener:
+        now = self.around.monotonic()
+        devices = []
+        for device in line.devices:
+            stood = begin_with(device, before.get(device.id), self.orphans, self.load_state)
+            source = line.ear.sources[device.id]
+            devices.append(
+                Attended(
+                    config=device,
+                    edges=stood.edges,
+                    signals=stood.signals,
+                    source=source.name,
+                    within=source.within,
+                    heard_at=now,
+                )
+            )
+        hearing = Hearing(
+            line.id,
+            {device.source: device for device in devices},
+            self.recorder,
+            self.around,
+            self.metrics,
+            self._changed,
+        )
+        return Listener(line, hearing, devices, self._changed)
+
+    def _changed(self) -> None:
+        self.changed()

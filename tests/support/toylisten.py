@@ -1,0 +1,175 @@
+"""A protocol whose devices speak unasked, as small as can be: `address number words` lines, answered `ok number`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from importlib.metadata import EntryPoint
+from random import Random
+
+from drivers import registry
+from drivers.api import Happening, Heard, Reading
+from drivers.errors import FrameDamaged, Misconfigured
+from drivers.profile import Example, Point, Profile, Signal
+from gateway.listening.limits import Limits
+from gateway.listening.listeners import Listeners
+from gateway.metrics import Metrics
+from gateway.polling.around import Surroundings, nap
+from gateway.polling.orphans import Orphans
+from gateway.site.lines import Device, ListeningLine
+from gateway.site.listening import Ear, Socket, Source
+from gateway.site.site_file import DeviceFile, LineFile
+from messages.types import ClockState, Edge, Severity
+from tests.support.gateway import START, Remembered
+
+EDGES = {"on": Edge.RAISED, "off": Edge.CLEARED, "now": Edge.PULSE}
+LONGEST = 200
+
+
+class ToySession:
+    """One peer's lines."""
+
+    def __init__(self, devices) -> None:
+        self.devices, self.held = devices, b""
+
+    def feed(self, data, now):
+        self.held += data
+        *lines, self.held = self.held.split(b"\n")
+        if len(self.held) > LONGEST:
+            raise FrameDamaged("a line without end")
+        return [heard(line.decode()) for line in lines]
+
+    def tick(self, now):
+        return [b"time\n"]
+
+
+def heard(line: str) -> Heard:
+    source, number, what, *rest = line.split()
+    answers = {"reply": f"ok {number}\n".encode(), "refuse": f"no {number}\n".encode()}
+    if what == "link":
+        return Heard("", **answers)
+    named = {"number": number if number != "-" else "", "raw": line.encode()}
+    if what == "temp":
+        return Heard(source, {"temp": Reading(Decimal(rest[0]))}, **named, **answers)
+    happening = Happening(what, EDGES[rest[0]], part=rest[1] if len(rest) > 1 else "", detail=line)
+    return Heard(source, happenings=(happening,), **named, **answers)
+
+
+class ToyListens:
+    """The driver."""
+
+    protocol = "toy-listens"
+
+    def check(self, profile) -> None: ...
+
+    def source(self, profile, options):
+        if "address" not in options:
+            raise Misconfigured("needs an address")
+        return options["address"]
+
+    def session(self, devices, options):
+        return ToySession(devices)
+
+    def explain(self, frame):
+        return frame.decode()
+
+    def check_vector(self, row, maps): ...
+
+
+PROFILE = Profile(
+    profile="toy-panel",
+    vendor="Toy",
+    model="Panel",
+    device_class="fire",
+    protocol="toy-listens",
+    points={"temp": Point(label="t", at={})},
+    signals={
+        code: Signal(on={"code": code}, label=code, severity=Severity.CRITICAL, alarm_class="fire")
+        for code in ("fire", "card")
+    },
+    examples=(Example(reply="00", happens=("fire",)),),
+    source=("made up",),
+)
+
+
+def install(monkeypatch) -> None:
+    """Have the toy found beside the drivers that are installed."""
+    entry = EntryPoint("toy-listens", "tests.support.toylisten:ToyListens", registry.GROUP)
+    toys = registry.Registry([entry])
+    monkeypatch.setattr(registry, "installed", lambda: toys)
+
+
+def line(
+    *names: str, place: Socket | None = None, within: float | None = None, line_id: str = "fire", **limits
+) -> ListeningLine:
+    """A listening line with devices that name themselves as they are called."""
+    place = place or Socket("127.0.0.1", 0)
+    devices = tuple(
+        Device(
+            name,
+            DeviceFile(id=name, profile="toy-panel"),
+            PROFILE,
+            1.0,
+            {"routine": 10.0},
+            {"address": name},
+            None,
+        )
+        for name in names
+    )
+    ear = Ear("toy-listens", place, Limits(**limits), {name: Source(name, within) for name in names})
+    return ListeningLine(line_id, LineFile(id=line_id), ear, "127.0.0.1:0", devices)
+
+
+@dataclass
+class Heart:
+    """Listeners at work, and what they were told to keep."""
+
+    listeners: Listeners
+    recorder: Remembered
+    metrics: Metrics
+    orphans: Orphans
+    changes: list[None] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.listeners.lines[0].port
+
+    def count(self, result: str, line_id: str = "fire") -> float:
+        got = self.metrics.registry.get_sample_value(
+            "gatehouse_messages_total", {"line": line_id, "result": result}
+        )
+        return got or 0.0
+
+
+class Kept(Remembered):
+    """Settles samples at once, as a journal that takes everything."""
+
+    keeps: bool | None = True
+
+    def sample(self, lane, sample, *, read, settled=None) -> None:
+        super().sample(lane, sample, read=read, settled=settled)
+        if settled is not None and self.keeps is not None:
+            settled(self.keeps)
+
+
+@asynccontextmanager
+async def listening(*lines: ListeningLine, state: dict[str, bytes] | None = None) -> AsyncIterator[Heart]:
+    """Let lines listen while the context lasts."""
+    loop = asyncio.get_running_loop()
+    recorder, metrics = Kept(), Metrics()
+    recorder.state.update(state or {})
+    around = Surroundings(lambda: START, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
+    orphans = Orphans(recorder, lambda: START, lambda: ClockState.SYNCED)
+    listeners = Listeners(recorder, metrics, around, recorder.state.get, orphans)
+    heart = Heart(listeners, recorder, metrics, orphans)
+    listeners.changed = lambda: heart.changes.append(None)
+    listeners.set_up(lines)
+    async with asyncio.TaskGroup() as group:
+        listeners.start(group)
+        for each in listeners.lines:
+            await each.ready.wait()
+        try:
+            yield heart
+        finally:
+            await listeners.stop()
