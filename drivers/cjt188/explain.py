@@ -8,6 +8,7 @@ from drivers.cjt188 import frames
 from drivers.cjt188.frames import Frame
 from drivers.cjt188.layout import NAMES, VALVE, by_length
 from drivers.cjt188.values import BATTERY_LOW, VALVE_MASK, VALVES, digits, instant, kind_of, quantity
+from drivers.exact import scaled
 
 _WORDS: Final = {
     0x01: "read data",
@@ -77,7 +78,7 @@ def _field(name: str, raw: bytes) -> dict[str, Any]:
     if len(raw) == 3:
         count = digits(raw)
         exp = 0 if name == "hours" else _HUNDREDTH
-        return {name: None if count is None else Decimal(count).scaleb(exp)}
+        return {name: None if count is None else scaled(Decimal(count), exp)}
     seen = quantity(raw)
     value = seen.value(_FLOW if name == "flow" else _HUNDREDTH)
     return {name: value, f"{name}_unit": seen.unit or None, f"{name}_digits": seen.digits}

@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from drivers.exact import scaled
+
 UNITS: Final = {
     0x02: ("Wh", 0),
     0x05: ("kWh", 0),
@@ -85,7 +87,7 @@ class Quantity:
         """Return the number in `unit`, `exp` being the power of ten of its last digit."""
         if self.count is None:
             return None
-        return Decimal(self.count).scaleb(exp + UNITS.get(self.code, ("", 0))[1])
+        return scaled(Decimal(self.count), exp + UNITS.get(self.code, ("", 0))[1])
 
 
 def quantity(raw: bytes) -> Quantity:
