@@ -1,6 +1,6 @@
 """What the line reads with: an identification, then a data block; noise before is passed over, all is bounded."""
 
-from typing import Final, Literal
+from typing import Final
 
 from drivers.errors import DeviceRefused, FrameDamaged
 from drivers.iec62056_21 import frames
@@ -8,10 +8,9 @@ from drivers.iec62056_21.frames import ETX, NAK, STX, Identification
 
 MAX_NOISE: Final = 4096
 MAX_BLOCK: Final = 65536
-Until = Literal["identification", "readout"]
 
 
-class _Characters:
+class Characters:
     """Seven-bit characters out of bytes: with hardware parity as they come, else checked and stripped here."""
 
     def __init__(self, software_parity: bool) -> None:
@@ -34,11 +33,14 @@ class IdentificationReader:
     a line feed, and the data.
     """
 
-    def __init__(self, *, software_parity: bool, follows: "BlockReader | None" = None) -> None:
-        self._characters = _Characters(software_parity)
+    def __init__(
+        self, *, software_parity: bool, follows: "BlockReader | None" = None, mode_b_follows: bool = True
+    ) -> None:
+        self._characters = Characters(software_parity)
         self._buffer = bytearray()
         self._passed = 0
         self._follows = follows
+        self._at_once = {"A", "B"} if mode_b_follows else {"A"}
         self._found: Identification | None = None
         self._head = b""
 
@@ -56,7 +58,7 @@ class IdentificationReader:
             self._drop(end)
             self._found = _identified(line)
             self._head = line
-        if self._follows is None or self._found.mode == "C":
+        if self._follows is None or self._found.mode not in self._at_once:
             return self._head
         left = bytes(self._buffer)
         self._buffer.clear()
@@ -103,7 +105,7 @@ class BlockReader:
     """Finds STX, data, ETX and a right BCC; or, where the meter sends no BCC, lines that end with `!`."""
 
     def __init__(self, *, software_parity: bool, checked: bool = True) -> None:
-        self._characters = _Characters(software_parity)
+        self._characters = Characters(software_parity)
         self._checked = checked
         self._buffer = bytearray()
         self._passed = 0
