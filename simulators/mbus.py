@@ -82,6 +82,8 @@ class MbusBus:
 
     slaves: Sequence[Slave]
     rng: Random
+    aligned: bool = False
+    """Whether slaves begin to answer at the very same time: then two of them may look like a sound third."""
     collisions: int = 0
     heard: list[Request] = field(default_factory=list)
     _requests: Requests = field(default_factory=Requests)
@@ -106,8 +108,8 @@ class MbusBus:
             return ACK
         mixed = bytearray(max(map(len, said)) + len(said))
         mixed[:] = b"\xff" * len(mixed)
-        for answer in said:
-            shift = self.rng.randrange(len(said))
+        drifts = [0] * len(said) if self.aligned else self.rng.sample(range(len(said)), len(said))
+        for answer, shift in zip(said, drifts, strict=True):
             for place, byte in enumerate(answer):
                 mixed[place + shift] &= byte
         return bytes(mixed)

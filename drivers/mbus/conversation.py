@@ -27,16 +27,21 @@ def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> E
     memory.next_bit = None
     talk = _Talk(target, memory, telegrams)
     if target.secondary:
-        return Exchange(
-            request=frames.long(SND_UD, NETWORK, _SELECT, target.secondary),
-            reader=frames.AckReader(),
-            reply_bytes=1,
-            key=target.key,
-            then=lambda _: talk.request(first=True),
-        )
+        return select(target, lambda _: talk.request(first=True))
     if reset == "always" or (reset == "auto" and bit is None):
         return reset_link(target, then=lambda _: talk.request(first=True))
     return talk.request(first=True if bit is None else bit)
+
+
+def select(target: Target, then: Callable[[bytes], Exchange | bytes]) -> Exchange:
+    """Select the slaves of a secondary address, and by that deselect all others: who is meant answers E5."""
+    return Exchange(
+        request=frames.long(SND_UD, NETWORK, _SELECT, target.secondary),
+        reader=frames.AckReader(),
+        reply_bytes=1,
+        key=target.key,
+        then=then,
+    )
 
 
 def reset_link(target: Target, then: Callable[[bytes], Exchange | bytes] | None = None) -> Exchange:

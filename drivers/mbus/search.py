@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from drivers.mbus.address import written
+from drivers.api import Exchange
+from drivers.errors import DeviceSilent, DriverError
+from drivers.mbus import frames, telegram
+from drivers.mbus.address import Target, secondary, written
+from drivers.mbus.conversation import select
+from drivers.mbus.frames import FCB, NETWORK, REQ_UD2, ResponseReader
 from drivers.mbus.telegram import Header
 
 ANY: Final = "FFFFFFFF"
@@ -38,30 +43,67 @@ class Found:
 class Search:
     """Says what to select next, and is told what was heard."""
 
-    def __init__(self, mask: str = ANY) -> None:
+    def __init__(self, mask: str = ANY, *, thorough: bool = False) -> None:
         if len(mask) != len(ANY) or set(mask) - set(_DIGITS + "F"):
             raise ValueError("a mask has eight digits, F for any")
         self._todo = [mask]
+        # Answers that begin at the very same time may lie over each other and still look sound, as one of theirs:
+        # then only looking at every digit parts them, at eighty questions a slave.
+        self._thorough = thorough
         self.found: dict[str, Header] = {}
         """Who was found, by secondary address."""
         self.unparted: list[str] = []
         """Full numbers under which several slaves answer: they differ in maker, generation or medium only."""
         self.asked = 0
+        self._acknowledged = False
 
     @property
     def mask(self) -> str | None:
         """The mask to select next; None when all is looked at."""
         return self._todo[-1] if self._todo else None
 
+    def exchange(self) -> Exchange | None:
+        """Return the next question: a selection by `mask`, then REQ_UD2 to whoever acknowledged it."""
+        mask = self.mask
+        if mask is None:
+            return None
+        return select(Target(secondary=secondary(mask)), self._request)
+
+    def _request(self, _ack: bytes) -> Exchange:
+        self._acknowledged = True
+        return Exchange(
+            request=frames.short(REQ_UD2 | FCB, NETWORK),
+            reader=ResponseReader(lambda frame: True),  # noqa: ARG005
+            reply_bytes=frames.LONGEST,
+            key=b"mbus search",
+            then=lambda raw: raw,
+        )
+
+    def answered(self, payload: bytes) -> None:
+        """Note the answer to the last question."""
+        try:
+            header = telegram.parse(frames.parse(payload)).header
+        except DriverError:
+            self.heard(Heard.SEVERAL)
+            return
+        self.heard(Found(header) if header.ident else Heard.SEVERAL)
+
+    def failed(self, error: DriverError) -> None:
+        """Note that the last question brought no answer that can be read: silence means nobody, before any E5."""
+        nobody = isinstance(error, DeviceSilent) and not self._acknowledged
+        self.heard(Heard.NOBODY if nobody else Heard.SEVERAL)
+
     def heard(self, what: Heard | Found) -> None:
         """Note what the selection of `mask` came to."""
         mask = self._todo.pop()
         self.asked += 1
+        self._acknowledged = False
         if what is Heard.NOBODY:
             return
         if isinstance(what, Found) and fits(mask, what.header.ident):
             self.found[what.address] = what.header
-            return
+            if not self._thorough or "F" not in mask:
+                return
         place = mask.find("F")
         if place < 0:
             self.unparted.append(mask)
