@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from gateway.app import GatewayTrouble, build
+from gateway.polling import presence
 from messages.codec import decode_batch
 from messages.types import Edge, Lane, Outcome, Quality, Sample
 from simulators.truth import Truth
@@ -38,7 +39,8 @@ async def test_everything_that_was_on_the_wire_is_stored_once_and_exactly(place:
 
 
 @pytest.mark.slow
-async def test_times_lanes_raw_bytes_and_bad_values(place: Place):
+async def test_times_lanes_raw_bytes_and_bad_values(place: Place, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(presence, "FAIR_S", 0.0)
     async with at_work(place) as gateway:
         await place.toy.until(lambda: {s.device for s in place.samples} >= {"m-1", "m-2", "w-1", "air"})
         await place.toy.until(lambda: "air" in place.toy.states[-1].silent)
