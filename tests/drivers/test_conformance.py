@@ -16,6 +16,12 @@ profiles = pytest.mark.parametrize("name", sorted(LIBRARY))
 drivers = pytest.mark.parametrize("protocol", registry.names())
 
 
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch):
+    """What profiles want from the environment for their commands."""
+    monkeypatch.setenv("GATEHOUSE_DLT645_PASSWORD", "00000000")
+
+
 def device(name: str) -> DeviceDriver:
     profile = LIBRARY[name][0]
     return registry.get(profile.protocol).device(profile, 1, {})
