@@ -1,9 +1,8 @@
 """A profile against this driver: addresses, options, events, and examples decoded through the real reader."""
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Any
+from collections.abc import Mapping
 
+from drivers import profile_check
 from drivers.api import Exchange, Reading
 from drivers.binding import bind, from_hex
 from drivers.errors import DriverError, FrameDamaged, Misconfigured
@@ -11,7 +10,6 @@ from drivers.mbus import frames, readout
 from drivers.mbus.address import Options, PointAt, Target, bind_action, bind_profile
 from drivers.mbus.conversation import Memory, read_out
 from drivers.profile import Example, Profile
-from messages.types import Value
 
 
 def check_profile(profile: Profile) -> None:
@@ -20,9 +18,12 @@ def check_profile(profile: Profile) -> None:
     addresses = bind_profile(profile)
     for name, action in profile.actions.items():
         bind_action(action, f"actions.{name}")
-    faults = [*_check_kinds(profile, addresses), *_check_conditions(profile, addresses)]
-    if profile.signals:
-        faults.append("signals: M-Bus devices tell nothing by themselves: use events")
+    is_bool = lambda name: addresses[name].is_bool  # noqa: E731
+    faults = [
+        *profile_check.kinds(profile, is_bool),
+        *profile_check.conditions(profile, is_bool),
+        *profile_check.no_signals(profile, "M-Bus"),
+    ]
     for index, example in enumerate(profile.examples):
         place = f"examples[{index}]"
         try:
@@ -30,7 +31,7 @@ def check_profile(profile: Profile) -> None:
         except (DriverError, ValueError) as err:
             faults.append(f"{place}: {err}")
             continue
-        faults += [f"{place}.expect.{fault}" for fault in _compare(example, found)]
+        faults += [f"{place}.expect.{fault}" for fault in profile_check.compare(example, found)]
     if faults:
         raise Misconfigured("\n".join(faults))
 
@@ -61,33 +62,3 @@ def _carried(raw: bytes, options: Options) -> bytes:
         step = step.then(payload)
     # The capture of a first telegram, though the device has more, is an example of it.
     return step if isinstance(step, bytes) else raw
-
-
-def _compare(example: Example, found: Mapping[str, Reading]) -> Iterator[str]:
-    for name, wanted in example.expect.items():
-        value = found[name].value
-        if not _same(value, wanted):
-            yield f"{name}: is {wanted} here, and the reply decodes to {value} ({found[name].quality.value})"
-
-
-def _same(value: Value, wanted: Any) -> bool:
-    if value is None or wanted is None or isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    return value == Decimal(wanted)
-
-
-def _check_kinds(profile: Profile, addresses: Mapping[str, PointAt]) -> Iterator[str]:
-    for name, point in profile.points.items():
-        if addresses[name].is_bool:
-            if point.kind != "state":
-                yield f"points.{name}.kind: a true or false point is a state"
-            if point.exp:
-                yield f"points.{name}.exp: a true or false point has no scale"
-
-
-def _check_conditions(profile: Profile, addresses: Mapping[str, PointAt]) -> Iterator[str]:
-    for name, event in profile.events.items():
-        point = event.when.point
-        if (event.when.is_ is not None) != addresses[point].is_bool:
-            right = "is: true or is: false" if addresses[point].is_bool else "equals, above or below"
-            yield f"events.{name}.when: `{point}` needs {right}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from drivers.api import Reading
 from drivers.errors import DriverError, FrameDamaged
+from drivers.exact import scaled
 from drivers.mbus import frames, telegram
 from drivers.mbus.address import PointAt
 from drivers.mbus.telegram import Item, Telegram
@@ -69,7 +70,7 @@ def _reading(found: ReadOut, at: PointAt, point: Point) -> Reading:
     power = 0 if not given or at.quantity == "text" else shift(given, point.unit)
     if power is None:
         return Reading(None, Quality.CONFIG, raw)
-    return Reading(number.scaleb(power + point.exp), raw=raw)
+    return Reading(scaled(number, power + point.exp), raw=raw)
 
 
 def _item(items: Sequence[Item], at: PointAt) -> Item | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from drivers.errors import FrameDamaged
+from drivers.exact import scaled
 from drivers.mbus import records
 from drivers.mbus.frames import Frame
 from drivers.mbus.meaning import Meaning, meaning_of
@@ -205,4 +206,4 @@ _FIXED_UNITS: Final = {
 def fixed_count(item: Item) -> Decimal | None:
     """Return the bare counter of fixed data, without its unit's power of ten."""
     number = item.datum.number
-    return None if number is None else number.scaleb(-item.meaning.exp)
+    return None if number is None else scaled(number, -item.meaning.exp)

@@ -5,9 +5,10 @@ What is no value stays none: digits above nine, the number that means "invalid",
 
 from dataclasses import dataclass
 from datetime import datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
+from drivers.exact import scaled
 from drivers.mbus.meaning import FD, MAIN, Meaning
 from drivers.mbus.records import Record
 from drivers.modbus.shortest import shortest32
@@ -15,6 +16,7 @@ from drivers.modbus.shortest import shortest32
 _INTEGERS: Final = frozenset({1, 2, 3, 4, 6, 7})
 _BCD: Final = frozenset({9, 10, 11, 12, 14})
 _REAL: Final = 5
+_WIDE: Final = Context(prec=400)
 _NO_DATA: Final = frozenset({0, 8})
 # Bits and codes, not amounts: they have no sign and no number that means "invalid".
 _UNSIGNED: Final = frozenset(
@@ -83,9 +85,9 @@ def datum(record: Record, meaning: Meaning) -> Datum:
     count, fault = _count(record, meaning)
     if count is None:
         return Datum(fault=fault)
-    number = count.scaleb(meaning.exp)
+    number = scaled(count, meaning.exp)
     if meaning.offset is not None:
-        number += Decimal(1).scaleb(meaning.offset)
+        number = _WIDE.add(number, scaled(Decimal(1), meaning.offset))
     return Datum(number, fault=fault or _marked(meaning))
 
 

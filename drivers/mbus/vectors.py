@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from drivers.errors import DriverError, FrameDamaged
+from drivers.exact import scaled
 from drivers.mbus import frames, names, telegram
 from drivers.mbus.products import product
 from drivers.mbus.records import MANUFACTURER, MORE
@@ -204,7 +205,7 @@ def _number(item: Item) -> Decimal | None:
         return None
     if names.reserved(item):
         # For want of a meaning the bare count is told, or nothing.
-        return number.scaleb(-meaning.exp) if meaning.table else Decimal(0)
+        return scaled(number, -meaning.exp) if meaning.table else Decimal(0)
     return number * names.factor(item)
 
 

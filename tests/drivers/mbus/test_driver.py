@@ -226,7 +226,7 @@ def test_what_a_profile_must_not_have():
     )
     assert "`leak` needs is: true" in fault(events={"x": event})
     signal = Signal(on={}, label="x", severity=Severity.LOW, alarm_class="x")
-    assert "use events" in fault(signals={"x": signal})
+    assert "says nothing of itself" in fault(signals={"x": signal})
     gauge = {"x": POINTS["leak"].__class__(label="x", at={"status": "power_low"}, exp=1)}
     assert fault(gauge).splitlines() == [
         "points.x.kind: a true or false point is a state",
