@@ -75,12 +75,12 @@ def check_row(row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]] = ()) ->
 
 
 def _driver_for(protocol: Any) -> Driver:
-    """Find the driver by the protocol's name or by what stands before a hyphen: `modbus-rtu` is `modbus`."""
+    """Find the driver by the protocol's name or by what stands before a hyphen or dot: `modbus-rtu` is `modbus`."""
     if not isinstance(protocol, str) or not protocol:
         raise Misconfigured("the row names no `protocol`")
     name = protocol
-    while name not in registry.names() and "-" in name:
-        name = name.rpartition("-")[0]
+    while name not in registry.names() and ("-" in name or "." in name):
+        name = name[: max(name.rfind("-"), name.rfind("."))]
     return registry.get(name if name in registry.names() else protocol)
 
 

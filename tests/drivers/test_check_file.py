@@ -23,7 +23,7 @@ def test_every_wrong_line_counts_and_is_named(tmp_path):
         "",
         "{not json",
         "[1]",
-        '{"protocol": "dlt645", "hex": "68"}',
+        '{"protocol": "bacnet.ip-x", "hex": "68"}',
         '{"hex": "00"}',
         '{"protocol": "modbus-rtu", "id": "a\\u001b[2Jb", "hex": "0000", "expected": {"crc_ok": true}}',
         '{"protocol": "modbus-rtu", "hex": "00", "expected": {"x": NaN}}',
@@ -35,7 +35,7 @@ def test_every_wrong_line_counts_and_is_named(tmp_path):
     report = check_file.run(file)
     assert (report.agree, report.total) == (1, 9)
     assert [text.split(":")[1] for text in report.disagreements] == ["3", "4", "5", "6", "7", "8", "9", "10"]
-    assert "no driver for 'dlt645'; known are" in report.disagreements[2]
+    assert "no driver for 'bacnet.ip-x'; known are" in report.disagreements[2]
     assert all(text.isprintable() for text in report.disagreements)
 
 

@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import registry
-from drivers.api import DeviceDriver
+from drivers.api import DeviceDriver, ListenDriver
+from drivers.binding import from_hex
 from drivers.errors import DriverError, FrameDamaged, Misconfigured
+from drivers.listen_check import NOW, hear
 from drivers.profiles_store import check_with_driver, load_marked_library
 
 LIBRARY = load_marked_library()
-profiles = pytest.mark.parametrize("name", sorted(LIBRARY))
+ASKED = [
+    name for name in sorted(LIBRARY) if not isinstance(registry.get(LIBRARY[name][0].protocol), ListenDriver)
+]
+profiles = pytest.mark.parametrize("name", ASKED)
+unasked = pytest.mark.parametrize("name", sorted(set(LIBRARY) - set(ASKED)))
 drivers = pytest.mark.parametrize("protocol", registry.names())
 
 
@@ -27,7 +33,7 @@ def device(name: str) -> DeviceDriver:
     return registry.get(profile.protocol).device(profile, 1, {})
 
 
-@profiles
+@pytest.mark.parametrize("name", sorted(LIBRARY))
 def test_its_examples_decode(name):
     profile, marks, file = LIBRARY[name]
     check_with_driver(profile, registry.get(profile.protocol), marks, file)
@@ -103,6 +109,35 @@ def test_commands_are_those_of_the_profile_and_no_others(name):
             assert made.exchange(plan.read_back).request
     with pytest.raises(Misconfigured):
         made.command("no_such_action", {})
+
+
+@unasked
+@given(data=st.data())
+def test_a_peer_that_sends_anything_is_followed_or_cut_off_and_what_it_says_is_of_its_profile(name, data):
+    profile = LIBRARY[name][0]
+    driver = registry.get(profile.protocol)
+    assert isinstance(driver, ListenDriver)
+    heard = hear(
+        from_hex(profile.examples[0].reply), profile, lambda devices: session(driver, profile, devices)
+    )
+    source = next((message.source for message in heard if message.source), "nobody")
+    peer = session(driver, profile, {source: (profile, {})})
+    example = from_hex(profile.examples[0].reply)
+    pieces = st.one_of(st.binary(max_size=60), st.just(example), st.just(example[: len(example) // 2]))
+    with contextlib.suppress(FrameDamaged):
+        for portion in data.draw(st.lists(pieces, max_size=6)):
+            for message in peer.feed(portion, NOW):
+                assert {happening.code for happening in message.happenings} <= set(profile.signals)
+                assert set(message.readings) <= set(profile.points)
+            assert all(isinstance(asked, bytes) for asked in peer.tick(NOW))
+
+
+def session(driver, profile, devices):
+    """A session with the devices; one of whoever speaks where a line has exactly one."""
+    try:
+        return driver.session(devices, {})
+    except Misconfigured:
+        return driver.session({driver.source(profile, {}): (profile, {})}, {})
 
 
 @drivers

@@ -1,0 +1,1 @@
+"""The printer port of a fire panel: lines of text, taken apart by the rules of the panel's profile."""
