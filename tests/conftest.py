@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.long import LONG
+from tests.support.shared import SHARED
 
 # One profile for all machines: no deadline, since a shared machine's clock proves nothing. And one for a night:
 # HYPOTHESIS_PROFILE=long has many more examples, and the long forms of tests that ask `tests.support.long`.
@@ -64,7 +65,7 @@ def _children(pid: int) -> set[int]:
         if pid == os.getpid():
             return {child.pid for child in psutil.Process().children(recursive=True)}
         return set()  # it has just ended
-    return found.union(*map(_children, found))
+    return found.union(*map(_children, found - SHARED))
 
 
 def _runs(pid: int) -> bool:

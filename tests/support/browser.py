@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from messages.types import (
@@ -29,6 +30,7 @@ from messages.types import (
 from server.auth.roles import Role
 from tests.support.ingest import database
 from tests.support.long import LONG
+from tests.support.shared import SHARED
 from tests.support.web import PASSWORD, House, house_birth
 
 CHROMIUM = shutil.which("chromium") or ""
@@ -102,15 +104,33 @@ class Desk:
             self.complaints.append(f"console: {message.text}")
 
 
+_kept: list[Browser] = []
+
+
+@asynccontextmanager
+async def kept_chromium() -> AsyncIterator[None]:
+    """Keep one Chromium of Debian's, without a window, for every `chromium` meanwhile: a start costs a second."""
+    before = {child.pid for child in psutil.Process().children()}
+    async with async_playwright() as playwright:
+        driver = {child.pid for child in psutil.Process().children()} - before
+        SHARED.update(driver)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        _kept.append(browser)
+        try:
+            yield
+        finally:
+            _kept.remove(browser)
+            await browser.close()
+    SHARED.difference_update(driver)
+
+
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium, without a window."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            yield browser
-        finally:
-            await browser.close()
+    """The Chromium of all tests; what one of them does in it ends with its contexts."""
+    (browser,) = _kept
+    assert browser.contexts == [], "left by another test"
+    yield browser
+    assert browser.contexts == [], "every context must be closed"
 
 
 @asynccontextmanager
