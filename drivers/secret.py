@@ -1,7 +1,8 @@
 """Keys for devices: the options name the file or the environment variable that holds one, and never hold it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from drivers.errors import Misconfigured
@@ -36,3 +37,11 @@ def secret_of(options: Mapping[str, Any], name: str) -> str | None:
         raise Misconfigured(
             f"options.{name}_file: {printable(str(file), 120)} cannot be read: {why}"
         ) from None
+
+
+def placed(options: Mapping[str, Any], place: Callable[[str], Path]) -> dict[str, Any]:
+    """Return options whose file names are whole paths: a name in a site file is one beside it."""
+    return {
+        name: str(place(value)) if name.endswith("_file") and isinstance(value, str) and value else value
+        for name, value in options.items()
+    }

@@ -20,6 +20,7 @@ from drivers.api import ListenDriver
 from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
+from drivers.secret import placed
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.polling.modes import check_framing, framing_of, mode_of
 from gateway.polling.report_rules import check_line, report_rules
@@ -301,7 +302,7 @@ class _Checker:
         if profile is None:
             self._unknown_profile((*path, "profile"), device.profile)
             return None
-        options = dict(options_of(line, device))
+        options = placed(options_of(line, device), self._place)
         if profile.protocol == MODBUS:
             options = {"framing": framing_of(line, device), **options}
         if line.listen is None:
