@@ -80,8 +80,10 @@ class Obis:
 
     @property
     def stored(self) -> str | None:
-        """The billing period of a stored value; None for the current one."""
-        return None if self.f == _CURRENT else self.f
+        """The billing period of a stored value, without leading zeros; None for the current one."""
+        if self.f is None or self.f == _CURRENT:
+            return None
+        return str(int(self.f)) if self.f.isdecimal() else self.f
 
     def means(self, other: "Obis") -> bool:
         """Say whether two ids name the same quantity, where one of them may leave out the medium and channel."""

@@ -94,6 +94,7 @@ class P1Session(PeerSession):
         self._characters = Characters(options.software_parity)
         self._buffer = bytearray()
         self._line_crc = options.crc
+        self._quiet = 0
         self._known: dict[str, tuple[Mapping[str, PointCodec], Options]] = {}
         for source, (profile, own) in devices.items():
             merged = bind({**msgspec.to_builtins(options), **profile.options, **own}, Options, "options")
@@ -101,9 +102,11 @@ class P1Session(PeerSession):
 
     def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:  # noqa: ARG002 -- a reading is stamped where it is heard
         """Take bytes in any portions; return what whole and sound telegrams say."""
+        # Once may fall into the middle of a line; twice in a row, a second apart, nothing more is coming.
+        self._quiet = 0 if data else self._quiet + 1
         self._buffer += self._characters.take(data)
         found = []
-        while (raw := self._next(at_rest=not data)) is not None:
+        while (raw := self._next(at_rest=self._quiet > 1)) is not None:
             heard = self._heard(raw)
             if heard is not None:
                 found.append(heard)

@@ -59,7 +59,8 @@ class PointCodec:
         raw = found[0].groups[self.at.group].encode("ascii", "replace")
         if len(groups) > 1:  # two channels under one reduced id: which is meant is not known
             return Reading(None, Quality.RANGE, raw)
-        if text.encode("ascii", "replace") in self._missing or not text.strip(" "):
+        # Blanks and dashes in the place of digits are what meters send where a phase is not connected.
+        if text.encode("ascii", "replace") in self._missing or not text.strip(" -."):
             return Reading(None, Quality.DEVICE, raw)
         if not self._right_unit(unit):
             return Reading(None, Quality.CONFIG, raw)
@@ -108,7 +109,7 @@ class Readout:
             if code is not None and (code.c, code.d, code.e) == tuple(RESETS.split(".")) and not code.stored:
                 value, _ = one.group(0) or ("", None)
                 if value.isdecimal():
-                    return f"{(int(value) - ago + 1) % 100:02d}"
+                    return str((int(value) - ago + 1) % 100)
         return None
 
     def numbers(self) -> set[str]:

@@ -16,7 +16,7 @@ IDENT = b"/LGZ5\\2ZMD310\r\n"
 DATA = (
     b"F.F(00000005)\r\n0.0.0(00012345)\r\n0.1.0(03)\r\n1-1:1.8.0(000123.45*kWh)\r\n1-1:1.8.0*03(000100.25*kWh)\r\n"
     b"1-1:1.8.0*02(000090*kWh)\r\n1.6.0(12.5*kW)(2601011200)\r\n32.7.0(230.1*V)\r\n0-1:24.2.1(260101120000W)(00107.5*m3)\r\n"
-    b"9.9.9(5)\r\n9.9.8()\r\n9.9.7(----*kWh)\r\n9.9.6(1E5*kWh)\r\n!\r\n"
+    b"9.9.9(5)\r\n9.9.8()\r\n9.9.7(----*kWh)\r\n9.9.6(1E5*kWh)\r\n9.9.5(999*kWh)\r\n!\r\n"
 )
 
 
@@ -89,8 +89,8 @@ def test_a_bit_of_a_status_word_is_true_or_false():
         ({**ENERGY, "group": 1}, Quality.DEVICE),
         ({**ENERGY, "ago": 3}, Quality.DEVICE),
         ({"obis": "9.9.8"}, Quality.DEVICE),
-        ({"obis": "9.9.7", "unit": "kWh", "missing": ("2D2D2D2D",)}, Quality.DEVICE),
-        ({"obis": "9.9.7", "unit": "kWh"}, Quality.RANGE),
+        ({"obis": "9.9.7", "unit": "kWh"}, Quality.DEVICE),
+        ({"obis": "9.9.5", "unit": "kWh", "missing": ("393939",)}, Quality.DEVICE),
         ({"obis": "9.9.6", "unit": "kWh"}, Quality.RANGE),
         ({**ENERGY, "unit": "MWh"}, Quality.CONFIG),
         ({**ENERGY, "unit": ""}, Quality.CONFIG),
