@@ -76,6 +76,22 @@ def _runs(pid: int) -> bool:
         return False
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark that `pytest_collection_modifyitems` reads."""
+    config.addinivalue_line("markers", "long(seconds): takes about so long; the longest start first")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests start first, so that no worker is left alone with one at the end."""
+    items.sort(key=_how_long, reverse=True)
+
+
+def _how_long(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("long")
+    return float(mark.args[0]) if mark is not None else 0.0
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Iterator[None]:
     """In CI a skipped test is a failed test: there, everything is to be had."""

@@ -69,6 +69,7 @@ async def test_an_alarm_goes_from_the_register_to_the_page(tmp_path: Path) -> No
     assert all(0 <= ms < WITHIN_S * 1000 for ms in took.values()), took
 
 
+@pytest.mark.long(30)
 async def test_a_lost_feed_turns_the_page_red_and_nothing_is_missed(tmp_path: Path) -> None:
     async with (
         installation(tmp_path) as site,

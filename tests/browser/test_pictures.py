@@ -96,6 +96,7 @@ async def opened(site: Installation, wanted: int) -> None:
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "dark"), ("zh", "light")])
+@pytest.mark.long(30)
 async def test_the_worst_minute_of_the_demo(tmp_path: Path, language: str, theme: str) -> None:
     site_file = quiet(tmp_path, chinese=language == "zh")
     async with (

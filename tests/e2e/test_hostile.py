@@ -73,6 +73,7 @@ UNNUMBERED: list[tuple[str, bytes, str]] = [
 ]
 
 
+@pytest.mark.long(30)
 async def test_who_means_harm_on_the_broker_reaches_nobody_and_costs_nobody_a_row(tmp_path: Path) -> None:
     async with installation(tmp_path) as site:
         address = await hostile.account(site, MINE.gateway)

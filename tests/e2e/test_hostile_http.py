@@ -332,6 +332,7 @@ async def flood(site: Installation, session: Session) -> None:
     await hostile.stored(session, Lane.ALARM, FLOOD, timeout=180)
 
 
+@pytest.mark.long(39)
 async def test_readers_that_never_read_cost_little_and_are_given_up(tmp_path: Path) -> None:
     async with installation(tmp_path) as site, AsyncExitStack() as stack:
         address = await hostile.account(site, MINE.gateway)

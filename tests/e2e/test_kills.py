@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 KILLS_OF_EACH = 3
 
 
+@pytest.mark.long(40)
 async def test_nothing_is_lost_or_doubled_whoever_is_killed(tmp_path: Path) -> None:
     seed = int(os.environ.get("GATEHOUSE_CHAOS_SEED") or SystemRandom().randrange(10**9))
     random = Random(seed)

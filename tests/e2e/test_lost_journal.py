@@ -49,6 +49,7 @@ async def lose_the_journal(site: Installation, gateway: str, *, meanwhile: Mappi
     await until("a new journal", look, timeout=90)
 
 
+@pytest.mark.long(25)
 async def test_an_alarm_outlives_its_journal_and_ends_with_its_cause(tmp_path: Path) -> None:
     async with installation(tmp_path) as site:
         site.world.devices["fire-1"].hold(BURNS)

@@ -58,6 +58,7 @@ async def ended(api: Api, gateway: str, job: str) -> tuple[dict[str, Any], list[
     return last, rows
 
 
+@pytest.mark.long(20)
 async def test_scan_read_trace_and_stop_through_the_server(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(installation(tmp_path))
@@ -98,6 +99,7 @@ async def test_scan_read_trace_and_stop_through_the_server(tmp_path: Path) -> No
         assert (outcome.doubled, outcome.wrong) == ([], [])
 
 
+@pytest.mark.long(25)
 async def test_a_gateway_that_dies_with_a_job_ends_it_when_it_is_back(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(installation(tmp_path))
@@ -118,6 +120,7 @@ async def test_a_gateway_that_dies_with_a_job_ends_it_when_it_is_back(tmp_path: 
         assert "knows no such job" in last["why"]
 
 
+@pytest.mark.long(25)
 async def test_a_pulled_cable_is_proven_to_lose_nothing(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(installation(tmp_path))

@@ -12,6 +12,7 @@ from tests.support.sims import clock_ms
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+@pytest.mark.long(18)
 async def test_what_the_api_shows_is_what_the_registers_hold(tmp_path: Path) -> None:
     async with installation(tmp_path) as site:
         await site.served(2000)

@@ -231,6 +231,7 @@ async def test_a_damaged_frame_does_not_leave_its_tail_to_the_next(wire):
         assert registers((await line.exchange(rtu_read(2), timeout=1)).payload) == (2,)
 
 
+@pytest.mark.long(10)
 async def test_an_answer_that_comes_over_the_next_connection_is_not_taken():
     """A serial server hands the bus to whoever is connected: an old request's answer with it."""
 

@@ -147,6 +147,7 @@ async def test_the_broker_is_started_again_when_it_dies(server: ServerProcess):
     assert server.told["mqtt"] == server.mqtt
 
 
+@pytest.mark.long(20)
 async def test_killed_under_load_again_and_again_nothing_is_lost_or_doubled(server: ServerProcess):
     password = server.gateway(*GW)
     total, done = 400, 0

@@ -130,6 +130,7 @@ async def test_ctrl_c_while_the_demo_starts_leaves_nothing_behind(
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.long(45)
 async def test_ctrl_c_while_the_demo_plays_reckons_up(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with nothing_left(folder):

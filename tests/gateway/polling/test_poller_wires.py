@@ -56,6 +56,7 @@ def fire_gap(line: Living, since: float) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.long(19)
 async def test_on_a_real_bus_fire_stays_under_its_bound_and_no_silence_is_broken(tmp_path: Path):
     async with at_work(BUS, bus_lines, tmp_path) as (world, lines):
         bus = lines["bus"]
@@ -116,6 +117,7 @@ def net_lines(places: Mapping[str, str]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long(6)
 async def test_two_hundred_devices_in_one_process_each_keep_their_pace(tmp_path: Path):
     dead = [f"d{n}" for n in range(0, MANY, 20)]
     async with at_work(NET, net_lines, tmp_path) as (world, lines):

@@ -26,6 +26,7 @@ def ended(place: Place, name: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.long(20)
 async def test_a_good_one_is_confirmed_and_a_bad_one_goes_back(place: Place):
     async with at_work(place) as gateway:
         await place.toy.until(lambda: {s.device for s in place.samples} >= {"m-1", "m-2", "w-1"})

@@ -142,6 +142,7 @@ async def test_stopping_keeps_what_was_found(broker, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long(8)
 async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
     async with at_work(broker, tmp_path) as (desk, gateway):
         await desk.ask("t1", "watch", devices=["m-1"], points=["voltage_l1"], every_ms=200, for_s=5)
