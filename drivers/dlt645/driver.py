@@ -16,6 +16,7 @@ from drivers.dlt645.points import Derived, PointMap
 from drivers.dlt645.talk import Meter, Reads, count_of, gathered
 from drivers.dlt645.values import unix
 from drivers.dlt645.vectors import check_vector
+from drivers.dlt645.workshop import Dlt645Workshop
 from drivers.errors import DeviceRefused, Misconfigured
 from drivers.profile import Profile
 from messages.text import printable
@@ -38,6 +39,8 @@ class Dlt645Driver:
 
     def __init__(self, now: Callable[[], datetime] = _now) -> None:
         self._clock = now
+        self.workshop = Dlt645Workshop()
+        """For the engineer's tools."""
 
     def check(self, profile: Profile) -> None:
         """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""

@@ -33,7 +33,9 @@ def digits_of(raw: bytes) -> str | None:
 
 def number(raw: bytes, exp: int, *, signed: bool) -> Found:
     """Return BCD as a number: None where a digit is above nine, and where all bytes are FF (the meter has none)."""
-    if raw and raw == b"\xff" * len(raw):
+    if not raw:
+        return NOT_A_VALUE
+    if raw == b"\xff" * len(raw):
         return NOT_THERE
     negative = signed and bool(raw[-1] & _SIGN)
     digits = digits_of(raw[:-1] + bytes((raw[-1] & ~_SIGN,)) if negative else raw)
