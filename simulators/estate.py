@@ -139,7 +139,7 @@ class Estate:
 
     async def start_gateway(self, gateway: str) -> Child:
         """Start one gateway, for the first time or again."""
-        argv = [*program("gatehouse-gateway"), "run", self.gateway_files[gateway], "--log-format", "text"]
+        argv = [*self._gateway_argv(), "run", self.gateway_files[gateway], "--log-format", "text"]
         child = Child(gateway, argv, self.logs / f"{gateway}.log")
         self.gateways[gateway] = await self.family.start(child)
         return child
@@ -189,6 +189,9 @@ class Estate:
         argv = [*program("gatehouse-gateway"), "journal", self.gateway_files[gateway], "--json"]
         lanes: dict[str, dict[str, Any]] = json.loads(await run_once("journal", argv))["lanes"]
         return {lane: int(counts["next"]) - 1 for lane, counts in lanes.items()}
+
+    def _gateway_argv(self) -> list[str | Path]:
+        return program("gatehouse-gateway")
 
     def _server_argv(self) -> list[str | Path]:
         where: list[str | Path] = ["--http", self.http, "--mqtt", self.mqtt, "--log", "text"]

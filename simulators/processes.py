@@ -213,9 +213,17 @@ async def run_once(name: str, argv: Sequence[str | Path], *, timeout: float = 60
 
 
 async def until(
-    what: str, look: Callable[[], Awaitable[T | None]], *, timeout: float, alive: Sequence[Child] = ()
+    what: str,
+    look: Callable[[], Awaitable[T | None]],
+    *,
+    timeout: float,
+    alive: Sequence[Child] = (),
+    every: float = LOOK_S,
 ) -> T:
-    """Look until there is something; raise `ProcessFailed` when a process that is needed dies or time is up."""
+    """Look until there is something; raise `ProcessFailed` when a process that is needed dies or time is up.
+
+    `every` is the pause between two looks, longer where a look costs somebody a lot.
+    """
     try:
         async with asyncio.timeout(timeout):
             while True:
@@ -227,7 +235,7 @@ async def until(
                         raise ProcessFailed(
                             f"{child.name} ended ({child.returncode}) before {what}\n{child.tail()}"
                         )
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(every)
     except TimeoutError:
         tails = "\n".join(f"--- {child.name}\n{child.tail()}" for child in alive)
         raise ProcessFailed(f"no {what} within {timeout:g} s\n{tails}") from None

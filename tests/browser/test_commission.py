@@ -26,10 +26,10 @@ TRIAL_MS = 150_000
 
 
 @asynccontextmanager
-async def cabinet(folder: Path) -> AsyncIterator[tuple[Installation, Desk]]:
+async def cabinet(folder: Path, *, minute_s: float | None = None) -> AsyncIterator[tuple[Installation, Desk]]:
     """A site that runs, and an engineer's telephone before it."""
     async with (
-        installation(folder) as site,
+        installation(folder, minute_s=minute_s) as site,
         chromium() as browser,
         desk(browser, site.estate.info.http, size=(390, 844), has_touch=True, is_mobile=True) as one,
     ):
@@ -55,6 +55,7 @@ async def saved(page: Page, button: str, path: Path) -> Path:
     return path
 
 
+@pytest.mark.long(20)
 async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) -> None:
     async with cabinet(tmp_path) as (_site, one):
         page = await one.open("/commission?gateway=block/gw-b&line=bus")
@@ -110,9 +111,11 @@ async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) 
         assert "m-3" in file.read_text("utf-8")
 
 
+@pytest.mark.long(45)
 async def test_a_job_outlives_the_server_and_comes_back_to_the_page(tmp_path: Path) -> None:
     async with cabinet(tmp_path) as (site, one):
         page = await one.open("/commission?gateway=block/gw-b&line=bus&view=frames")
+        await page.locator(".com-form select").first.select_option("30")
         await page.get_by_role("button", name="Show frames").click()
         await expect(page.locator(".job-running")).to_be_visible(timeout=ENDS_MS)
         await expect(page.locator(".frames tbody tr").nth(1)).to_be_visible(timeout=ENDS_MS)
@@ -136,8 +139,9 @@ async def apply(page: Page, reason: str, minutes: int) -> None:
     await expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
 
 
+@pytest.mark.long(35)
 async def test_a_good_change_is_confirmed_and_a_bad_one_comes_back_with_why(tmp_path: Path) -> None:
-    async with cabinet(tmp_path) as (site, one):
+    async with cabinet(tmp_path, minute_s=12.0) as (site, one):
 
         async def told() -> bool | None:
             try:
@@ -160,7 +164,7 @@ async def test_a_good_change_is_confirmed_and_a_bad_one_comes_back_with_why(tmp_
         assert "chunt-" in chosen
         await picture(page, "commission-refused-real")
         await text.fill(first.replace("Main door", "Gate"))
-        await apply(page, "door renamed", 1)
+        await apply(page, "door renamed", 5)
         await expect(page.locator(".job.offer-confirmed")).to_be_visible(timeout=TRIAL_MS)
         await expect(page.get_by_text("No draft: this is what runs.")).to_be_visible()
         second = await text.input_value()

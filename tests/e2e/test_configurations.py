@@ -18,6 +18,9 @@ from simulators.processes import until
 from simulators.truth import Truth
 from tests.support.broker import Broker
 from tests.support.installation import Installation, installation
+from tests.support.sims import clock_ms
+
+MINUTE_S = 12.0  # of a trial: long enough for a machine that has other things to do
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -58,7 +61,9 @@ async def config(site: Installation, gateway: str, wanted: Callable[[Any], bool]
         seen = await site.api.get(f"gateways/{gateway}/config")
         return seen if wanted(seen) else None
 
-    return await until(f"the configuration of {gateway}", look, timeout=timeout, alive=[site.estate.server])
+    what = f"the configuration of {gateway}"
+    # Both texts and their difference: each look costs the server more than what is waited for.
+    return await until(what, look, timeout=timeout, alive=[site.estate.server], every=0.3)
 
 
 async def told(site: Installation, gateway: str) -> Any:
@@ -71,9 +76,9 @@ async def told(site: Installation, gateway: str) -> Any:
     return await until(f"the words of {gateway}", look, timeout=60)
 
 
-def offer(seen: Any, yaml: str, op_id: str) -> dict[str, Any]:
+def offer(seen: Any, yaml: str, op_id: str, minutes: int) -> dict[str, Any]:
     base = seen["config"]["active"]
-    return {"base": base, "yaml": yaml, "reason": "a test", "op_id": op_id, "health_minutes": 1}
+    return {"base": base, "yaml": yaml, "reason": "a test", "op_id": op_id, "health_minutes": minutes}
 
 
 async def test_a_reload_at_the_box_touches_no_other_line_and_loses_nothing(tmp_path: Path) -> None:
@@ -111,31 +116,31 @@ async def test_a_reload_at_the_box_touches_no_other_line_and_loses_nothing(tmp_p
         assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
 
 
+@pytest.mark.long(28)
 async def test_from_afar_good_ones_stay_bad_ones_go_back_also_through_a_kill(tmp_path: Path) -> None:
-    async with installation(tmp_path) as site:
+    async with installation(tmp_path, minute_s=MINUTE_S) as site:
         await site.served(300)
         first = await told(site, "gw-b")
         assert first["config"]["state"] == "local"
         renamed = first["yaml"].replace("Main door", "Gate")
         assert renamed != first["yaml"]
-        good = (await site.api.post("gateways/gw-b/config/offers", offer(first, renamed, "op-00001")))[
-            "offer"
-        ]
+        asked = offer(first, renamed, "op-00001", 5)
+        good = (await site.api.post("gateways/gw-b/config/offers", asked))["offer"]
         second = await config(site, "gw-b", lambda seen: seen["offers"][0]["state"] == "confirmed")
         assert second["config"]["active"] == second["offers"][0]["active"] != first["config"]["active"]
         # A host where nobody answers: tried, killed in the middle, tried on, and taken back.
         wrong = renamed.replace(endpoint(site, "doors"), "127.0.0.1:9")
         assert wrong != renamed
-        bad = (await site.api.post("gateways/gw-b/config/offers", offer(second, wrong, "op-00002")))["offer"]
+        asked = offer(second, wrong, "op-00002", 1)
+        bad = (await site.api.post("gateways/gw-b/config/offers", asked))["offer"]
         await config(site, "gw-b", lambda seen: seen["offers"][0]["state"] == "applied")
         await site.kill_gateway("gw-b")
         killed = datetime.now(UTC)
         back = await config(
             site, "gw-b", lambda seen: seen["offers"][0]["state"] == "rolled_back", timeout=120
         )
-        assert (datetime.now(UTC) - killed).total_seconds() > 30, (
-            "the trial went on with the rest of its time"
-        )
+        left = (datetime.now(UTC) - killed).total_seconds()
+        assert left > MINUTE_S / 2, "the trial went on with the rest of its time"
         assert back["offers"][0]["id"] == bad["id"]
         assert "door-1 no longer answers" in back["offers"][0]["why"]
         assert back["config"]["active"] == second["config"]["active"]
@@ -146,20 +151,21 @@ async def test_from_afar_good_ones_stay_bad_ones_go_back_also_through_a_kill(tmp
             return any(one["code"] == "config_rolled_back" for one in alarms) or None
 
         await until("the alarm about it", alarmed, timeout=30)
-        door = len(gaps(site, "door-1"))
+        since = clock_ms()
 
         async def polled() -> bool | None:
-            return len(gaps(site, "door-1")) > door + 5 or None
+            return site.truth.read.get(("door-1", "forced_open"), 0) > since + 1000 or None
 
-        await until("the door polled again", polled, timeout=30)
+        await until("the door polled again, and again", polled, timeout=30)
         outcome = await site.finish()
         assert (outcome.doubled, outcome.wrong) == ([], [])
         assert outcome.unexplained(site.gateway_kills) == []
 
 
+@pytest.mark.long(22)
 async def test_what_cuts_a_gateway_off_its_server_goes_back(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
-        async with installation(tmp_path / "site", broker=broker.url) as site:
+        async with installation(tmp_path / "site", broker=broker.url, minute_s=MINUTE_S) as site:
             await site.served(200)
             first = await told(site, "gw-a")
             renamed = first["yaml"].replace("Flat 1", "Flat 1a")

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from simulators.estate import Estate
 from simulators.processes import until
 from simulators.reconcile import NOT_READ, stored_rows
 from simulators.site import Fault
 from simulators.world import RunInfo
 from tests.support import hostile
-from tests.support.installation import Installation, installation
+from tests.support.installation import Installation, QuickEstate, installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -27,7 +26,7 @@ DEEDS = (
 )
 
 
-class BadNeighbours(Estate):
+class BadNeighbours(QuickEstate):
     """Gateway gw-a also polls what a test put on these ports."""
 
     ports: ClassVar[dict[str, int]] = {}
@@ -48,6 +47,7 @@ def meter(name: str) -> dict[str, Any]:
     return {"id": name, "profile": "eastron-sdm630", "unit": 1, "poll": poll}
 
 
+@pytest.mark.long(22)
 async def test_bad_neighbours_on_the_wire(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         BadNeighbours.ports = {

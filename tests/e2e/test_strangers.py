@@ -20,11 +20,10 @@ from messages.codec import decode_envelope, decode_stored, encode
 from messages.topics import Address, parse
 from messages.types import Command, CommandResult, Lane
 from simulators.api_client import Api
-from simulators.estate import Estate
 from simulators.processes import Child, Family, ProcessFailed, ServerInfo, program, run_once, server_up, until
 from simulators.truth import Truth
 from tests.support.broker import free_port, listening
-from tests.support.installation import SITES, Installation, installation
+from tests.support.installation import SITES, Installation, QuickEstate, installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.strangers, pytest.mark.timeout(600)]
 
@@ -203,7 +202,7 @@ async def heat_values(api: Api) -> dict[str, Any] | None:
 
 
 @dataclass
-class MosquittoEstate(Estate):
+class MosquittoEstate(QuickEstate):
     """An estate on a Mosquitto that is configured as deploy/mosquitto says: accounts, topic rules, persistence."""
 
     port: int = field(default_factory=free_port)
@@ -278,6 +277,7 @@ class MosquittoEstate(Estate):
         return [*super()._server_argv(), "--broker", f"mqtt://{self.broker}", *who]
 
 
+@pytest.mark.long(24)
 async def test_mosquitto_carries_everything_and_keeps_everybody_in_his_branch(tmp_path: Path) -> None:
     tool("mosquitto")
     async with installation(tmp_path, kind=MosquittoEstate) as site:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from pathlib import Path
 import httpx
 import psutil
 
+from gateway.delivery.journal import inspect
 from simulators.api_client import Api
 from simulators.estate import Estate
+from simulators.gateway_files import gateways_of
 from simulators.processes import ProcessFailed, until
 from simulators.reconcile import NOT_READ, StoredRow, _pairs, _same, served_by_point, stored_rows
 from simulators.site import Site, load_site
@@ -29,17 +32,58 @@ UNJOURNALED_MS = 10_000
 IN_FLIGHT_MS = 5_000
 
 
-class ForeignBroker(Estate):
-    """An estate whose server uses a broker that the test runs."""
+_made: dict[tuple[str, ...], tuple[str, dict[str, tuple[int, bytes]]]] = {}
+"""What making accounts has left, by the gateways it was for: the person's password, and each file with its mode."""
 
-    broker_url = ""
+
+@dataclass
+class QuickEstate(Estate):
+    """An estate that makes its accounts once for all tests of a process, and looks at journals by itself."""
+
+    foreign: str = ""
+    """The URL of a broker that the test runs, instead of the server's own."""
+    minute_s: float | None = None
+    """How long a minute lasts for the gateways while a configuration is on trial."""
 
     @property
     def broker(self) -> str:
-        return self.broker_url.partition("://")[2]
+        return self.foreign.partition("://")[2] or super().broker
+
+    async def make_accounts(self) -> None:
+        """Make them by the real commands the first time, and lay down what these left every other time."""
+        key = (self.site.site, *gateways_of(self.site))
+        if key not in _made:
+            await super().make_accounts()
+            files = [path for root in (self.data, self.folder / "secrets") for path in root.rglob("*")]
+            _made[key] = (
+                self.password,
+                {
+                    str(path.relative_to(self.folder)): (path.stat().st_mode & 0o777, path.read_bytes())
+                    for path in files
+                    if path.is_file()
+                },
+            )
+            return
+        self.password, left = _made[key]
+        for name, (mode, content) in left.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=mode)
+            path.write_bytes(content)
+
+    async def numbered(self, gateway: str) -> dict[str, int]:
+        """As the command `journal` says it, without the command."""
+        _, lanes = inspect(self.folder / "state" / gateway / "journal.sqlite")
+        return {lane.value: told.next - 1 for lane, told in lanes.items()}
+
+    def _gateway_argv(self) -> list[str | Path]:
+        if self.minute_s is None:
+            return super()._gateway_argv()
+        launcher = Path(__file__).with_name("hasty_gateway.py")
+        return [sys.executable, "-P", launcher, str(self.minute_s)]
 
     def _server_argv(self) -> list[str | Path]:
-        return [*super()._server_argv(), *(["--broker", self.broker_url] if self.broker_url else [])]
+        return [*super()._server_argv(), *(["--broker", self.foreign] if self.foreign else [])]
 
 
 @dataclass
@@ -219,21 +263,25 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    folder: Path, name: str = "block.yaml", *, broker: str = "", kind: type[Estate] = Estate
+    folder: Path,
+    name: str = "block.yaml",
+    *,
+    broker: str = "",
+    minute_s: float | None = None,
+    kind: type[QuickEstate] = QuickEstate,
 ) -> AsyncIterator[Installation]:
     """Start server, site and gateways; whatever happens, nothing that was started here is left.
 
-    `kind` is an estate that differs from the usual one, for example in what else its gateways poll.
+    `kind` is an estate that differs from the usual one, for example in what else its gateways poll; the rest is as
+    in `QuickEstate`.
     """
     profiles = library()
     site = load_site(SITES / name, profiles)
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        if broker:
-            ForeignBroker.broker_url = broker
         # Ports that stay free while the server or its broker is dead and somebody else asks for any port.
         http, mqtt = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        made = (ForeignBroker if broker else kind)(folder, site, profiles, http=http, mqtt=mqtt)
+        made = kind(folder, site, profiles, http=http, mqtt=mqtt, foreign=broker, minute_s=minute_s)
         estate = await stack.enter_async_context(made)
         await estate.make_accounts()
         info = await estate.start_server()
