@@ -1,15 +1,25 @@
-"""Whether a configuration on trial is as well as what ran before it. Pure: health and time are handed in."""
+"""Whether a configuration on trial is as well as what ran before it. Pure: health and time are handed in.
 
-from collections.abc import Collection, Iterator, Mapping
+What a change touches has to be well again: each such device that answered before. A neighbour, asked as before on a
+wire that was set up anew, may die by chance: one alone does not count, two or more do. Lines that stay as they are
+have nothing to do with the change, and their devices do not count at all.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
+
+from gateway.site.lines import Device, LineConfig, ListeningLine
 
 Health = Mapping[str, tuple[str, ...]]
 """The devices that answer, each with those of its points that are not good."""
 
 MOST_ATTEMPTS = 3
 NAMED = 5
+BY_CHANCE = 1  # so many neighbours may fall silent on a line during a trial, and it is not the change
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +29,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     spent_s: float = 0.0
     attempts: int = 0
     before: dict[str, tuple[str, ...]] = {}
+    """The devices that the change touches, as they were."""
+    beside: dict[str, dict[str, tuple[str, ...]]] = {}
+    """By line that is set up anew: the devices on it that are asked as before."""
 
     @property
     def left_s(self) -> float:
@@ -39,6 +52,93 @@ def begun_again(trial: Trial) -> Trial | None:
     if trial.attempts >= MOST_ATTEMPTS or trial.left_s <= 0:
         return None
     return msgspec.structs.replace(trial, attempts=trial.attempts + 1)
+
+
+def concerned(
+    health: Health, old: Iterable[LineConfig | ListeningLine], new: Iterable[LineConfig | ListeningLine]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, tuple[str, ...]]]]:
+    """Return what of `health` a change touches, and what is beside it on its lines."""
+    before = {line.id: line for line in old}
+    touched: dict[str, tuple[str, ...]] = {}
+    beside: dict[str, dict[str, tuple[str, ...]]] = {}
+    for line in new:
+        was = before.get(line.id)
+        if was == line:
+            continue
+        known = {device.id: _asked(device) for device in was.devices} if was is not None else {}
+        rewired = was is None or _wire(was) != _wire(line)
+        for device in line.devices:
+            if device.id not in health:
+                continue
+            if rewired or known.get(device.id) != _asked(device):
+                touched[device.id] = health[device.id]
+            else:
+                beside.setdefault(line.id, {})[device.id] = health[device.id]
+    return touched, beside
+
+
+def _wire(line: LineConfig | ListeningLine) -> object:
+    return line.settings if isinstance(line, LineConfig) else line.ear
+
+
+def _asked(device: Device) -> tuple[object, ...]:
+    """Return all that decides whether and with what a device answers; its name and its place do not."""
+    return device.file.unit, device.profile, device.options, device.timeout, device.periods, device.mode
+
+
+class Missing(NamedTuple):
+    """What speaks against a trial now, on whose account, and who is as well as before."""
+
+    reasons: list[str]
+    lost: dict[str, tuple[str, ...]]
+    well: set[str]
+
+
+def unwell(
+    trial: Trial, well: Collection[str], now: Health, configured: Mapping[str, Collection[str]]
+) -> Missing:
+    """Judge all who count but `well`: those who were as well as before once since the trial began."""
+    lost, found = _lost({"": trial.before}, well, now, configured, 0)
+    beside, others = _lost(trial.beside, well, now, configured, BY_CHANCE)
+    lost |= beside
+    return Missing(worse(lost, now, configured), lost, found | others)
+
+
+def _lost(
+    groups: Mapping[str, Health],
+    well: Collection[str],
+    now: Health,
+    configured: Mapping[str, Collection[str]],
+    by_chance: int,
+) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+    lost: dict[str, tuple[str, ...]] = {}
+    found: set[str] = set()
+    for group in groups.values():
+        left = {device: bad for device, bad in group.items() if device not in well}
+        worst = {device: bad for device, bad in left.items() if worse({device: bad}, now, configured)}
+        found |= {device for device in left if device in now and device not in worst}
+        if len(worst) > by_chance:
+            lost |= worst
+    return lost, found
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """Those on whose account something was rolled back, looked at with the configuration that they were well with."""
+
+    offer: str
+    suspects: Mapping[str, tuple[str, ...]]
+    until: float
+
+    def judge(self, health: Health, configured: Mapping[str, Collection[str]], now: float) -> str | None:
+        """Return what is to be added to the reason once that is known; None while it is not."""
+        still = [device for device, bad in self.suspects.items() if worse({device: bad}, health, configured)]
+        if still and now < self.until:
+            return None
+        if not still:
+            return ""
+        do = "does" if len(still) == 1 else "do"
+        return f"{_named(still)} {do} no better with the configuration before: look there first, then offer this again"
 
 
 def worse(before: Health, now: Health, configured: Mapping[str, Collection[str]]) -> list[str]:

@@ -8,118 +8,32 @@ trial goes on with the rest of its time, and not for ever. Whoever edits the sit
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 
 from drivers.strict_yaml import YamlError
-from gateway.delivery.uplink import Uplink
-from gateway.polling.fleet import Fleet
 from gateway.reconfig.config_store import ConfigStore, Record, Version, Word
-from gateway.reconfig.probation import Health, Trial, Verdict, begun_again, verdict, worse
+from gateway.reconfig.probation import Aftermath, Trial, Verdict, concerned, unwell, verdict
 from gateway.reconfig.reload import Reloader, ReloadRefused
+from gateway.reconfig.sight import Sight, Surface
+from gateway.reconfig.start import EDITED, Start, begin, first_problem, given_up, problems_of
 from gateway.site.config import Site, load_site
 from gateway.site.overlay import fingerprint, load_overlaid, shown_part
 from messages.codec import utc_ms
-from messages.configs import MAX_PROBLEMS, ConfigOffer, ConfigProblem, ConfigSaid, ConfigState
+from messages.configs import ConfigOffer, ConfigProblem, ConfigSaid, ConfigState
 from messages.text import printable
+
+__all__ = ["RemoteConfig", "Sight", "Start", "begin"]
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 MINUTE_S = 60.0  # of a trial; an end-to-end test has shorter ones
+AFTER_S = 30.0  # so long who did not answer on trial is looked at with the configuration before
 SAVE_S = 5.0  # so much of a trial's time a kill may give back
-EDITED = "the site file on the box was edited: it holds now"
-
-
-class Surface(Protocol):
-    """What the trial looks at: the lines as they are, and the way to the server."""
-
-    def health(self) -> Health:
-        """Return the devices that answer, each with its points that are not good."""
-
-    def heard_since(self, moment: float) -> bool:
-        """Tell whether the server has stored something of ours after this monotonic instant."""
-
-
-@dataclass(slots=True)
-class Start:
-    """What a gateway begins with."""
-
-    site: Site
-    record: Record
-
-
-def begin(local: Site, store: ConfigStore, now: datetime) -> Start:
-    """Decide what runs at the start of the process, and write that down first."""
-    known, at, over = store.load(), utc_ms(now), fingerprint(local.path)
-    record, site = known, local
-    if record.tried is not None and record.trial is not None:
-        record, trying = _go_on_trying(local, record, record.tried, record.trial, over, store, at)
-        if trying is not None:
-            return Start(trying, record)
-    if record.good is not None:
-        why = EDITED
-        if record.good.over == over:
-            try:
-                site, why = load_overlaid(local.path, record.good.yaml), ""
-            except YamlError as err:
-                why = f"it cannot be loaded any more: {_first(err)}"
-        if why:
-            record = _given_up(record, why, at)
-    if record != known:
-        _written(store, record)
-    return Start(site, record)
-
-
-def _go_on_trying(
-    local: Site, record: Record, tried: Version, trial: Trial, over: str, store: ConfigStore, at: datetime
-) -> tuple[Record, Site | None]:
-    again = begun_again(trial)
-    if tried.over != over:
-        return _given_up(record, EDITED, at), None
-    if again is None:
-        why = f"the process began {trial.attempts + 1} times while it was on trial, or its time was over"
-        return _given_up(record, why, at), None
-    counted = msgspec.structs.replace(record, trial=again)
-    if not _written(store, counted):  # before it is tried: whatever it does to this process
-        return _given_up(record, "the disk takes nothing, so that its starts cannot be counted", at), None
-    try:
-        return counted, load_overlaid(local.path, tried.yaml)
-    except YamlError as err:
-        return _given_up(counted, f"it cannot be loaded any more: {_first(err)}", at), None
-
-
-def _written(store: ConfigStore, record: Record) -> bool:
-    """Write it down; a disk that takes nothing keeps no gateway from its start."""
-    try:
-        store.save(record)
-    except OSError as err:
-        log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
-        return False
-    return True
-
-
-def _given_up(record: Record, why: str, at: datetime) -> Record:
-    """Take back what is on trial, else what had proved itself."""
-    failed = record.tried or record.good
-    assert failed is not None
-    log.error("configuration %s is rolled back: %s", failed.id, why)
-    return msgspec.structs.replace(
-        record,
-        word=Word(state=ConfigState.ROLLED_BACK, at=at, id=failed.id, why=printable(why, 900)),
-        good=record.good if record.tried is not None and why != EDITED else None,
-        tried=None,
-        trial=None,
-        untold=printable(f"configuration {failed.id} is rolled back: {why}", 500),
-    )
-
-
-def _first(err: Exception) -> str:
-    return printable(str(err.problems[0]) if isinstance(err, YamlError) else str(err), 300)
 
 
 @dataclass(slots=True, eq=False)
@@ -145,6 +59,8 @@ class RemoteConfig:
     _edited: bool = False
     _before: Site | None = None
     """What ran when the trial began, in this life of the process."""
+    _after: Aftermath | None = None
+    """How those do with the configuration before on whose account one was taken back."""
 
     def take(self, offer: ConfigOffer) -> None:
         """Take an offer; one that came before, as retained messages do, changes nothing."""
@@ -173,7 +89,10 @@ class RemoteConfig:
                 offer, self._offer = self._offer, None
                 await self._consider(offer)
                 continue
-            busy = self.record.trial is not None or self.record.untold or self._offer is not None
+            elif self._after is not None:
+                await self._look_back(self._after)
+            waits = self._offer is not None or self._after is not None
+            busy = self.record.trial is not None or self.record.untold or waits
             await self.nap(self._woken, LOOK_S if busy else 3600.0)
 
     # -- what the reloader asks -----------------------------------------------------------------------------
@@ -195,7 +114,7 @@ class RemoteConfig:
         """What `read` returned runs now."""
         if self._edited:
             self._edited = False
-            await self._save(_given_up(self.record, EDITED, utc_ms(self.clock())))
+            await self._save(given_up(self.record, EDITED, utc_ms(self.clock())))
         await self._tell()
 
     # -- an offer -------------------------------------------------------------------------------------------
@@ -213,7 +132,7 @@ class RemoteConfig:
         except YamlError as err:
             count = len(err.problems)
             why = f"{count} problem{'s' * (count != 1)}: mend and offer it again; nothing is changed"
-            await self._end(offer, ConfigState.REFUSED, why, _problems(err))
+            await self._end(offer, ConfigState.REFUSED, why, problems_of(err))
             return
         except ReloadRefused as err:
             await self._end(offer, ConfigState.REFUSED, str(err))
@@ -231,11 +150,11 @@ class RemoteConfig:
             yaml=offer.site_yaml,
             over=fingerprint(self.reloader.site.path),
         )
-        before = {device: tuple(points) for device, points in self.surface.health().items()}
+        touched, beside = concerned(self.surface.health(), self.reloader.site.all_lines, site.all_lines)
         staged = msgspec.structs.replace(
             self.record,
             tried=version,
-            trial=Trial(limit_s=offer.health_minutes * MINUTE_S, before=before),
+            trial=Trial(limit_s=offer.health_minutes * MINUTE_S, before=touched, beside=beside),
             word=self._word(offer.id, ConfigState.STAGED),
         )
         try:
@@ -282,29 +201,43 @@ class RemoteConfig:
 
     def _reasons(self, trial: Trial) -> list[str]:
         """Say what is worse than before; a device that was as well as before once since the change counts as well."""
-        configured = {device.id: device.profile.points.keys() for device in self.reloader.site.devices}
+        configured = self._configured()
         now = self.surface.health()
-        before = {device: bad for device, bad in trial.before.items() if device not in self._well}
-        reasons = worse(before, now, configured)
-        self._well |= {
-            device
-            for device in before
-            if device in now and not worse({device: before[device]}, now, configured)
-        }
-        return reasons
+        missing = unwell(trial, self._well, now, configured)
+        self._well |= missing.well
+        return missing.reasons
+
+    def _configured(self) -> dict[str, Collection[str]]:
+        return {device.id: device.profile.points.keys() for device in self.reloader.site.devices}
 
     async def _roll_back(self, why: str) -> None:
+        trial, tried = self.record.trial, self.record.tried
+        assert trial is not None
+        assert tried is not None
+        lost = unwell(trial, self._well, self.surface.health(), self._configured()).lost
         # On the disk before the lines change: a kill in between starts with what it goes back to.
-        await self._save(_given_up(self.record, why, utc_ms(self.clock())))
+        await self._save(given_up(self.record, why, utc_ms(self.clock())))
         try:
             before = self._before
             if before is None:
                 before = await asyncio.to_thread(self._previous)
             await self.reloader.apply(before)
         except (YamlError, ReloadRefused) as err:
-            log.error("the configuration before it cannot be taken up: %s", _first(err))  # noqa: TRY400
+            log.error("the configuration before it cannot be taken up: %s", first_problem(err))  # noqa: TRY400
         self._before = None
         await self._tell()
+        if lost:
+            self._after = Aftermath(tried.id, lost, self.monotonic() + AFTER_S)
+
+    async def _look_back(self, after: Aftermath) -> None:
+        """Say it if those who did not answer on trial do not answer without it either: it was not the change."""
+        said = after.judge(self.surface.health(), self._configured(), self.monotonic())
+        if said is None:
+            return
+        self._after, word = None, self.record.word
+        if said and word is not None and word.id == after.offer:
+            log.info("configuration %s: %s", after.offer, said)
+            await self._keep(word=msgspec.structs.replace(word, why=printable(f"{word.why}; {said}", 1000)))
 
     def _previous(self) -> Site:
         path, good = self.reloader.site.path, self.record.good
@@ -353,34 +286,3 @@ class RemoteConfig:
             await asyncio.to_thread(self.store.save, record)
         except OSError as err:
             log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
-
-
-def _problems(err: YamlError) -> list[ConfigProblem]:
-    return [
-        ConfigProblem(line=max(each.line, 0), path=printable(each.path, 200), text=printable(each.text, 500))
-        for each in err.problems[:MAX_PROBLEMS]
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Sees the lines and the uplink of a running gateway."""
-
-    fleet: Fleet
-    uplink: Uplink
-
-    def health(self) -> Health:
-        """Return the devices that answer now, each with its points that are not good."""
-        found = {}
-        for poller in self.fleet.pollers:
-            silent = frozenset(poller.silent)
-            for device in poller.devices:
-                if device.answered and device.id not in silent:
-                    found[device.id] = tuple(sorted(device.not_good))
-        return found
-
-    def heard_since(self, moment: float) -> bool:
-        """Tell whether the server has stored something since; where nothing is polled, whether there is a broker."""
-        if not any(poller.devices for poller in self.fleet.pollers):
-            return self.uplink.connected
-        return self.uplink.heard_at > moment

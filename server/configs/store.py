@@ -133,10 +133,11 @@ def message(row: RowMapping) -> ConfigOffer:
 
 
 def _end(conn: Connection, address: Address, said: ConfigSaid, told: dict[str, Any], now: datetime) -> None:
-    # What has ended stays so; only what had proved itself may be taken back later, at the box.
+    # What has ended stays so; only what had proved itself may be taken back later, at the box, and what was taken
+    # back may be told more of.
     moves = [*OPEN, "failed", "withdrawn"]
     if said.state is ConfigState.ROLLED_BACK:
-        moves.append("confirmed")
+        moves += ["confirmed", "rolled_back"]
     values: dict[str, Any] = {name: told[name] for name in ("state", "why", "problems")}
     if said.state in {ConfigState.APPLIED, ConfigState.CONFIRMED}:
         values["active"] = said.active

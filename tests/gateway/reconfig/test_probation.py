@@ -1,10 +1,37 @@
 """When a configuration on trial has proved itself, and when it goes back."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.reconfig.probation import MOST_ATTEMPTS, Trial, Verdict, begun_again, verdict, worse
+from gateway.reconfig.probation import (
+    BY_CHANCE,
+    MOST_ATTEMPTS,
+    Aftermath,
+    Trial,
+    Verdict,
+    begun_again,
+    concerned,
+    unwell,
+    verdict,
+    worse,
+)
+from gateway.site.config import LineConfig, Site, load_site
 
+HEAD = 'site: s\ngateway: g\nbroker: {url: "mqtt://127.0.0.1:1883"}\nlines:\n'
+METERS = "".join(f"      - {{id: m-{n}, profile: eastron-sdm630, unit: {n}}}\n" for n in (1, 2, 3))
+OLD = f"""\
+  - id: a
+    tcp: 127.0.0.1:1502
+    devices:
+{METERS}\
+  - id: b
+    tcp: 127.0.0.1:1503
+    devices:
+      - {{id: m-4, profile: eastron-sdm630, unit: 4}}
+"""
 POINTS = ("a", "b", "c")
 DEVICES = ("m-1", "m-2", "m-3", "m-4")
 healths = st.dictionaries(
@@ -57,3 +84,82 @@ def test_a_process_that_keeps_ending_gets_few_chances():
     assert trial is not None
     assert begun_again(trial) is None
     assert begun_again(Trial(limit_s=60, spent_s=60)) is None
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[LineConfig, ...]]:
+    path = tmp_path_factory.mktemp("site") / "gw.yaml"
+
+    def made(text: str) -> tuple[LineConfig, ...]:
+        path.write_text(HEAD + text, encoding="utf-8")
+        site: Site = load_site(path)
+        return site.lines
+
+    return made
+
+
+ALL_WELL = {f"m-{n}": () for n in (1, 2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "touched", "beside"),
+    [
+        ("unit: 2}", "unit: 7}", {"m-2"}, {"m-1", "m-3"}),
+        ("unit: 2}", "unit: 2, timeout: 2s}", {"m-2"}, {"m-1", "m-3"}),
+        (
+            "profile: eastron-sdm630, unit: 3}",
+            "profile: acrel-adl400-secondary, unit: 3}",
+            {"m-3"},
+            {"m-1", "m-2"},
+        ),
+        ("unit: 2}", 'unit: 2, name: "Flat 2"}', set(), {"m-1", "m-2", "m-3"}),
+        ("127.0.0.1:1502", "127.0.0.1:1504", {"m-1", "m-2", "m-3"}, set()),
+        ("  - id: a\n", "  - id: c\n", {"m-1", "m-2", "m-3"}, set()),
+        (
+            "unit: 3}\n",
+            "unit: 3}\n      - {id: m-9, profile: eastron-sdm630, unit: 9}\n",
+            set(),
+            {"m-1", "m-2", "m-3"},
+        ),
+        ("      - {id: m-2, profile: eastron-sdm630, unit: 2}\n", "", set(), {"m-1", "m-3"}),
+    ],
+)
+def test_what_a_change_touches_and_what_is_beside_it(lines, old, new, touched, beside):
+    assert old in OLD
+    found = concerned(ALL_WELL, lines(OLD), lines(OLD.replace(old, new)))
+    assert (set(found[0]), {device for line in found[1].values() for device in line}) == (touched, beside)
+    nobody = concerned({}, lines(OLD), lines(OLD.replace(old, new)))
+    assert nobody == ({}, {}), "who did not answer before proves nothing"
+
+
+SITE = dict.fromkeys(ALL_WELL, POINTS)
+
+
+def test_one_neighbour_that_dies_is_chance_two_are_the_change():
+    trial = Trial(limit_s=300, before={"m-1": ()}, beside={"a": {"m-2": (), "m-3": (), "m-4": ()}})
+    one = unwell(trial, (), {"m-1": (), "m-2": (), "m-3": ()}, SITE)
+    assert (one.reasons, one.lost, one.well) == ([], {}, {"m-1", "m-2", "m-3"})
+    two = unwell(trial, (), {"m-1": (), "m-2": ()}, SITE)
+    assert two.reasons == ["m-3, m-4 no longer answer"]
+    assert unwell(trial, {"m-3"}, {"m-1": (), "m-2": ()}, SITE).reasons == [], "it was well once since"
+
+
+@given(healths, healths, st.sets(st.sampled_from(DEVICES)))
+def test_touched_ones_all_count_and_neighbours_beyond_chance(before, now, touched):
+    first = {device: bad for device, bad in before.items() if device in touched}
+    second = {device: bad for device, bad in before.items() if device not in touched}
+    found = unwell(Trial(limit_s=300, before=first, beside={"a": second}), (), now, SITE)
+    ill = {device for device, bad in before.items() if worse({device: bad}, now, SITE)}
+    beside = ill - touched
+    assert set(found.lost) == (ill & touched) | (beside if len(beside) > BY_CHANCE else set())
+    assert bool(found.reasons) == bool(found.lost)
+    assert found.well == {device for device in before if device in now} - ill
+
+
+def test_what_fails_with_the_configuration_before_as_well_is_said():
+    after = Aftermath("f1", {"m-1": (), "m-2": ()}, until=30.0)
+    assert after.judge({}, SITE, 10.0) is None
+    assert after.judge({"m-1": (), "m-2": ()}, SITE, 10.0) == ""
+    assert after.judge({"m-1": ()}, SITE, 30.0) == (
+        "m-2 does no better with the configuration before: look there first, then offer this again"
+    )

@@ -223,6 +223,44 @@ async def test_a_bad_one_goes_back_by_itself_and_says_why(box: Box, health, hear
     assert endpoint(box.start().site) == "127.0.0.1:1502"
 
 
+@pytest.mark.parametrize(("well_before", "says"), [(False, True), (True, False)])
+async def test_who_answers_neither_on_trial_nor_before_it_is_named(box: Box, well_before: bool, says: bool):
+    remote = box.life()
+    remote.take(offer(box.hash))
+    await box.runs(remote, lambda: box.state is ConfigState.STAGED)
+    box.surface.well = {}
+    remote, looked = box.life(), []
+
+    def over() -> bool:
+        if remote._after is not None:
+            looked.append(box.now)
+            if well_before:
+                box.surface.well = dict(WELL)
+        return bool(looked) and remote._after is None
+
+    await box.runs(remote, over)
+    assert ("no better with the configuration before" in box.said[-1].why) == says
+    assert box.state is ConfigState.ROLLED_BACK
+    assert box.said[-1].id == "f1"
+
+
+async def test_an_untouched_line_that_dies_meanwhile_takes_nothing_back(box: Box):
+    extra = (
+        LOCAL[LOCAL.index("  - id: net") :]
+        .replace("net", "other")
+        .replace("1502", "1600")
+        .replace("m-1", "x-1")
+    )
+    box.path.write_text(LOCAL + extra, encoding="utf-8")
+    box.surface.well = {"m-1": (), "x-1": ()}
+    remote = box.life()
+    remote.take(offer(box.hash, OTHER + extra))
+    await box.runs(remote, lambda: box.state is ConfigState.STAGED)
+    box.surface.well = dict(WELL)
+    remote = box.life()
+    await box.runs(remote, lambda: box.state is ConfigState.CONFIRMED)
+
+
 async def test_within_its_time_it_may_recover(box: Box):
     remote = box.life()
     remote.take(offer(box.hash))
