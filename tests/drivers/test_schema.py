@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import jsonschema
@@ -12,8 +13,19 @@ SCHEMA = msgspec.json.decode(schema_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 as editors read it: `on` is a word, not true."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:bool"]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), list("tf"))
+
+
 def plain(file: Path):
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+    return yaml.load(file.read_text(encoding="utf-8"), Loader)
 
 
 def test_the_schema_in_the_handbook_is_current():
