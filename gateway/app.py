@@ -24,6 +24,7 @@ from gateway.delivery.journal import Journal, Limits, Trouble, random_id
 from gateway.delivery.recorder import JournalRecorder
 from gateway.delivery.uplink import Inlet, Uplink
 from gateway.gauges import gauges
+from gateway.listening.listeners import Listeners
 from gateway.own_alarms import ROLLED_BACK, OwnAlarms
 from gateway.polling.around import Surroundings, nap
 from gateway.polling.fleet import Fleet, Targets
@@ -78,6 +79,7 @@ class Gateway:
     own: OwnAlarms
     silences: Silences
     fleet: Fleet
+    listeners: Listeners
     orphans: Orphans
     reloader: Reloader
     remote: RemoteConfig
@@ -112,6 +114,7 @@ class Gateway:
             keeper = keep_lessons(self.fleet.lessons, self.site.state_dir, learned)
             group.create_task(keeper, name="lessons")
             self.fleet.start(group)
+            self.listeners.start(group)
             tools = group.create_task(self.tools.run(), name="tools")
             log.info("gateway %s/%s runs: boot %s", self.site.file.site, self.site.file.gateway, self.boot)
             await stop.wait()
@@ -119,6 +122,7 @@ class Gateway:
             self.tools.stop()
             await self.reloader.stop()
             await _ended([reloads])
+            await self.listeners.stop()
             await self.fleet.stop()
             learned.set()
             await self.commands.stop()
@@ -136,11 +140,11 @@ class Gateway:
 
     def state(self) -> GatewayState:
         """Describe how it is now: the heartbeat."""
-        heard = tuple(self.fleet.hears())
+        heard = (*self.fleet.hears(), *self.listeners.hears())
         silent = tuple(device.id for device, hears in heard if hears is False)
         silent, unsaid = silent[:MAX_SILENT_NAMED], silent[MAX_SILENT_NAMED:]
         unsure = {device.id for device, hears in heard if hears is None and device.guards}.union(unsaid)
-        watched: list[Watched] = [self.own, *(device for poller in self.pollers for device in poller.devices)]
+        watched: list[Watched] = [self.own, *(device for device, _ in heard)]
         return GatewayState(
             online=True,
             boot=self.boot,
@@ -216,8 +220,9 @@ def _assemble(
     recorder = JournalRecorder(journal, read=metrics.samples_read, lost=metrics.samples_lost)
     around = Surroundings(given.clock, given.clock_state, asyncio.get_running_loop().time, given.random, nap)
     orphans = Orphans(recorder, given.clock, given.clock_state)
-    fleet = _fleet(site, given, around, recorder, orphans, journal, metrics)
-    reloader = Reloader(site, fleet)
+    listeners = Listeners(recorder, metrics, around, journal.load_state, orphans)
+    fleet = _lines(site, given, around, listeners, journal, metrics)
+    reloader = Reloader(site, fleet, listeners)
     targets = Targets(lambda: fleet.pollers)
     commands = Commands(targets, journal, given.clock, given.clock_state, metrics.command)
     own = OwnAlarms(
@@ -226,7 +231,7 @@ def _assemble(
 
     silences = Silences(
         recorder,
-        lambda: guarding(fleet),
+        lambda: guarding((*fleet.hears(), *listeners.hears())),
         journal.load_state(STATE_KEY),
         given.clock,
         given.clock_state,
@@ -267,11 +272,12 @@ def _assemble(
     remote = _remote(start, store, reloader, Sight(fleet, uplink), given, own, uplink, address)
     inside = Inside(fleet, journal, uplink, given.clock_state)
     tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
-    fleet.changed, reloader.changed, reloader.source = changed, uplink.reborn, remote
-    alarms, lines = (own, silences), (fleet, orphans, reloader)
+    fleet.changed, listeners.changed = changed, changed
+    reloader.changed, reloader.source = uplink.reborn, remote
+    alarms, lines = (own, silences), (fleet, listeners, orphans, reloader)
     parts = (boot, given, journal, uplink, recorder, commands, *alarms, *lines, remote, tools)
     gateway = Gateway(*parts, metrics_port=None)
-    metrics.watch(lambda: gauges(journal, uplink, fleet))
+    metrics.watch(lambda: gauges(journal, uplink, fleet, listeners))
     return gateway
 
 
@@ -299,20 +305,21 @@ def _remote(
     )
 
 
-def _fleet(
+def _lines(
     site: Site,
     given: Given,
     around: Surroundings,
-    recorder: JournalRecorder,
-    orphans: Orphans,
+    listeners: Listeners,
     journal: Journal,
     metrics: metering.Metrics,
 ) -> Fleet:
     """Make all lines, and end the alarms of devices that went away while no gateway ran."""
     lessons = load_lessons(site.state_dir, given.clock)
+    recorder, orphans = listeners.recorder, listeners.orphans
     fleet = Fleet(recorder, metrics, around, given.random, journal.load_state, orphans, lessons)
     fleet.set_up(site.lines, site.hash)
-    fleet.settle_strangers(journal.state_keys())
+    listeners.set_up(site.listening)
+    fleet.settle_strangers(journal.state_keys(), [device.id for device in listeners.devices])
     return fleet
 
 

@@ -6,13 +6,14 @@ from prometheus_client.core import Metric
 
 from gateway.delivery.journal import Journal
 from gateway.delivery.uplink import Uplink
+from gateway.listening.listeners import Listeners
 from gateway.metrics import counter, gauge
 from gateway.polling.fleet import Fleet
 from gateway.polling.polled import Polled
 from gateway.polling.punctuality import line_times
 
 
-def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:
+def gauges(journal: Journal, uplink: Uplink, fleet: Fleet, listeners: Listeners) -> Iterable[Metric]:
     """Return what is looked up when somebody asks for the metrics."""
     counts, sent = journal.lane_counts(), uplink.counts
     yield gauge(
@@ -49,7 +50,16 @@ def gauges(journal: Journal, uplink: Uplink, fleet: Fleet) -> Iterable[Metric]:
         "gatehouse_line_up",
         "1 where a line is open",
         "line",
-        [(poller.line, float(poller.up)) for poller in fleet.pollers],
+        [
+            *((poller.line, float(poller.up)) for poller in fleet.pollers),
+            *((line.line, float(line.up)) for line in listeners.lines),
+        ],
+    )
+    yield gauge(
+        "gatehouse_peers",
+        "Connections of devices that speak unasked",
+        "line",
+        [(line.line, float(line.peers)) for line in listeners.lines],
     )
     yield counter(
         "gatehouse_values_left_out",

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gateway.polling.fleet import Fleet
 from gateway.polling.orphans import raised_in
+from gateway.polling.told import Told
 from messages.codec import utc_ms
 from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge
 
@@ -152,6 +152,6 @@ def state_of(told: Iterable[str]) -> bytes:
     return msgspec.json.encode(sorted(told))
 
 
-def guarding(fleet: Fleet) -> Iterable[tuple[str, bool | None]]:
-    """Name the devices whose silence is an alarm of its own, and whether each answers."""
-    return ((device.id, hears) for device, hears in fleet.hears() if device.guards)
+def guarding(heard: Iterable[tuple[Told, bool | None]]) -> Iterable[tuple[str, bool | None]]:
+    """Name the devices whose silence is an alarm of its own, and whether each is heard."""
+    return ((device.id, hears) for device, hears in heard if device.guards)

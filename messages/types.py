@@ -224,6 +224,8 @@ class EventInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     alarm_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z_]{1,40}(?!\n)$")]
     label_zh: Label = ""
     latched: bool = False
+    spoken: bool = False
+    """True for what the device says itself: no reading tells whether it stands, so no heartbeat ends it."""
 
 
 class ActionInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Protocol
 from drivers.profile import Alarmed, Profile
 from gateway.polling.edges import Edges
 from gateway.polling.told import watches_over
-from gateway.site.config import Device, LineConfig, Site
+from gateway.site.config import Device, LineConfig, ListeningLine, Site
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
 from messages.types import (
     DEVICE_SILENT,
@@ -67,6 +67,7 @@ def profile_info(device: Device) -> ProfileInfo:
                 severity=event.severity,
                 alarm_class=event.alarm_class,
                 latched=event.latched,
+                spoken=name in profile.signals,
             )
             for name, event in _alarmed(profile)
         }
@@ -111,7 +112,7 @@ def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
     periods: dict[str, Mapping[str, float]] = {}
     profiles: dict[str, ProfileInfo] = {}
     devices: list[DeviceInfo] = []
-    for line in site.lines:
+    for line in site.all_lines:
         for device in line.devices:
             name = _profile_name(device, periods)
             if name not in profiles:
@@ -128,7 +129,7 @@ def birth(site: Site, *, at: datetime, boot: str, epoch: str) -> Birth:
         profiles=profiles,
         devices=tuple(devices),
         lines=tuple(
-            LineInfo(id=line.id, endpoint=line.endpoint, label=line.file.label) for line in site.lines
+            LineInfo(id=line.id, endpoint=line.endpoint, label=line.file.label) for line in site.all_lines
         ),
         versions=versions(),
         timezone=site.file.timezone,
@@ -194,7 +195,7 @@ def unread(
     return found
 
 
-def _device_info(line: LineConfig, device: Device, profile: str) -> DeviceInfo:
+def _device_info(line: LineConfig | ListeningLine, device: Device, profile: str) -> DeviceInfo:
     file = device.file
     return DeviceInfo(
         id=device.id,

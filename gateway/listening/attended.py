@@ -33,9 +33,3 @@ class Attended(Told):
         self.heard_at, self.heard, self.silent, self.peer = now, True, False, peer
         self.messages += 1
         return new
-
-    def hears(self) -> bool | None:
-        """Tell whether it is there; None while nobody knows."""
-        if self.silent:
-            return False
-        return True if self.heard else None

@@ -67,10 +67,11 @@ class Listener:
         """How many are connected."""
         return len(self._peers)
 
-    @property
-    def silent(self) -> tuple[str, ...]:
-        """Devices that were not heard within their time, and all while we cannot listen."""
-        return tuple(device.id for device in self.devices if device.silent or (not self.up and device.heard))
+    def hears(self, device: Attended) -> bool | None:
+        """Tell whether a device is heard; none is while we cannot listen, and None says that nobody knows."""
+        if device.silent or not self.up:
+            return False if device.silent or device.heard else None
+        return True if device.heard else None
 
     def stop(self) -> None:
         """Ask `run` to return after the messages in hand."""

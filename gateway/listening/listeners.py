@@ -1,7 +1,7 @@
 """The living listening lines, changed one by one as the polled ones are."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.listening.attended import Attended
@@ -40,10 +40,11 @@ class Listeners:
         """All devices, line by line."""
         return (device for line in self._lines.values() for device in line.devices)
 
-    @property
-    def silent(self) -> Iterator[str]:
-        """Devices that are not heard."""
-        return (device for line in self._lines.values() for device in line.silent)
+    def hears(self) -> Iterator[tuple[Attended, bool | None]]:
+        """Tell of each device whether it is heard; None while nobody knows."""
+        for line in self._lines.values():
+            for device in line.devices:
+                yield device, line.hears(device)
 
     def set_up(self, lines: Iterable[ListeningLine]) -> None:
         """Make the first lines; nothing is opened."""
@@ -60,13 +61,16 @@ class Listeners:
         await self._end(list(self._lines))
         self._group = None
 
-    async def apply(self, lines: Sequence[ListeningLine]) -> Difference:
-        """Change over to these lines; peers of those that stay as they are notice nothing."""
+    async def apply(self, lines: Sequence[ListeningLine], elsewhere: Collection[str] = ()) -> Difference:
+        """Change over to these lines; peers of those that stay as they are notice nothing.
+
+        Devices in `elsewhere` are configured too, and are polled: what stands at them is not ended.
+        """
         what = difference([line.config for line in self.lines], lines)
         leaving = [*what.removed, *what.changed]
         before = {device.id: stands(device) for line in leaving for device in self._lines[line].devices}
         await self._end(leaving)
-        stays = {device.id for line in lines for device in line.devices}
+        stays = {device.id for line in lines for device in line.devices}.union(elsewhere)
         await self.orphans.wanted_again(stays)
         fresh = {*what.added, *what.changed}
         self._lines = {

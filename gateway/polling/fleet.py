@@ -7,7 +7,7 @@ alarms, times that conditions have held) goes with them, to another line as well
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -17,12 +17,13 @@ from drivers.lines import Line, open_line
 from gateway.commands import Target
 from gateway.metrics import Metrics
 from gateway.polling.around import Recorder, Surroundings
-from gateway.polling.edges import Edges, load
 from gateway.polling.lessons import Lessons
 from gateway.polling.line_rules import rules_of
 from gateway.polling.orphans import Orphans, raised_in
 from gateway.polling.polled import Polled, polled
 from gateway.polling.poller import Poller
+from gateway.polling.signals import signals_key, standing_in
+from gateway.polling.standing import Stands, begin_with, stands
 from gateway.polling.teller import edge_key
 from gateway.site.config import LineConfig, Site
 
@@ -37,6 +38,14 @@ class Difference:
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     untouched: tuple[str, ...] = ()
+
+    def __add__(self, other: "Difference") -> "Difference":
+        return Difference(
+            self.added + other.added,
+            self.removed + other.removed,
+            self.changed + other.changed,
+            self.untouched + other.untouched,
+        )
 
     def __str__(self) -> str:
         parts = (
@@ -169,36 +178,42 @@ class Fleet:
         await self._end(self._lines.values())
         self._group = None
 
-    async def apply(self, lines: Sequence[LineConfig], config: str) -> Difference:
-        """Change over to the lines of the configuration with this hash; those that stay as they are notice nothing."""
+    async def apply(
+        self, lines: Sequence[LineConfig], config: str, elsewhere: Collection[str] = ()
+    ) -> Difference:
+        """Change over to the lines of the configuration with this hash; those that stay as they are notice nothing.
+
+        Devices in `elsewhere` are configured too, and not polled: what stands at them is not ended.
+        """
         what = difference(self.configs, lines)
         leaving = [self._lines[line] for line in (*what.removed, *what.changed)]
         # Both ends of a swap of endpoints are closed before either is opened.
         await self._end(leaving)
         self.around.config = config
-        edges = {device.id: device.edges for living in leaving for device in living.poller.devices}
-        stays = {device.id for line in lines for device in line.devices}
+        before = {device.id: stands(device) for living in leaving for device in living.poller.devices}
+        stays = {device.id for line in lines for device in line.devices}.union(elsewhere)
         await self.orphans.wanted_again(stays)
         # Planning reads takes milliseconds a device: in a thread, so that those who poll on miss nothing.
         new = [line for line in lines if line.id in {*what.added, *what.changed}]
-        fresh = {line.id: await asyncio.to_thread(self._make, line, edges) for line in new}
+        fresh = {line.id: await asyncio.to_thread(self._make, line, before) for line in new}
         self._lines = {line.id: fresh.get(line.id) or self._lines[line.id] for line in lines}
-        for device, known in edges.items():
+        for device, stood in before.items():
             if device not in stays:
                 self.metrics.forget(device)
-                self.orphans.add(device, known.raised)
+                self.orphans.add(device, stood.names)
         if self._group is not None:
             for living in fresh.values():
                 self._begin(living)
         return what
 
-    def settle_strangers(self, states: Iterable[str]) -> None:
+    def settle_strangers(self, states: Iterable[str], elsewhere: Collection[str] = ()) -> None:
         """End the alarms of devices that were taken out while no gateway ran; `states` are the journal's keys."""
-        known = {device.id for device in self.devices}
+        known = {device.id for device in self.devices}.union(elsewhere)
         for key in states:
-            device = key.removeprefix(edge_key(""))
-            if device != key and device not in known:
-                self.orphans.add(device, raised_in(self.load_state(key)))
+            for prefix, standing in ((edge_key(""), raised_in), (signals_key(""), standing_in)):
+                device = key.removeprefix(prefix)
+                if device != key and device not in known:
+                    self.orphans.add(device, standing(self.load_state(key)))
 
     def _begin(self, living: _Living) -> None:
         assert self._group is not None
@@ -213,11 +228,11 @@ class Fleet:
         if tasks:
             await asyncio.wait(tasks)  # a failure among them ends the group, not this
 
-    def _make(self, line: LineConfig, edges: Mapping[str, Edges]) -> _Living:
+    def _make(self, line: LineConfig, before: Mapping[str, Stands]) -> _Living:
         wire = open_line(
             line.settings, clock=self.around.clock, rng=self.random, monotonic=self.around.monotonic
         )
-        devices = self._devices(line, edges)
+        devices = self._devices(line, before)
         poller = Poller(
             line.id,
             wire,
@@ -233,18 +248,12 @@ class Fleet:
     def _changed(self) -> None:
         self.changed()
 
-    def _devices(self, line: LineConfig, known: Mapping[str, Edges]) -> list[Polled]:
+    def _devices(self, line: LineConfig, before: Mapping[str, Stands]) -> list[Polled]:
         made = []
         for device in line.devices:
             driver = registry.get(device.profile.protocol).device(
                 device.profile, device.file.unit, device.options
             )
-            edges = known.get(device.id)
-            if edges is None:
-                gone = device.id in self.orphans.settled
-                edges = load(device.profile.events, None if gone else self.load_state(edge_key(device.id)))
-                self.orphans.settled.discard(device.id)
-            else:
-                edges.events = device.profile.events
-            made.append(polled(device, driver, edges, self.random, self.lessons))
+            stood = begin_with(device, before.get(device.id), self.orphans, self.load_state)
+            made.append(polled(device, driver, stood.edges, self.random, self.lessons, stood.signals))
         return made

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.strict_yaml import YamlError
 from gateway.delivery.births import too_large
+from gateway.listening.listeners import Listeners
 from gateway.polling.fleet import Difference, Fleet, fixed_parts
-from gateway.site.config import Site, load_site
+from gateway.site.config import LineConfig, ListeningLine, Site, load_site
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Reloader:
 
     site: Site
     fleet: Fleet
+    listeners: Listeners | None = None
     changed: Callable[[], None] = lambda: None
     """Called when another configuration runs: births are to be told anew."""
     source: Source | None = None
@@ -97,7 +99,9 @@ class Reloader:
             raise ReloadRefused("the gateway is stopping: nothing is changed")
         found = site if site is not None else await asyncio.to_thread(self._read)
         self.check(found)
-        what = await self.fleet.apply(found.lines, found.hash)
+        what = await self.fleet.apply(found.lines, found.hash, _devices(found.listening))
+        if self.listeners is not None:
+            what += await self.listeners.apply(found.listening, _devices(found.lines))
         self.site = found
         if site is None and self.source is not None:
             await self.source.taken()
@@ -108,6 +112,10 @@ class Reloader:
     def _read(self) -> Site:
         # Profiles are checked by decoding their examples: work for a thread, while lines keep their periods.
         return load_site(self.site.path) if self.source is None else self.source.read()
+
+
+def _devices(lines: Iterable[LineConfig | ListeningLine]) -> list[str]:
+    return [device.id for line in lines for device in line.devices]
 
 
 @dataclass(slots=True, eq=False)
