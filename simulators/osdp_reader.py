@@ -60,6 +60,8 @@ class Reader:
     outputs: list[Output] = field(default_factory=lambda: [Output(), Output()])
     knows: frozenset[int] = frozenset(range(256))
     """The commands that this model has."""
+    wants_poll: bool = False
+    """Whether it answers nothing before its first poll, as some readers do."""
     busy: int = 0
     """How many commands it answers with BUSY from now on."""
     shown: list[tuple[int, bytes]] = field(default_factory=list)
@@ -160,6 +162,8 @@ class Reader:
             self._sequence, self._session = None, None
         self._heard_ms = now_ms
         sequence = frame[4] & 3
+        if self._deaf(frame):
+            return b""
         if self.busy:
             self.busy -= 1
             return reply_frame(self.address, 0, 0x79, b"")
@@ -172,6 +176,12 @@ class Reader:
         self._sequence, self._asked = sequence, frame
         self._said = self._reply(frame, sequence, now_ms)
         return self._said
+
+    def _deaf(self, frame: bytes) -> bool:
+        """Tell whether a reader that waits for its first poll passes this over."""
+        if self._sequence is None and self.wants_poll:
+            return frame[5] != 0x60
+        return False
 
     def _reply(self, frame: bytes, sequence: int, now_ms: int) -> bytes:
         end = len(frame) - (2 if frame[4] & 4 else 1)

@@ -92,6 +92,8 @@ class Session:
         self.pending: Pending | None = None
         self.heard: list[tuple[int, bytes]] = []
         """What polls have brought and nobody has fetched yet: code and data."""
+        self.knocks = 0
+        """How often the first command of all stayed without an answer."""
         self._crc, self._mark = crc, mark
         self._sequence = 0
         self._channel: Channel | None = None
@@ -142,7 +144,7 @@ class Session:
         pending.answer = Answer(frame.code, data, frame.block, frame.block_data, guarded)
         self.pending = None
         self._sequence = self._sequence % 3 + 1
-        trusted = guarded or self._channel is None
+        trusted = guarded or not (self._channel or self.security.required)
         if pending.code == Command.POLL and frame.code not in _TELLS_NOTHING and trusted:
             self.heard.append((frame.code, data))
         return self.number()

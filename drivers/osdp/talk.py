@@ -84,6 +84,7 @@ class Talk:
                 waiting.repeats += 1
                 self._then = self._passed
                 return self._carry(waiting)
+            session.knocks += waiting.sequence == 0
             session.restart()
         first = self._advance()
         assert isinstance(first, Exchange)
@@ -95,7 +96,9 @@ class Talk:
         session = self._session
         if session.standing is Standing.NEW:
             self._keys = iter(session.security.candidates())
-            return self._send(Ask(Command.ID, b"\0"), self._identified)
+            # Some readers answer nothing before a poll, some no poll outside a secure channel.
+            knock = Ask(Command.POLL) if session.knocks % 2 else Ask(Command.ID, b"\0")
+            return self._send(knock, self._identified)
         if session.standing is Standing.REFUSED:
             if any(ask.effect for ask in self._asks):
                 raise DeviceRefused("no secure channel, and nothing is ordered without: see its keys")

@@ -160,6 +160,29 @@ def test_after_too_many_losses_the_talk_begins_anew_at_0(key):
     assert here.reader.secure
 
 
+def test_a_reader_that_answers_nothing_before_a_poll_is_polled_first(key):
+    here = door(options=key, key=KEY, wants_poll=True)
+    silences = 0
+    while True:
+        try:
+            assert here.read("tamper", "secure") == {"tamper": False, "secure": True}
+            break
+        except DeviceSilent:
+            silences += 1
+    assert silences == 4
+    assert here.poll() == ()
+
+
+def test_a_card_shown_before_a_required_channel_is_up_is_not_believed(key):
+    here = door(options=key, key=KEY, wants_poll=True)
+    here.reader.card(26, CARD)
+    for _ in range(5):
+        with contextlib.suppress(DeviceSilent):
+            assert here.poll() == ()
+    assert here.read("secure") == {"secure": True}
+    assert here.poll() == ()
+
+
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_reader_that_has_lost_power_is_found_again_in_the_same_talk(key, sealed):
     here = door(options=key if sealed else {}, key=KEY, enforce=sealed)
