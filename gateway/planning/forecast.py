@@ -3,11 +3,13 @@
 The same planner that polls makes the transactions, so what is shown here is what will go onto the wire.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from drivers import registry
 from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
+from drivers.errors import Misconfigured
 from drivers.lines import guard_s
 from gateway.planning.worst_case import Bound, LineLoad, Task, bound
 from gateway.polling.line_rules import ASSUMED_TURNAROUND_S, timing_of
@@ -94,8 +96,9 @@ def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None, p
         timing = timing_of(line, turnaround(device), device.mode)
         tasks += _tasks(line, device, timing, longest, plans)
         for action in device.profile.actions:
-            steps = plans.driver(device).command(action, {})
-            command = max(command, _command(steps, timing, device.timeout))
+            with contextlib.suppress(Misconfigured):  # it will be refused: it never takes the line
+                steps = plans.driver(device).command(action, {})
+                command = max(command, _command(steps, timing, device.timeout))
     return LineLoad(tuple(tasks), command=command)
 
 
