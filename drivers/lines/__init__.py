@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from drivers.lines.late import guard_s
+from drivers.lines.late import SOON_S, guard_s, key_of
 from drivers.lines.line import Line
 from drivers.lines.records import Frame, Pace, Reply, Stats
 from drivers.lines.serial_wire import SerialWire
@@ -18,6 +18,7 @@ from drivers.lines.tcp_wire import TcpWire
 from drivers.lines.wire import Wire
 
 __all__ = [
+    "SOON_S",
     "Echo",
     "Frame",
     "Line",
@@ -28,6 +29,7 @@ __all__ = [
     "Stats",
     "TcpSettings",
     "guard_s",
+    "key_of",
     "open_line",
 ]
 

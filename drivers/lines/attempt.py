@@ -19,6 +19,8 @@ class Attempt:
         """The reader while it may still recognise the answer; None once it has spoken."""
         self.answered = False
         """Whether a sound answer came, a refusal among them."""
+        self.payload = b""
+        """The latest answer; empty for a refusal."""
         self.heard = 0
         """Bytes that came, the echo not among them."""
         self.tail = b""
@@ -52,7 +54,7 @@ class Attempt:
             raise
         if payload is not None:
             self.live_reader = None
-            self.answered = True
+            self.answered, self.payload = True, payload
         return payload
 
     def again(self) -> bytes | None:

@@ -2,10 +2,12 @@
 
 On Modbus RTU a late answer looks exactly like the answer to the next request of the same unit and function.
 So a request that stayed unanswered is remembered as owed. Until its answer has been heard, or is too late to
-come, nothing is asked that it could be mistaken for. Pure: time is an argument.
+come, nothing is asked that it could be mistaken for. Only the very same read may be repeated meanwhile, where that is
+urgent: whichever answer comes first is one to that question, at worst as old as the first time it was put. Pure: time
+is an argument.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.api import Exchange, ReplyReader
 from drivers.errors import DriverError, FrameDamaged
@@ -20,14 +22,34 @@ _MARGIN = 1.25
 # Each is shown all bytes that come. The oldest go first: their guards are past, for each cost a time-out.
 _MOST_OWED = 64
 _MOST_SLOW = 1024
+# So often one question is put before it waits for its guard like any other.
+_MOST_REPEATS = 8
+# Where its guard is past so soon, a question that was answered last time waits for that: then nothing is in doubt.
+SOON_S = 0.05
 
 
 @dataclass(slots=True)
 class _Owed:
+    """What is owed under one key: answers to one request, sent once or, repeated, several times."""
+
+    request: bytes
     reader: ReplyReader | None
-    sent: float
-    until: float
+    sent: list[tuple[float, float]]
+    """When each of those was sent that may still be answered, and until when it may be; oldest first."""
     forget: float
+    told: set[bytes] = field(default_factory=set)
+    """Answers that came since the first repeat: the same bytes again may be a copy, and then nothing is paid."""
+    asking: bool = False
+    """True while the request is repeated: what comes is for its reader."""
+    lost: bool = True
+    """Whether the last of them went unanswered as well."""
+    claimed: bool = False
+    """Whether another request waits for the end of the guard: repeats that are not urgent then wait too."""
+
+    @property
+    def until(self) -> float:
+        """When none of them can be answered any more."""
+        return max(until for _, until in self.sent)
 
 
 def key_of(exchange: Exchange) -> bytes:
@@ -58,30 +80,51 @@ class LateAnswers:
     def window(self, exchange: Exchange, timeout: float, limit: float | None = None) -> float:
         """Return how long to wait for an answer: the time-out, or more for one known to be slow.
 
-        `limit` is what was set for the device, where `timeout` was measured: the stretch is reckoned from it.
+        `limit` is what was set for the device, where `timeout` was measured: the stretch is reckoned from it. What
+        is repeated because it went unanswered gets all of it, for two silences make a device silent.
         """
-        slow = self._slow.get(key_of(exchange))
+        key = key_of(exchange)
+        owed = self._owed.get(key)
+        if owed is not None and owed.asking and owed.lost:
+            timeout = max(timeout, limit or 0.0)
+        slow = self._slow.get(key)
         if slow is None:
             return timeout
         return max(timeout, min(slow * _MARGIN, (limit or timeout) * _MOST_STRETCH))
 
-    def clear_at(self, exchange: Exchange) -> float:
-        """Return when this exchange may be sent without taking another's answer; 0 when nothing is owed."""
+    def clear_at(self, exchange: Exchange, *, repeat_at: float | None = None) -> float:
+        """Return when this exchange may be sent without taking another's answer; 0 when nothing is owed.
+
+        `repeat_at` says that it is a read which may go now, at that time, although its own answer is owed. Who may not
+        go yet has a claim on the end of the guard: from then on such a read is repeated only where it went unanswered,
+        or nothing else of its key would ever have its turn.
+        """
         own = key_of(exchange)
         latest = 0.0
         for key, owed in self._owed.items():
-            if key == own:
+            if key == own and not (repeat_at is not None and _may_repeat(owed, exchange, repeat_at)):
+                owed.claimed = True
                 latest = max(latest, owed.until)
             elif key in self._slow:  # it cannot be mistaken, but it would collide on the wire
-                latest = max(latest, min(owed.until, owed.sent + self._slow[key] * _MARGIN))
+                latest = max(latest, min(owed.until, owed.sent[-1][0] + self._slow[key] * _MARGIN))
         return latest
 
-    def asked(self, exchange: Exchange, now: float) -> None:
-        """Note that a request is being sent: what its key owed is past, and so is what is too old."""
-        if self._owed:
-            self._owed.pop(key_of(exchange), None)
-            for key in [key for key, owed in self._owed.items() if now >= owed.forget]:
+    def asked(self, exchange: Exchange, now: float, *, repeat: bool = False) -> float | None:
+        """Note that a request is being sent: what its key owed is past, and so is what is too old.
+
+        Where answers to earlier ones like it may still come, return when the first of these was sent.
+        """
+        if not self._owed:
+            return None
+        own, since = key_of(exchange), None
+        for key, owed in list(self._owed.items()):
+            owed.asking = False  # whatever became of an exchange that never came to its end
+            if key == own and repeat and now < owed.until and owed.request == exchange.request:
+                owed.sent = [each for each in owed.sent if now < each[1]]
+                owed.asking, since = True, owed.sent[0][0]
+            elif key == own or now >= owed.forget:
                 del self._owed[key]
+        return since
 
     def unanswered(
         self,
@@ -99,26 +142,53 @@ class LateAnswers:
         watching, and a process that was held up has not watched.
         """
         key = key_of(exchange)
-        guard = self._guard
-        if guard is None:
-            # Damaged bytes most likely were the answer; silence says nothing of how late it may be.
-            guard = 2 * timeout if heard else guard_s(timeout)
-        slow = self._slow.get(key, 0.0)
+        until = self._until(key, sent, timeout, heard=heard) + asleep
         if not heard:
             self._slow.pop(key, None)
-        guard = max(guard, slow * _MARGIN)
-        until = sent + guard + asleep
-        self._owed.pop(key, None)
+        before = self._owed.pop(key, None)
         self._make_room()
-        self._owed[key] = _Owed(reader, sent, until, max(until, sent + _MEMORY))
+        owed = self._owed[key] = _Owed(exchange.request, reader, [(sent, until)], max(until, sent + _MEMORY))
+        if before is not None and before.asking:
+            owed.reader = reader or before.reader
+            owed.sent = [*before.sent, (sent, until)]
+            owed.forget = max(owed.forget, before.forget)
+            owed.told, owed.claimed = before.told, before.claimed
+
+    def answered_one(self, exchange: Exchange, payload: bytes, *, sent: float, timeout: float) -> None:
+        """Note that an answer came, a refusal (empty) among them: if it was repeated, nobody knows to which of them.
+
+        As answers come in their order, it was the first; the others are owed as before, up to the guard of the last.
+        """
+        key = key_of(exchange)
+        owed = self._owed.get(key)
+        if owed is None or not owed.asking:
+            return
+        owed.asking = owed.lost = False
+        owed.sent = [*owed.sent[1:], (sent, self._until(key, sent, timeout, heard=False))]
+        owed.forget = max(owed.until, sent + _MEMORY)
+        owed.told.add(payload)
+        owed.reader = exchange.reader
+        if _told_by(owed, b"") is not None:
+            owed.reader = None  # it has more, or tells the same again: time alone ends the wait
 
     def hear(self, data: bytes, now: float) -> bool:
         """Show bytes to all who are owed; return True if an answer came, late."""
-        paid = [key for key, owed in self._owed.items() if _answers(owed, data)]
-        for key in paid:
-            owed = self._owed.pop(key)
-            self._slow[key] = max(self._slow.get(key, 0.0), now - owed.sent)
-        return bool(paid)
+        found = False
+        for key, owed in list(self._owed.items()):
+            payload = None if owed.asking else _told_by(owed, data)
+            if payload is None:
+                continue
+            found = True
+            self._slow[key] = max(self._slow.get(key, 0.0), now - owed.sent[0][0])
+            if payload in owed.told:
+                continue  # a copy perhaps
+            owed.told.add(payload)
+            del owed.sent[0]
+            if not owed.sent:
+                del self._owed[key]
+            elif _told_by(owed, b"") is not None:
+                owed.reader = None
+        return found
 
     def answered(self, exchange: Exchange, took: float, timeout: float) -> None:
         """Note an answer in good order: a slow device that has become quick is trusted again, by and by."""
@@ -135,6 +205,13 @@ class LateAnswers:
         """Return the keys that owe an answer, oldest first."""
         return tuple(self._owed)
 
+    def _until(self, key: bytes, sent: float, timeout: float, *, heard: bool) -> float:
+        guard = self._guard
+        if guard is None:
+            # Damaged bytes most likely were the answer; silence says nothing of how late it may be.
+            guard = 2 * timeout if heard else guard_s(timeout)
+        return sent + max(guard, self._slow.get(key, 0.0) * _MARGIN)
+
     def _make_room(self) -> None:
         while len(self._owed) >= _MOST_OWED:
             del self._owed[next(iter(self._owed))]
@@ -142,13 +219,19 @@ class LateAnswers:
             del self._slow[next(iter(self._slow))]
 
 
-def _answers(owed: _Owed, data: bytes) -> bool:
+def _may_repeat(owed: _Owed, exchange: Exchange, now: float) -> bool:
+    same = owed.request == exchange.request and len(owed.sent) < _MOST_REPEATS
+    return same and (owed.lost or (not owed.claimed and owed.until - now > SOON_S))
+
+
+def _told_by(owed: _Owed, data: bytes) -> bytes | None:
+    """Return the answer that these bytes complete, empty for a refusal; None where they complete none."""
     if owed.reader is None:
-        return False
+        return None
     try:
-        return owed.reader.feed(data) is not None
+        return owed.reader.feed(data)
     except FrameDamaged:
         owed.reader = None  # it will recognise nothing any more; time alone ends the wait
-        return False
+        return None
     except DriverError:  # a sound refusal is an answer too
-        return True
+        return b""

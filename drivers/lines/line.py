@@ -63,16 +63,20 @@ class Line(Link):
         self._window = self._last = self._deadline = 0.0
         """How long an answer may take to begin, and when it must have ended at the latest."""
         self._timer: asyncio.TimerHandle
-        self._rests = False
+        self._rests = self._repeat = False
         self._shifted: SerialMode | None = None
         """The mode that the exchange in flight is in: its device's, or what it has changed to on the way."""
 
-    def clear_at(self, exchange: Exchange) -> float:
+    def clear_at(self, exchange: Exchange, *, repeat: bool = False) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer.
 
         For a scheduler: what may go at once goes first. `exchange` itself waits as long as it must.
         """
-        return 0.0 if exchange.matched else self._late.clear_at(exchange)
+        if exchange.matched:
+            return 0.0
+        return self._late.clear_at(
+            exchange, repeat_at=self._now() if repeat and exchange.then is None else None
+        )
 
     @property
     def owing(self) -> bool:
@@ -87,20 +91,21 @@ class Line(Link):
         quiet: float | None = None,
         limit: float | None = None,
         mode: SerialMode | None = None,
+        repeat: bool = False,
     ) -> Reply:
         """Send a request and return its reply; `timeout` is the device's time to answer, wire time is added.
 
         `quiet` is the least silence before the request where a device needs more than the wire. `limit` is the
         longest that the device may take, where `timeout` was measured and is shorter: late answers are guarded
         against by it. `mode` is for a device that needs another one than the line has; the line is changed over in
-        silence.
+        silence. `repeat` lets a read go although an answer to the very same request is owed; never for a write.
         Raises `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused`, `Misconfigured` for a mode that the wire
         cannot have, and nothing else on purpose.
         """
         async with self._turn:
             try:
                 await self._ready()
-                self._shifted = mode
+                self._shifted, self._repeat = mode, repeat and exchange.then is None
                 return await converse(exchange, functools.partial(self._step, timeout, quiet, limit))
             except LineDown as err:
                 self._say_lost(err)
@@ -147,7 +152,7 @@ class Line(Link):
                 raise LineDown(self._why)
             now = self._now()
             silent = self._busy_until + self._unease.silence(silence)
-            owed = 0.0 if exchange is None or exchange.matched else self._late.clear_at(exchange)
+            owed = 0.0 if exchange is None else self.clear_at(exchange, repeat=self._repeat)
             if now >= silent and now >= owed:
                 return
             if now > max(began, owed) + silence + _NEVER_SILENT:
@@ -198,7 +203,7 @@ class Line(Link):
         byte_time = self._time.byte_time
         self._inbox.clear()
         self._unease.asked()
-        self._late.asked(exchange, self._now())
+        since = self._late.asked(exchange, self._now(), repeat=self._repeat)
         began = self._send(exchange.request)
         sent = self._busy_until
         if exchange.reader is None:
@@ -229,6 +234,7 @@ class Line(Link):
                 self._wire.rest(0.0)
             if attempt.answered:
                 self._proven()
+                self._late.answered_one(exchange, attempt.payload, sent=sent, timeout=limit)
             else:
                 self._abandon(attempt, sent=sent, limit=limit, deadline=self._deadline)
         # An answer proves that the request has left, whatever was reckoned.
@@ -241,7 +247,7 @@ class Line(Link):
                 self._doubled.stray(attempt.tail)
             self._echo.answered()
             self._late.answered(exchange, ended - sent, timeout)
-        return self._reply(payload, began, ended)
+        return self._reply(payload, began, ended, since)
 
     async def _shift(self, baud: int) -> None:
         """Change speed once the request has left, for its reply and the steps after it."""
@@ -366,10 +372,12 @@ class Line(Link):
             raise LineDown(self._why)
         return self._reply(b"", began, max(sent, began))
 
-    def _reply(self, payload: bytes, began: float, ended: float) -> Reply:
+    def _reply(self, payload: bytes, began: float, ended: float, since: float | None = None) -> Reply:
         # Counted back from now, not forward from the start: a clock set meanwhile moves one stamp, not two.
-        middle = self._clock() - timedelta(seconds=self._now() - (began + ended) / 2)
-        return Reply(payload, began, ended, middle)
+        # It may be the answer to the first of several equal requests, and then is of that time.
+        first = began if since is None else since
+        middle = self._clock() - timedelta(seconds=self._now() - (first + ended) / 2)
+        return Reply(payload, began, ended, middle, since is not None)
 
     def _may_end(self, attempt: Attempt) -> bool:
         """Give an answer that has begun the time to end: a request into its middle would break both."""

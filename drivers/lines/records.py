@@ -29,6 +29,8 @@ class Reply:
     began: float
     ended: float
     at: datetime
+    repeated: bool = False
+    """True where it may answer an earlier, equal request: `at` is then the middle from that one on."""
 
 
 @dataclass(frozen=True, slots=True)

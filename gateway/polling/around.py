@@ -32,7 +32,7 @@ class Wire(Protocol):
     def owing(self) -> bool:
         """Whether a late answer may still come."""
 
-    def clear_at(self, exchange: Exchange) -> float:
+    def clear_at(self, exchange: Exchange, *, repeat: bool = False) -> float:
         """Return the monotonic time from which this exchange need not wait for another's late answer."""
 
     async def exchange(
@@ -43,6 +43,7 @@ class Wire(Protocol):
         quiet: float | None = None,
         limit: float | None = None,
         mode: SerialMode | None = None,
+        repeat: bool = False,
     ) -> Reply:
         """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused` or `Misconfigured`."""
 

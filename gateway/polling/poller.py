@@ -21,13 +21,13 @@ from drivers.errors import (
     Misconfigured,
     ValueImplausible,
 )
-from drivers.lines import Reply, SerialMode
+from drivers.lines import SOON_S, Reply, SerialMode
 from gateway.polling.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
 from gateway.polling.booking import Booking
 from gateway.polling.orders import CommandRun, Order, carry_out
 from gateway.polling.polled import Asked, Polled, Work
 from gateway.polling.presence import Presence, Task
-from gateway.polling.schedule import AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
+from gateway.polling.schedule import ALARM, AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
 from gateway.polling.teller import Teller, edge_key
 from messages.text import printable
 from messages.types import Quality
@@ -222,9 +222,10 @@ class Poller:
         """Let others go first while the wire would wait for another's late answer; fire only once in its turn."""
         if exchange.matched or not self.wire.owing or (job.held and job.rank == FIRE):
             return False
-        clear = self.wire.clear_at(exchange)
-        if clear <= now + AT_ONCE_S:
-            return False
+        urgent = _urgent(job)
+        clear = self.wire.clear_at(exchange, repeat=urgent)
+        if clear <= now + (SOON_S if urgent else AT_ONCE_S):
+            return False  # what is urgent does not give its turn away for so little
         self.schedule.hold(job, clear)
         return True
 
@@ -232,7 +233,7 @@ class Poller:
         """Ask; return when to ask for the same again if that is not its next place in the grid."""
         device, presence = work.device, self.presence
         try:
-            reply = await self._exchange(device, work.transaction, exchange)
+            reply = await self._exchange(device, work.transaction, exchange, repeat=_urgent(job))
         except LineDown as err:
             presence.line_down(err)
         except FrameDamaged as err:
@@ -261,7 +262,9 @@ class Poller:
             await self.teller.take(work, reply)
         return None
 
-    async def _exchange(self, device: Polled, transaction: Transaction, exchange: Exchange) -> Reply:
+    async def _exchange(
+        self, device: Polled, transaction: Transaction, exchange: Exchange, *, repeat: bool
+    ) -> Reply:
         """Carry one exchange with the time-out that was measured, and measure."""
         timing, trip = self.rules.timing, device.trip
         mode = device.config.mode
@@ -270,8 +273,8 @@ class Poller:
         timeout = trip.timeout
         if not self.rules.adds_wire_time:
             timeout = min(timeout + on_wire, trip.limit)
-        reply = await self._carry(exchange, timeout, trip.limit, mode)
-        trip.answered(reply.ended - reply.began - on_wire)
+        reply = await self._carry(exchange, timeout, trip.limit, mode, repeat=repeat)
+        trip.answered(reply.ended - reply.began - on_wire, repeated=reply.repeated)
         return reply
 
     async def _carry(
@@ -281,11 +284,15 @@ class Poller:
         limit: float,
         mode: SerialMode | None,
         quiet: float | None = None,
+        *,
+        repeat: bool = False,
     ) -> Reply:
         began = self.around.monotonic()
         result = "ok"
         try:
-            return await self.wire.exchange(exchange, timeout=timeout, quiet=quiet, limit=limit, mode=mode)
+            return await self.wire.exchange(
+                exchange, timeout=timeout, quiet=quiet, limit=limit, mode=mode, repeat=repeat
+            )
         except DriverError as err:
             result = RESULTS.get(type(err), "error")
             raise
@@ -351,7 +358,7 @@ class Poller:
             return
         if self._must_wait(job, asked.exchange, now):
             return
-        timeout = min(asked.timeout, self.rules.longest or asked.timeout)
+        timeout = self._patience(asked)
         # A tool that is in a hurry must not make a slow device's late answer pass for the answer to a poll.
         limit = max((device.trip.limit for device in self.devices), default=timeout)
         try:
@@ -365,3 +372,20 @@ class Poller:
             self.presence.line_up()
             asked.settle(reply)
         self.schedule.done(job, began=now, ended=self.around.monotonic())
+
+    def _patience(self, asked: Asked) -> float:
+        """Return how long a tool's question may wait for its answer: where fire waits for it, no longer than a read."""
+        rules, exchange = self.rules, asked.exchange
+        if rules.longest is None:
+            return asked.timeout
+        characters = asked.mode or rules.timing
+        on_wire = (
+            len(exchange.request) + exchange.reply_bytes
+        ) * characters.byte_time + 2 * characters.silence
+        room = rules.longest - on_wire if rules.adds_wire_time else rules.longest
+        return min(asked.timeout, max(room, rules.floor))
+
+
+def _urgent(job: Job[Task]) -> bool:
+    """Say whether this read may be put again while its own answer is owed. Commands never come here."""
+    return job.rank <= ALARM

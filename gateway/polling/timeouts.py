@@ -46,10 +46,15 @@ class RoundTrip:
             return min(self.limit, max(NEVER_S, self.floor))
         return min(self.limit, 2 * self._timeout)
 
-    def answered(self, seconds: float) -> None:
-        """Take an answer that came after so long."""
+    def answered(self, seconds: float, *, repeated: bool = False) -> None:
+        """Take an answer that came after so long.
+
+        `repeated` says that an earlier request may be what it answers: after a silence nothing is learned from it.
+        """
+        missed, self._missed = self._missed, 0
+        if repeated and missed:
+            return
         seconds = max(0.0, seconds)
-        self._missed = 0
         if self.smooth is None:
             self.smooth = self._peak = seconds
         else:

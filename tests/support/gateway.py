@@ -72,7 +72,7 @@ class FakeWire:
     def owing(self) -> bool:
         return False
 
-    def clear_at(self, exchange: Exchange) -> float:
+    def clear_at(self, exchange: Exchange, *, repeat: bool = False) -> float:
         return 0.0
 
     async def exchange(
@@ -83,6 +83,7 @@ class FakeWire:
         quiet: float | None = None,
         limit: float | None = None,
         mode: SerialMode | None = None,
+        repeat: bool = False,
     ) -> Reply:
         request = exchange.request.decode()
         began = self.time.now

@@ -44,6 +44,8 @@ class Slave:
     """Which share of its answers is `busy`."""
     deaf: float = 0.0
     """Which share of the requests it does not hear."""
+    loses: int = 0
+    """So many of its next answers are lost on the wire."""
 
 
 class _Reader:
@@ -112,8 +114,8 @@ class SimBus:
     def owing(self) -> bool:
         return bool(self._late)
 
-    def clear_at(self, exchange: Exchange) -> float:
-        return self._late.clear_at(exchange)
+    def clear_at(self, exchange: Exchange, *, repeat: bool = False) -> float:
+        return self._late.clear_at(exchange, repeat_at=self.time.now if repeat else None)
 
     async def exchange(
         self,
@@ -123,21 +125,29 @@ class SimBus:
         quiet: float | None = None,
         limit: float | None = None,
         mode: SerialMode | None = None,
+        repeat: bool = False,
     ) -> Reply:
         limit = max(timeout, limit or 0.0)
         time, device = self.time, exchange.request.partition(b":")[0].decode()
         began = time.now
-        self._pass_to(max(began, self._busy_until + SILENCE, self._late.clear_at(exchange)))
-        self._late.asked(exchange, time.now)
+        self._pass_to(max(began, self._busy_until + SILENCE, self.clear_at(exchange, repeat=repeat)))
+        since = self._late.asked(exchange, time.now, repeat=repeat)
         sent = time.now + REQUEST * BYTE
         window = self._late.window(exchange, timeout, limit)
         frame = exchange.reply_bytes * BYTE
         slave = self.slaves[device]
         how = self._fate(slave, window)
         came = sent + slave.thinks + frame
+        earlier = self._comes(exchange, sent + window + frame) if since is not None else None
+        if earlier is not None and how in ("ok", "silent"):
+            how = "ok"
+            if not slave.dead:
+                self._coming.append((came, exchange.request))
+            came = earlier
         if how == "ok":
             self._pass_to(came)
             self._late.answered(exchange, time.now - sent, timeout)
+            self._late.answered_one(exchange, exchange.request, sent=sent, timeout=limit)
         elif how in ("busy", "damaged"):
             self._pass_to(sent + slave.thinks + 5 * BYTE)
         else:
@@ -151,10 +161,13 @@ class SimBus:
         self._busy_until = time.now
         if self.keep(device):
             self.log.append((began, device, time.now, how))
-        return self._end(exchange, how, sent - REQUEST * BYTE)
+        return self._end(exchange, how, sent - REQUEST * BYTE, since)
 
     def _fate(self, slave: Slave, window: float) -> str:
         if slave.dead or slave.thinks > window:
+            return "silent"
+        if slave.loses:
+            slave.loses -= 1
             return "silent"
         if slave.deaf and self.random.random() < slave.deaf:
             return "silent"
@@ -163,7 +176,15 @@ class SimBus:
             return "damaged"
         return "busy" if dice < slave.noisy + slave.busy else "ok"
 
-    def _end(self, exchange: Exchange, how: str, began: float) -> Reply:
+    def _comes(self, exchange: Exchange, until: float) -> float | None:
+        """Take the first answer to an earlier request like this one that arrives before `until`."""
+        for at, request in sorted(self._coming):
+            if request == exchange.request and at <= until:
+                self._coming.remove((at, request))
+                return at
+        return None
+
+    def _end(self, exchange: Exchange, how: str, began: float, since: float | None) -> Reply:
         if how == "silent":
             raise DeviceSilent("no answer in time")
         if how == "damaged":
@@ -171,7 +192,8 @@ class SimBus:
         if how == "busy":
             raise DeviceRefused("busy", code=6, busy=True)
         now = self.time.now
-        return Reply(ANSWER, began, now, START + timedelta(seconds=(began + now) / 2))
+        first = began if since is None else since
+        return Reply(ANSWER, began, now, START + timedelta(seconds=(first + now) / 2), since is not None)
 
     def _pass_to(self, until: float) -> None:
         if not self._coming:
