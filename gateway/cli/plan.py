@@ -13,6 +13,7 @@ from gateway.planning.advice import advice
 from gateway.planning.forecast import LONG_TURNAROUND_S, Forecast, Foreseen, Missed, Plans, forecast
 from gateway.planning.worst_case import Bound
 from gateway.polling.line_rules import longest_of
+from gateway.polling.schedule import ALARM
 from gateway.site.config import Device
 
 HEADS = [
@@ -28,6 +29,8 @@ HEADS = [
 ]
 LEAST_GUARD_S = 0.2
 """A guard against late answers that is shorter keeps out too few of them to be told as advice."""
+LEAST_TIMEOUT_S = 0.1
+"""A time-out that is shorter is too little for many devices to be told as advice."""
 BUSY = 0.8
 """Above this share of a line's time, what is lost to one damaged frame is no longer caught up."""
 
@@ -101,6 +104,8 @@ def _tell(each: Forecast, helps: Sequence[Sequence[str]]) -> None:
             say(f"  - {text}")
     for lost in each.unheard:
         say(_unheard(each, lost))
+    if each.disturbed:
+        say(_disturbed(each))
     if each.utilisation > 1:
         say(
             f"{each.line}: the polls need {each.utilisation:.0%} of the line's time: longer periods, or a second line"
@@ -115,16 +120,30 @@ def _unheard(each: Forecast, lost: Missed) -> str:
     """Say what one lost answer costs, and which guard would keep the budget all the same."""
     if lost.latency is None:
         return f"{each.line}: {lost.task.device} has no time left to make a lost answer good"
-    room = each.budget - (lost.latency - lost.guard)
+    guard, over = lost.task.guard, lost.latency - each.budget
     text = (
         f"{each.line}: where one answer of {lost.task.device} is lost on the wire, a change can be "
-        f"{lost.latency:.2f} s late: for {lost.guard:g} s its late answer could be taken for the next one."
+        f"{lost.latency:.2f} s late: "
     )
-    if room < LEAST_GUARD_S:
-        return f"{text} Poll it more often, or give it a line of its own"
-    most = int(room * 10) * 100
+    if guard:
+        text += f"for {guard:g} s its late answer could be taken for that to another request."
+        if guard - over >= LEAST_GUARD_S:
+            most = int((guard - over) * 10) * 100
+            return f"{text} If no device of the line ever answers later than {most} ms, say so (`late_guard: {most}ms`)"
+    else:
+        text += f"it is asked again when {lost.timeout:g} s have passed."
+        if lost.timeout - over >= LEAST_TIMEOUT_S:
+            most = int((lost.timeout - over) * 10) * 100
+            return f"{text} If it never takes longer than {most} ms, say so (`timeout: {most}ms`)"
+    return f"{text} Poll it more often, or give it a line of its own"
+
+
+def _disturbed(each: Forecast) -> str:
+    """Say what an engineer's tool costs the fire points of a line while it asks."""
+    devices = ", ".join(dict.fromkeys(one.task.device for one in each.disturbed))
     return (
-        f"{text} If no device of the line ever answers later than {most} ms, say so (`late_guard: {most}ms`)"
+        f"{each.line}: while an engineer's tool asks on this line, a change of {devices} can be later than the fire "
+        "budget, for it waits for a question that has begun: poll it more often, or use tools when nobody relies on it"
     )
 
 
@@ -145,7 +164,14 @@ def _row(each: Forecast, helps: Sequence[Sequence[str]]) -> dict[str, Any]:
             for one, texts in zip(each.missed, helps, strict=True)
         ],
         "worst_s_with_one_answer_lost": {
-            f"{one.task.device} {one.task.label}": one.latency for one in each.unheard
+            f"{one.task.device} {one.task.label}": one.lost.latency
+            for one in each.foreseen
+            if one.task.rank <= ALARM
+        },
+        "worst_s_with_a_tool": {
+            f"{one.task.device} {one.task.label}": one.tool.latency
+            for one in each.foreseen
+            if one.task.rank <= ALARM
         },
     }
 

@@ -4,16 +4,17 @@ The same planner that polls makes the transactions, so what is shown here is wha
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from drivers import registry
 from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
 from drivers.errors import Misconfigured
-from drivers.lines import guard_s
-from gateway.planning.worst_case import Bound, LineLoad, Task, bound
+from drivers.lines import guard_s, key_of
+from gateway.planning.worst_case import NO_BOUND, Bound, LineLoad, Task, bound
 from gateway.polling.line_rules import ASSUMED_TURNAROUND_S, timing_of
-from gateway.polling.schedule import FIRE, RANKS
+from gateway.polling.schedule import ALARM, FIRE, RANKS
 from gateway.site.config import Device, LineConfig
 
 # How long a device may think before it answers, where nobody has measured it: most meters take 5 to 50 ms.
@@ -28,16 +29,20 @@ class Foreseen:
 
     task: Task
     bounds: tuple[Bound, Bound, Bound]
+    lost: Bound
+    """All well, but one answer of its own is lost on the wire; reckoned for fire and alarm points only."""
+    tool: Bound
+    """All well, while an engineer's tool asks on the line; reckoned for fire and alarm points only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A fire transaction that can be later than its budget with one device dead; None: there is no bound."""
+    """A fire transaction that can be later than its budget; None: there is no bound."""
 
     task: Task
     latency: float | None
-    guard: float = 0.0
-    """Where an answer of its own is lost: for how long it is not asked again."""
+    timeout: float
+    """What its device may take to answer at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Forecast:
     missed: tuple[Missed, ...]
     unheard: tuple[Missed, ...] = ()
     """Fire transactions that miss the budget where, all well, one answer of their own is lost on the wire."""
+    disturbed: tuple[Missed, ...] = ()
+    """Fire transactions that miss the budget where, all well, an engineer's tool asks on the line."""
 
     @property
     def utilisation(self) -> float:
@@ -112,27 +119,53 @@ def forecast(
 ) -> Forecast:
     """Reckon a line; `budget` is the longest in seconds that a change of a fire point may go unseen."""
     load = line_load(line, turnaround, longest, plans or Plans())
-    everybody = len(line.devices)
-    guards = {device.id: _guard(line, device) for device in line.devices}
-    foreseen, missed, unheard = [], [], []
+    everybody, timeouts = len(line.devices), {device.id: device.timeout for device in line.devices}
+    # Without fire points a tool may wait as long as it likes; what is told then is what it costs if it is modest.
+    with_tool = replace(load, other=longest or max(timeouts.values(), default=0.0))
+    foreseen: list[Foreseen] = []
     for task in load.tasks:
         found = bound(task, load, 0), bound(task, load, 1), bound(task, load, everybody)
-        foreseen.append(Foreseen(task, found))
-        latency = found[1].latency
-        if task.rank == FIRE and (latency is None or latency > budget):
-            missed.append(Missed(task, latency))
-        guard = guards[task.device]
-        lost = None if found[0].latency is None else found[0].latency + guard
-        if task.rank == FIRE and (lost is None or lost > budget):
-            unheard.append(Missed(task, lost, guard))
-    return Forecast(line.id, line.endpoint, load, tuple(foreseen), budget, tuple(missed), tuple(unheard))
+        urgent = task.rank <= ALARM
+        lost = bound(task, load, lost=1) if urgent else NO_BOUND
+        foreseen.append(Foreseen(task, found, lost, bound(task, with_tool) if urgent else NO_BOUND))
+
+    def late(which: Callable[[Foreseen], Bound]) -> tuple[Missed, ...]:
+        return tuple(
+            Missed(each.task, latency, timeouts[each.task.device])
+            for each in foreseen
+            if each.task.rank == FIRE and ((latency := which(each).latency) is None or latency > budget)
+        )
+
+    return Forecast(
+        line.id,
+        line.endpoint,
+        load,
+        tuple(foreseen),
+        budget,
+        missed=late(lambda each: each.bounds[1]),
+        unheard=late(lambda each: each.lost),
+        disturbed=late(lambda each: each.tool),
+    )
 
 
-def _guard(line: LineConfig, device: Device) -> float:
-    """Return for how long a device is not asked again after an answer was lost; Modbus TCP has ids that tell."""
-    if device.options.get("framing") == "mbap":
-        return device.timeout
-    return guard_s(device.timeout, line.settings.late_guard)
+def _guards(
+    line: LineConfig, device: Device, driver: DeviceDriver, planned: Iterable[Transaction]
+) -> Mapping[str, float]:
+    """Return how long each request (by its label) can have to wait for the late answer to another of its device.
+
+    A read that goes unanswered is put again at once, where it is urgent and of one frame; others that its late answer
+    could be taken for, and those of several frames, wait for the guard.
+    """
+    exchanges = {each.label: driver.exchange(each) for each in planned}
+    requests: dict[bytes, set[bytes]] = {}
+    for exchange in exchanges.values():
+        requests.setdefault(key_of(exchange), set()).add(exchange.request)
+    guard = guard_s(device.timeout, line.settings.late_guard)
+    return {
+        label: guard
+        for label, exchange in exchanges.items()
+        if not exchange.matched and (exchange.then is not None or len(requests[key_of(exchange)]) > 1)
+    }
 
 
 def _tasks(
@@ -140,8 +173,10 @@ def _tasks(
 ) -> Iterable[Task]:
     # As the poller plans: what is shown is what goes onto the wire.
     planning = timing_of(line, ASSUMED_TURNAROUND_S)
+    made = {poll: plans.plan(device, poll, planning, longest) for poll in RANKS}
+    guards = _guards(line, device, plans.driver(device), itertools.chain.from_iterable(made.values()))
     for poll, rank in RANKS.items():
-        for planned in plans.plan(device, poll, planning, longest):
+        for planned in made[poll]:
             yield Task(
                 device.id,
                 planned.label,
@@ -151,6 +186,7 @@ def _tasks(
                 _silent(planned, timing, device.timeout),
                 planned.points,
                 poll,
+                guards.get(planned.label, 0.0),
             )
 
 

@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from drivers.lines import SOON_S
 from gateway.polling.backoff import SILENT_AFTER
 from gateway.polling.schedule import FIRE, LONGEST_DEBT_S, PROBE_SHARE, RESERVED, ROUTINE
 
@@ -40,6 +41,8 @@ class Task:
     points: tuple[str, ...] = ()
     poll: str = ""
     """The poll class by its name."""
+    guard: float = 0.0
+    """For how long it can have to wait for the late answer to another read of its device, once an answer is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,11 @@ class Bound:
 NO_BOUND = Bound(None, None)
 
 
-def bound(task: Task, load: LineLoad, dead: int = 0) -> Bound:
-    """Return the bound of one task while it answers itself and the worst `dead` other devices fall silent at once."""
+def bound(task: Task, load: LineLoad, dead: int = 0, *, lost: int = 0) -> Bound:
+    """Return the bound of one task while it answers itself and the worst `dead` other devices fall silent at once.
+
+    `lost` of its own answers in a row go missing on the wire, of a fire or alarm point: it is asked again at once.
+    """
     others = [other for other in load.tasks if other is not task]
     victims = _worst_victims(task, others, dead)
     above = _by_period(other for other in others if other.rank < task.rank)
@@ -83,7 +89,9 @@ def bound(task: Task, load: LineLoad, dead: int = 0) -> Bound:
     # Whoever is silent is probed: a probe has begun at the worst moment too.
     probes = [other.silent for other in others if other.device in victims]
     blocking = max([*below, *probes, load.other], default=0.0)
-    fixed = blocking + task.seconds + load.command + sum(victims.values())
+    # Later, a poll may wait for a guard that is nearly past.
+    once_more = lost * max(task.silent, SOON_S)
+    fixed = blocking + task.seconds + once_more + load.command + sum(victims.values())
     share = 0.0
     if task.rank != FIRE and (below or load.other):
         # What lower classes are owed of this time, and the most that they may have saved up before.
@@ -96,7 +104,11 @@ def bound(task: Task, load: LineLoad, dead: int = 0) -> Bound:
     # In time, the next poll is due one period after the last was. One that overran is due again on its grid, at
     # most a period after it ended, and it saw the device no earlier than its own length before that.
     overran = task.seconds if response > task.period else 0.0
-    return Bound(response, task.period + response + overran)
+    if not lost:
+        return Bound(response, task.period + response + overran)
+    # The poll after it is a usual one again, so that only one of the two can be the worst; but for the guard.
+    usual = bound(task, load, dead).latency or 0.0
+    return Bound(response, max(usual, task.period + response) + task.guard)
 
 
 def bounds(load: LineLoad, dead: int = 0) -> dict[Task, Bound]:

@@ -73,19 +73,51 @@ def test_each_advice_is_enough_by_itself(tmp_path: Path) -> None:
 def test_what_one_lost_answer_of_a_panel_costs_is_told_with_the_guard_that_keeps_the_budget(
     tmp_path: Path,
 ) -> None:
-    """On RTU a request is not repeated while a late answer could be taken for its own: twice the time-out."""
-    path = site_file(tmp_path, meters=3, timeout="1s", extra="poll: {fire: 0.5s}\n")
+    """On RTU nothing is asked while a late answer could be taken for its own: twice the time-out, if more than once."""
+    path = site_file(tmp_path, meters=3, timeout="600ms", extra="poll: {fire: 0.5s}\n")
+    path.write_text(path.read_text().replace("unit: 100}", "unit: 100, options: {max_bits: 32}}"))
     code, text = run(str(path))
     told = " ".join(text.split())
     assert code == 0, text
     assert "one answer of fire-1 is lost on the wire" in told
-    assert "for 2 s its late answer" in told
+    assert "for 1.2 s its late answer" in told
     found = re.search(r"`(late_guard: \d+ms)`", told)
     assert found is not None
-    path.write_text(path.read_text().replace("    timeout: 1s\n", f"    timeout: 1s\n    {found[1]}\n"))
+    path.write_text(path.read_text().replace("    timeout: 600ms\n", f"    timeout: 600ms\n    {found[1]}\n"))
     code, text = run(str(path))
     assert code == 0
     assert "is lost on the wire" not in " ".join(text.split())
+
+
+def test_what_one_lost_answer_of_a_panel_with_one_read_costs_is_told_with_the_time_out_that_keeps_the_budget(
+    tmp_path: Path,
+) -> None:
+    """One and the same read is put again at once, so that only the time-out is lost."""
+    path = site_file(tmp_path, meters=0, timeout="1s")
+    code, text = run(str(path))
+    told = " ".join(text.split())
+    assert code == 0, text
+    assert "it is asked again when 1 s have passed" in told
+    found = re.search(r"`timeout: (\d+)ms`", told)
+    assert found is not None
+    code, text = run(str(site_file(tmp_path, meters=0, timeout=f"{found[1]}ms")))
+    assert code == 0
+    assert "is lost on the wire" not in " ".join(text.split())
+
+
+def test_a_tool_costs_one_question_at_most(tmp_path: Path) -> None:
+    path = site_file(tmp_path, meters=1)
+    _, text = run(str(path), "--json")
+    line = json.loads(text[: text.rindex("}") + 1])["lines"][0]
+    well = next(row["worst_s_with_dead"]["0"] for row in line["requests"] if row["class"] == "fire")
+    (with_tool,) = line["worst_s_with_a_tool"].values()
+    assert well < with_tool <= well + 2.0 / 4
+    path = site_file(tmp_path, meters=1, extra="fire_budget: 1500ms\npoll: {fire: 1200ms}\n", timeout="100ms")
+    code, text = run(str(path))
+    assert code == 0, text
+    assert "while an engineer's tool asks on this line, a change of fire-1 can be later" in " ".join(
+        text.split()
+    )
 
 
 def test_modbus_tcp_needs_no_guard(tmp_path: Path) -> None:
