@@ -16,7 +16,14 @@ from drivers.profile import Action, Point, Profile, Strict
 from messages.text import printable
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=0x7FFFFFFF)]
-Status = Literal["application_busy", "application_error", "power_low", "permanent_error", "temporary_error"]
+Status = Literal[
+    "application_busy",
+    "application_error",
+    "abnormal_condition",
+    "power_low",
+    "permanent_error",
+    "temporary_error",
+]
 MAX_TELEGRAMS: Final = 16
 # Quantities that are no number: a date, a text.
 _NO_NUMBER: Final = frozenset({"date", "date_time", "tariff_start", "battery_change"})

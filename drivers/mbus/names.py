@@ -46,7 +46,7 @@ MEDIA: Final[Mapping[int, str]] = {
     0x36: "Radio Converter: System",
     0x37: "Radio Converter: Meter",
 }
-_RESERVED_MEDIA: Final = frozenset(range(0x40)) - MEDIA.keys()
+_RESERVED_MEDIA: Final = frozenset(range(0x22, 0x40)) - MEDIA.keys() - {0x35}
 FIXED_MEDIA: Final = (
     "Other",
     "Oil",

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from drivers.api import Reading
 from drivers.errors import DriverError, FrameDamaged
 from drivers.exact import scaled
@@ -13,7 +15,11 @@ from drivers.mbus.units import shift
 from drivers.profile import Point
 from messages.types import Quality
 
-_BUSY, _ERROR = 1, 2
+_APPLICATION: Final[Mapping[object, int]] = {
+    "application_busy": 1,
+    "application_error": 2,
+    "abnormal_condition": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,13 @@ def _reading(found: ReadOut, at: PointAt, point: Point) -> Reading:
         return _status(found, at)
     item = _item(found.items, at)
     if item is None:
-        return Reading(None, Quality.CONFIG)
+        # A meter that is in error sends the same record under another function: that is no value.
+        wrong = _item(found.items, msgspec.structs.replace(at, function="error"))
+        return (
+            Reading(None, Quality.CONFIG)
+            if wrong is None
+            else Reading(None, Quality.RANGE, wrong.record.data)
+        )
     raw, number = item.record.data, item.datum.number
     if number is None or item.datum.fault or raw.hex().upper() in {one.upper() for one in point.missing}:
         return Reading(None, Quality.RANGE, raw)
@@ -97,10 +109,10 @@ def _status(found: ReadOut, at: PointAt) -> Reading:
     head = found.telegrams[0].header
     if head.status is None:
         return Reading(None, Quality.CONFIG)
-    if at.status in {"application_busy", "application_error"}:
+    wanted = _APPLICATION.get(at.status)
+    if wanted is not None:
         if found.telegrams[0].kind == "fixed":  # its lowest bits say how the counters are coded
             return Reading(None, Quality.CONFIG)
-        wanted = _BUSY if at.status == "application_busy" else _ERROR
         return Reading(head.status & 3 == wanted, raw=bytes((head.status,)))
     bit = at.status if isinstance(at.status, int) else telegram.STATUS_BITS[at.status or ""]
     return Reading(bool(head.status >> bit & 1), raw=bytes((head.status,)))

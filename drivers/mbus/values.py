@@ -13,13 +13,13 @@ from drivers.mbus.meaning import FD, MAIN, Meaning
 from drivers.mbus.records import Record
 from drivers.modbus.shortest import shortest32
 
-_INTEGERS: Final = frozenset({1, 2, 3, 4, 6, 7})
+INTEGERS: Final = frozenset({1, 2, 3, 4, 6, 7})
 _BCD: Final = frozenset({9, 10, 11, 12, 14})
 _REAL: Final = 5
 _WIDE: Final = Context(prec=400)
 _NO_DATA: Final = frozenset({0, 8})
 # Bits and codes, not amounts: they have no sign and no number that means "invalid".
-_UNSIGNED: Final = frozenset(
+UNSIGNED: Final = frozenset(
     {
         "access_number",
         "medium",
@@ -100,8 +100,8 @@ def _count(record: Record, meaning: Meaning) -> tuple[Decimal | None, str]:
     if record.coding == _REAL:
         number = shortest32(int.from_bytes(data, "little"))
         return number, "" if number is not None else "no number (NaN or infinite)"
-    if record.coding in _INTEGERS or (record.lvar or 0) >= 0xE0:
-        unsigned = meaning.quantity in _UNSIGNED and meaning.table in {MAIN, FD}
+    if record.coding in INTEGERS or (record.lvar or 0) >= 0xE0:
+        unsigned = meaning.quantity in UNSIGNED and meaning.table in {MAIN, FD}
         number = Decimal(int.from_bytes(data, "little", signed=not unsigned))
         none = not data or (not unsigned and data[-1] == 0x80 and not any(data[:-1]))
         return number, "the number that means none" if none else ""
@@ -127,7 +127,7 @@ def _is_time(record: Record, meaning: Meaning) -> bool:
         sizes = (2, 4, 6) if meaning.quantity in {"tariff_start", "battery_change"} else ()
     else:
         sizes = ()
-    return record.coding in _INTEGERS and len(record.data) in sizes
+    return record.coding in INTEGERS and len(record.data) in sizes
 
 
 def _stamp(record: Record) -> Stamp:

@@ -10,6 +10,7 @@ from drivers.mbus import frames, names, telegram
 from drivers.mbus.products import product
 from drivers.mbus.records import MANUFACTURER, MORE
 from drivers.mbus.telegram import Item, Telegram
+from drivers.mbus.values import INTEGERS, UNSIGNED
 from messages.text import printable
 
 Row = Mapping[str, Any]
@@ -196,7 +197,15 @@ def _same_value(item: Item, wanted: Any) -> bool:
         return text == str(wanted).rstrip("\0 ") or (text.isdecimal() and _same_number(Decimal(text), wanted))
     if isinstance(wanted, str) and (item.record.lvar or 0) >= 0xC0:
         return item.record.data[::-1].hex(" ").upper() == wanted
-    return _same_number(_number(item), wanted)
+    number = _number(item)
+    return _same_number(number, wanted) or _same_number(_signed(item, number), wanted)
+
+
+def _signed(item: Item, number: Decimal | None) -> Decimal | None:
+    """Return what an unsigned integer reads as where all are taken for signed, as libmbus does."""
+    if number is None or item.record.coding not in INTEGERS or item.meaning.quantity not in UNSIGNED:
+        return number
+    return number - (1 << 8 * len(item.record.data))
 
 
 def _number(item: Item) -> Decimal | None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import check_file, registry
+from simulators.mbus_frames import Identity, response
 from tests.support.mbus import rows
 
 ROWS = rows()
@@ -92,3 +93,11 @@ def test_a_file_is_checked_by_the_tool(tmp_path):
     found = check_file.run(path)
     assert (found.agree, found.total) == (0, 2)
     assert "ends with 17" in found.disagreements[0]
+
+
+def test_bits_may_be_told_as_a_negative_number():
+    """libmbus reads every integer as a signed one; bits and codes have no sign by the standard."""
+    raw = response(1, Identity("12345678"), 1, 0, bytes.fromhex("02FD17FFFF"))
+    for value, fine in ((65535, True), (-1, True), (65534, False)):
+        expected = {"records": [{"Quantity": "Error flags", "Value": value}]}
+        assert (verdict({"hex": raw.hex(), "expected": expected}) is None) is fine
