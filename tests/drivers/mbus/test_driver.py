@@ -81,6 +81,7 @@ def test_in_whatever_order_and_in_however_many_telegrams(order):
         (frame([Value(b"\x06", 1), Value(b"\x05", 2)]), Quality.CONFIG),  # which of the two?
         (frame([Value(b"\x86\x3c", 1)]), Quality.CONFIG),  # backwards is another value
         (frame([], tail=bytes.fromhex("0C06BBBBBBBB")), Quality.RANGE),
+        (frame([Value(b"\x06", 1, function="error")]), Quality.RANGE),
         (frame([Value(b"\x06", -(2**31))]), Quality.RANGE),
         (frame([Value(b"\x86\x15", 1)]), Quality.RANGE),
         (frame([], tail=b"\x04\x06\x01"), Quality.CRC),
@@ -121,20 +122,12 @@ def test_what_the_profile_calls_missing_is_none():
 
 @pytest.mark.parametrize("status", range(256))
 def test_each_bit_of_the_status_byte(status):
-    names = [
-        "application_busy",
-        "application_error",
-        "power_low",
-        "permanent_error",
-        "temporary_error",
-        5,
-        6,
-        7,
-    ]
+    names = ["application_busy", "application_error", "abnormal_condition"]
+    names += ["power_low", "permanent_error", "temporary_error", 5, 6, 7]
     points = {f"b{place}": point({"status": name}) for place, name in enumerate(names)}
     found = list(values(decoded(points, frame([], status))).values())
-    assert found[:2] == [status & 3 == 1, status & 3 == 2]
-    assert found[2:] == [bool(status >> bit & 1) for bit in range(2, 8)]
+    assert found[:3] == [status & 3 == code for code in (1, 2, 3)]
+    assert found[3:] == [bool(status >> bit & 1) for bit in range(2, 8)]
 
 
 def test_fixed_data_have_points_too():
