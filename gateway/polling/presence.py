@@ -123,10 +123,24 @@ class Presence:
                 if old.poll == work.poll and not points.isdisjoint(old.transaction.points)
             ]
             if same:
-                self.schedule.at(job, min(was.due for was, _ in same))
+                self._take_over(job, work, same)
             out = [old for _, old in same if old.excluded is not None]
             if out and points.issubset(*(old.transaction.points for old in out[:1])):
                 work.excluded = out[0].excluded
+
+    def _take_over(self, job: "Job[Task]", work: Work, same: Sequence[tuple["Job[Task]", Work]]) -> None:
+        """Let a poll go on where those of its points were: their place, their back-off, their window for the books."""
+        windows = [(was, old.snapshot_until) for was, old in same if old.snapshot_until is not None]
+        if windows:
+            work.snapshot_until = min(until for _, until in windows)
+            due, rises = min(was.due for was, _ in windows), min(was.rises for was, _ in windows)
+            self.schedule.aim(job, due=due, deadline=work.snapshot_until, rises=rises)
+        else:
+            self.schedule.at(job, min(was.due for was, _ in same))
+        busy = [(was, old) for was, old in same if old.busy]
+        if busy:
+            work.busy = max(old.busy for _, old in busy)
+            self.schedule.later(job, max(was.ready for was, _ in busy))
 
     def split(self, job: "Job[Task]", work: Work, parts: Sequence[Transaction], now: float) -> None:
         """Ask for a poll in parts from now on."""
@@ -136,6 +150,11 @@ class Presence:
         for part in parts:
             share = Work(work.device, part, work.poll, work.period, bad=work.bad, said=work.said)
             seat.jobs.append(self.schedule.add(share, rank=job.rank, period=job.period, due=now))
+            if work.snapshot_until is not None:
+                share.snapshot_until = work.snapshot_until
+                self.schedule.aim(
+                    seat.jobs[-1], due=now, deadline=work.snapshot_until, rises=max(now, job.rises)
+                )
 
     def mute(self, job: "Job[Task]", work: Work, err: DriverError) -> bool:
         """Ask otherwise for what a device never gives, be it by silence or some other no; True if so."""

@@ -212,6 +212,10 @@ class Schedule(Generic[Payload]):
         self._put(job, until)
         job.ready = since
 
+    def later(self, job: Job[Payload], at: float) -> None:
+        """Let a job wait until `at`, though its place in the grid stays what it was."""
+        self._put(job, at)
+
     def at(self, job: Job[Payload], due: float) -> None:
         """Move a job: it is next due at `due`, and its grid begins anew there."""
         job.started, job.due, job.rises = False, due, _INFINITE

@@ -311,3 +311,22 @@ async def test_a_bus_behaves_the_same_each_time():
         await bench.run(30)
         logs.append(list(itertools.chain(bench.bus.log)))
     assert logs[0] == logs[1]
+
+
+async def test_a_new_plan_does_not_hurry_a_device_that_is_busy():
+    made = BusBench(bus_device("00", profile_of({f"r{n}": "routine" for n in range(4)})))
+    made.slaves["00"].busy = 1.0
+    await made.run(60.5)
+    device = made.poller.devices[0]
+    (job, work), *_ = made.poller.presence.works(device)
+    times, ready = work.busy, job.ready
+    assert times > 3
+    assert ready > made.time.now + 1
+    made.poller.presence.replan(device, made.time.now)
+    ((again, anew),) = made.poller.presence.works(device)
+    assert (anew.busy, again.ready) == (times, ready)
+    asked = len(made.bus.log)
+    await made.run(ready - 0.1)
+    assert len(made.bus.log) == asked
+    await made.run(ready + 1)
+    assert len(made.bus.log) == asked + 1

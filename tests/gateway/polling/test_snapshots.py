@@ -120,3 +120,23 @@ async def test_a_clock_that_is_set_while_polling_moves_the_snapshots():
     made.poller.around.clock = lambda: real() + timedelta(seconds=400)
     await made.run(560)
     assert [at for at in billed(made) if 500 <= at < 501], "900 s by the clock that was set"
+
+
+async def test_a_new_plan_keeps_the_window_in_hand():
+    made = bench()
+    await made.run(899)
+    made.slaves["mm"].busy = 1.0
+    await made.run(905)
+    device = made.poller.devices[0]
+    before = [work.snapshot_until for _, work in made.poller.presence.works(device) if work.poll == "billing"]
+    made.poller.presence.replan(device, made.time.now)
+    after = [
+        (job.deadline, job.rises, work.snapshot_until)
+        for job, work in made.poller.presence.works(device)
+        if work.poll == "billing"
+    ]
+    assert before == [960.0]
+    assert after == [(960.0, pytest.approx(930.0, abs=25.1), 960.0)]
+    made.slaves["mm"].busy = 0.0
+    await made.run(960)
+    assert [at for at in billed(made) if 905 < at < 930]
