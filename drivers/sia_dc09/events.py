@@ -12,7 +12,7 @@ _MODIFIER: Final = re.compile(
     r"|(?P<other>[a-z]{2}[^/|A-Z]*))/?"
 )
 _EVENT: Final = re.compile(
-    r"(?P<code>[A-Z]{2})(?P<number>[0-9]*)(?P<tail>[^/^|]*)(?:\^(?P<text>[^^|]*)\^?)?/?"
+    r"(?P<code>[A-Z]{2})(?P<number>(?:[0-9][0-9A-F]*)?)(?P<tail>[^/^|]*)(?:\^(?P<text>[^^|]*)\^?)?/?"
 )
 
 
