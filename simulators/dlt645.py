@@ -13,6 +13,7 @@ _PLUS: Final = 0x33
 _NOBODY: Final = b"\xaa" * 6
 _ALL: Final = b"\x99" * 6
 MAX_BUFFER: Final = 600
+MAX_WAKE_UP: Final = 16
 LOG: Final = 10
 SETTLEMENTS: Final = 12
 DAYS: Final = 62
@@ -68,8 +69,7 @@ def requests_in(buffer: bytearray) -> Iterator[Heard]:
             del buffer[0]
             continue
         if len(buffer) < 12 or len(buffer) < 12 + buffer[9]:
-            buffer[:0] = b"\xfe" * awake
-            return
+            break
         size = 12 + buffer[9]
         frame = bytes(buffer[:size])
         if frame[7] != 0x68 or frame[-1] != 0x16 or sum(frame[:-2]) % 256 != frame[-2]:
@@ -79,6 +79,7 @@ def requests_in(buffer: bytearray) -> Iterator[Heard]:
         del buffer[:size]
         yield Heard(frame[1:7], frame[8], bytes((one - _PLUS) % 256 for one in frame[10:-2]), awake)
         awake = 0
+    buffer[:0] = b"\xfe" * min(awake, MAX_WAKE_UP)  # what comes next may belong to them
 
 
 @dataclass

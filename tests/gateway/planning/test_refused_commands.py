@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
@@ -17,14 +16,14 @@ lines:
     baud: 2400
     parity: E
     devices:
-      - {id: m-1, profile: dlt645-ddzy-single-phase, options: {address: "1", OPTION}}
+      - {id: m-1, profile: dlt645-ddzy-single-phase, options: {address: "1", life_safety: true}}
+      - {id: m-2, profile: dlt645-ddzy-single-phase, options: {address: "2", password_env: NO_SUCH_PASSWORD}}
 """
 
 
-@pytest.mark.parametrize("option", ["life_safety: true", "password_env: NO_SUCH_PASSWORD"])
-def test_a_plan_leaves_out_what_will_be_refused(tmp_path: Path, option: str) -> None:
+def test_a_plan_leaves_out_what_will_be_refused(tmp_path: Path) -> None:
     path = tmp_path / "site.yaml"
-    path.write_text(SITE.replace("OPTION", option), encoding="utf-8")
+    path.write_text(SITE, encoding="utf-8")
     result = CliRunner().invoke(app, ["plan", str(path)])
     assert result.exit_code == 0, result.output
     assert "riser-a" in result.output

@@ -1,0 +1,144 @@
+"""DL/T 645 meters that live: they count what is used, freeze at midnight, settle on their day, and are served."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from simulators.dlt645 import SimBus, SimMeter
+from simulators.field_wire import FieldPty, FieldTcp
+
+# Local hours at which a tariff begins: valley, flat, peak, flat, peak, flat, valley (a common table of the Grid).
+_TARIFFS: Final = ((0, 4), (7, 3), (8, 2), (11, 3), (18, 2), (22, 3), (23, 4))
+_HOUR: Final = timedelta(hours=1)
+TICK_S: Final = 1.0
+
+
+def tariff_at(at: datetime) -> int:
+    """Return the tariff that counts at a local hour."""
+    return next(tariff for hour, tariff in reversed(_TARIFFS) if at.hour >= hour)
+
+
+@dataclass
+class Life:
+    """What happens to one meter as time goes by."""
+
+    meter: SimMeter
+    rng: Random
+    load_kw: Decimal = Decimal("0.8")
+    _last: datetime | None = None
+    _exact: dict[tuple[int, int], Decimal] = field(default_factory=dict)
+
+    def tick(self) -> None:
+        """Count up to the meter's time now, and do what was due in between, each at its own instant."""
+        now = self.meter.clock
+        last = self._last if self._last is not None else now
+        if now < last:  # its clock was set back: nothing is counted twice
+            self._last = now
+            return
+        while (due := self._next(last)) <= now:
+            self._count(last, due)
+            self._happen(due)
+            last = due
+        self._count(last, now)
+        self._last = now
+
+    def _next(self, after: datetime) -> datetime:
+        """Return the next full hour: midnights, settlements and tariffs begin with one."""
+        return after.replace(minute=0, second=0, microsecond=0) + _HOUR
+
+    def _happen(self, at: datetime) -> None:
+        if (at.day, at.hour) == self.meter.settlement_day:
+            self.meter.settle()
+        if at.hour == 0:
+            self.meter.freeze(at)
+        share = Decimal(self.rng.randrange(50, 150)) / 100
+        power = (self.load_kw * share).quantize(Decimal("0.0001"))
+        phase = (power / 3).quantize(Decimal("0.0001"))
+        self.meter.kilowatts = (power, phase, phase, power - 2 * phase)
+
+    def _count(self, since: datetime, until: datetime) -> None:
+        used = self.meter.kilowatts[0] * Decimal((until - since) // timedelta(milliseconds=1)) / 3_600_000
+        if used <= 0:
+            return
+        for number in (0, 1):
+            shown = self.meter.energies.get(number)
+            if shown is None:
+                continue
+            for place in dict.fromkeys((0, tariff_at(since))):
+                if place < len(shown):
+                    self._add(number, place, used)
+
+    def _add(self, number: int, place: int, used: Decimal) -> None:
+        """Add to a register: it shows hundredths, and keeps what is less."""
+        shown = self.meter.energies[number]
+        exact = self._exact.get((number, place), shown[place]) + used
+        self._exact[number, place] = exact
+        shown[place] = exact.quantize(Decimal("0.01"), rounding="ROUND_FLOOR") % 1_000_000
+
+
+def household(
+    address: str,
+    edition: Literal[1997, 2007],
+    now: Callable[[], datetime],
+    rng: Random,
+    password: str = "",
+) -> Life:
+    """Return a meter that has been in use for some years, and has its last day and its last month."""
+    shown = [Decimal(rng.randrange(100_000)) / 100 for _ in range(4)]
+    energies = {0: [sum(shown, Decimal(0)), *shown], 1: [sum(shown, Decimal(0)), *shown], 2: [Decimal(0)] * 5}
+    meter = SimMeter(address, now, edition=edition, energies=energies, password=password)
+    today = now().replace(hour=0, minute=0, second=0, microsecond=0)
+    meter.settle()
+    meter.freeze(today)
+    meter.power_losses = [(today - timedelta(days=9, minutes=50), today - timedelta(days=9))]
+    return Life(meter, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Street:
+    """Meters to serve: their addresses, and where."""
+
+    addresses: Sequence[str]
+    edition: Literal[1997, 2007] = 2007
+    tcp: tuple[str, int] | None = None
+    pty: Path | None = None
+    baud: int = 2400
+    seed: int = 1
+    zone: str = "Asia/Shanghai"
+    password: str = ""
+
+
+async def serve(street: Street, ready: Callable[[str], None], seconds: float | None = None) -> None:
+    """Let the meters live and answer until cancelled, or for so long; `ready` hears where they are reached."""
+    zone = ZoneInfo(street.zone)
+    rng = Random(street.seed)  # noqa: S311 - repeatable on purpose
+    lives = [
+        household(address, street.edition, lambda: datetime.now(zone), rng, street.password)
+        for address in street.addresses
+    ]
+    bus = SimBus([life.meter for life in lives])
+    async with AsyncExitStack() as stack:
+        if street.tcp is not None:
+            host, port = street.tcp
+            tcp = await stack.enter_async_context(
+                FieldTcp(bus, host, port, baud=street.baud, turnaround=0.03, burst=8)
+            )
+            ready(f"{tcp.host}:{tcp.port}")
+        if street.pty is not None:
+            pty = FieldPty(bus, street.pty, baud=street.baud, turnaround=0.03, burst=8)
+            await stack.enter_async_context(pty)
+            ready(str(street.pty))
+        loop = asyncio.get_running_loop()
+        end = None if seconds is None else loop.time() + seconds
+        while end is None or loop.time() < end:
+            for life in lives:
+                life.tick()
+            left = TICK_S if end is None else min(TICK_S, end - loop.time())
+            await asyncio.sleep(max(0.0, left))
