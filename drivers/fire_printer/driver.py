@@ -1,5 +1,6 @@
 """The printer driver: a serial line that is only listened to, and the panel's profile that reads it."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,15 +46,20 @@ class PrinterDriver:
         """Describe captured output by the profile that reads it best; raise `FrameDamaged`."""
         if not frame.strip():
             raise FrameDamaged("nothing but blanks: give what the panel printed")
-        return explain_record(frame, load_library())
+        return explain_record(frame, _library())
 
     def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:  # noqa: ARG002
         """Return None where our decoder agrees with one line of a vector file, else the disagreement."""
-        return check_vector(row, load_library())
+        return check_vector(row, _library())
 
     def address_types(self) -> tuple[type, type, type]:
         """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""
         return Nothing, Nothing, Options
+
+
+@functools.cache
+def _library() -> Mapping[str, Profile]:
+    return load_library()
 
 
 def _open(devices: Mapping[str, tuple[Profile, Mapping[str, Any]]]) -> "PrinterSession":
