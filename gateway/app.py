@@ -34,7 +34,9 @@ from gateway.polling.poller import Poller
 from gateway.polling.punctuality import fire_wait_ms, missed
 from gateway.reconfig.config_store import ConfigStore
 from gateway.reconfig.reload import Reloader
-from gateway.reconfig.remote import RemoteConfig, Sight, Start, begin
+from gateway.reconfig.remote import RemoteConfig
+from gateway.reconfig.sight import Sight
+from gateway.reconfig.start import Start, begin
 from gateway.silences import STATE_KEY, Silences, guarding
 from gateway.site.config import Site
 from gateway.tools.inside import Inside, ToolShop, tool_shop

@@ -43,7 +43,7 @@ class Fleet:
     def __init__(self) -> None:
         self.endpoints: list[list[str]] = []
 
-    async def apply(self, lines, config) -> Difference:
+    async def apply(self, lines, config, elsewhere=()) -> Difference:
         self.endpoints.append([line.endpoint for line in lines])
         return Difference(changed=tuple(line.id for line in lines))
 
