@@ -110,6 +110,8 @@ BIRTH_FILTER = f"{ROOT}/+/+/birth"
 STATE_FILTER = f"{ROOT}/+/+/state"
 CONFIG_SAID_FILTER = f"{ROOT}/+/+/config/said"
 SAID_FILTER = f"{ROOT}/+/+/tool/+/said"
+ECHO = f"{ROOT}/_server/echo"
+"""Where a server publishes to itself: what does not come back tells of rights that it lacks. No gateway's topic."""
 
 
 def is_id(name: str) -> bool:

@@ -105,6 +105,7 @@ def build(
         publish_config=ingest.publish_config,
         settings=web,
         broker_up=ingest.listening.is_set,
+        broker_refuses=lambda: ingest.echo.refused,
     )
     return Parts(engine, hub, ingest, tools, desk, services, embedded, rng)
 

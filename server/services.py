@@ -67,3 +67,5 @@ class Services:
     publish_tool: PublishTool = no_tools
     publish_config: PublishConfig = no_configs
     broker_up: Callable[[], bool] = lambda: True
+    broker_refuses: Callable[[], bool] = lambda: False
+    """True where the broker is there and its rules let this server hear or say nothing."""

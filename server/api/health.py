@@ -22,11 +22,14 @@ EXAMPLE = {"status": "ok", "database": "ok", "broker": "ok", "version": "0.1.0"}
 
 
 class Health(BaseModel):
-    """`status` is `ok` only when everything below it is."""
+    """`status` is `ok` only when everything below it is.
+
+    `refused`: the broker is there, and the rules of this server's account let it hear or say nothing.
+    """
 
     status: Literal["ok", "degraded", "down"]
     database: Literal["ok", "down"]
-    broker: Literal["ok", "down"]
+    broker: Literal["ok", "down", "refused"]
     version: str
 
 
@@ -45,7 +48,9 @@ def _example(example: Any, model: type[BaseModel] | None = None) -> dict[str, An
 )
 def health(services: Has) -> Response:
     """Tell whether database and broker answer; 503 without a database. Open to everybody."""
-    broker = "ok" if services.broker_up() else "down"
+    broker = "down"
+    if services.broker_up():
+        broker = "refused" if services.broker_refuses() else "ok"
     try:
         with read(services.engine) as conn:
             conn.execute(select(meta.c.value).limit(1)).scalar()

@@ -17,8 +17,9 @@ from messages import codec
 from messages.broker import BrokerLost, Message, Publication, Session
 from messages.configs import ConfigOffer, encode_config
 from messages.tools import ToolRequest, encode_tool
-from messages.topics import BIRTH_FILTER, STATE_FILTER, UP_FILTER, Address
+from messages.topics import BIRTH_FILTER, ECHO, STATE_FILTER, UP_FILTER, Address
 from messages.types import Command, Lane, Stored
+from server.ingest.echo import Echo
 from server.ingest.judge import Incoming
 from server.ingest.writer import Answer, StoreDown, Writer
 
@@ -73,6 +74,8 @@ class Ingest:
         self._listeners: list[Listener] = []
         self._session: Session | None = None
         self._store_down = False
+        self.echo = Echo(random)
+        """Whether the broker lets us read and write."""
         self.listening = asyncio.Event()
         """Set while a broker session is subscribed: what a gateway publishes now reaches us."""
 
@@ -97,6 +100,7 @@ class Ingest:
                 group.create_task(self._read(session, queue), name="ingest read")
                 group.create_task(self._write(queue, answers), name="ingest write")
                 group.create_task(_answer(session, answers), name="ingest answer")
+                group.create_task(self._ask_echo(session), name="ingest echo")
         except* BrokerLost as lost:
             why = _reason(lost)
         finally:
@@ -135,11 +139,15 @@ class Ingest:
 
     async def _read(self, session: Session, queue: "_Queue") -> None:
         also = [wanted for listener in self._listeners for wanted in listener.filters]
-        await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER, *also])
+        await session.subscribe([UP_FILTER, BIRTH_FILTER, STATE_FILTER, ECHO, *also])
         self.listening.set()
         for listener in self._listeners:
             listener.connected()
         async for message in session.messages():
+            if message.topic == ECHO:
+                self.echo.heard(message.payload)
+                message.ack()
+                continue
             for listener in self._listeners:
                 if listener.takes(message):
                     listener.heard(message)
@@ -147,6 +155,10 @@ class Ingest:
             else:
                 queue.put(message)
         raise BrokerLost("the session ended")
+
+    async def _ask_echo(self, session: Session) -> None:
+        await self.listening.wait()
+        await self.echo.run(session)
 
     async def _write(self, queue: "_Queue", answers: "_Answers") -> None:
         loop = asyncio.get_running_loop()

@@ -75,6 +75,19 @@ async def test_an_empty_page_says_what_to_do(tmp_path: Path, language: str) -> N
     assert {path: found for path, found in faults.items() if found} == {}
 
 
+async def test_a_server_that_hears_no_gateway_says_why_on_every_page(tmp_path: Path) -> None:
+    house = live_house(tmp_path)
+    house.broker_refuses = True
+    async with house.serving() as base, chromium() as browser, desk(browser, base) as one:
+        await one.sign_in("lee")
+        page = await one.open()
+        await expect(page.get_by_text("the rules of its account are wrong")).to_be_visible()
+        house.broker_refuses = False
+        await page.reload()
+        await is_live(page)
+        await expect(page.get_by_text("the rules of its account are wrong")).to_have_count(0)
+
+
 async def test_a_refusal_is_said_in_chinese(tmp_path: Path) -> None:
     house = live_house(tmp_path)
     async with house.serving() as base, chromium() as browser, desk(browser, base, language="zh") as one:

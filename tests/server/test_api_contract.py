@@ -112,6 +112,9 @@ async def test_health_is_open_and_honest(tmp_path):
             "degraded",
             "down",
         )
+        house.broker_gone, house.broker_refuses = False, True
+        answer = await client.get("/health")
+        assert (answer.json()["status"], answer.json()["broker"]) == ("degraded", "refused")
         house.engine.dispose()
         for file in tmp_path.glob("gatehouse.db*"):
             file.unlink()

@@ -166,6 +166,7 @@ class House:
     asked: list[tuple[Address, ToolRequest]] = field(default_factory=list)
     offered: list[tuple[Address, ConfigOffer | None]] = field(default_factory=list)
     broker_gone: bool = False
+    broker_refuses: bool = False
     seqs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -179,6 +180,7 @@ class House:
             publish_config=self._offer,
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
+            broker_refuses=lambda: self.broker_refuses,
         )
         self.writer = Writer(
             self.engine,

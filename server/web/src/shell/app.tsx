@@ -11,6 +11,7 @@ import { dismissAll, Problems, report } from "../ui/problems";
 import { go, usePath } from "../ui/router";
 import { useSoundEngine } from "../ui/sound";
 import { theme, toggleTheme } from "../ui/theme";
+import { BrokerBanner } from "./broker";
 import { FireStrip } from "./firestrip";
 import { KeysHelp } from "./help";
 import { useShellKeys } from "./keys";
@@ -101,6 +102,7 @@ function SignedIn({ who, expired }: { who: Session; expired: boolean }) {
       <Rail page={page} who={who} />
       <div className="body">
         <FeedBanner />
+        <BrokerBanner />
         <FireStrip />
         <Problems />
         <main id="page" tabIndex={-1}>

@@ -52,6 +52,9 @@ export const shell = {
   "link.signedout": "Signed out",
   "link.skew": "This computer's clock differs from the server's by {s} s.",
 
+  "broker.down": "The server has lost its broker: no gateway is heard now. What they read is kept and comes later.",
+  "broker.refused": "The broker drops what this server sends and hears: the rules of its account are wrong. No gateway is heard.",
+
   "time.zone": "Times: {zone}",
 
   "date.day": "YYYY-MM-DD",

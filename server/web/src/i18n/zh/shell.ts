@@ -54,6 +54,9 @@ export const shell: Record<keyof typeof english, string> = {
   "link.signedout": "已退出",
   "link.skew": "本机时钟与服务器相差 {s} 秒。",
 
+  "broker.down": "服务器与消息服务的连接已断开，现在收不到任何网关的数据。网关会保存数据，恢复后补传。",
+  "broker.refused": "消息服务丢弃了本服务器收发的消息：账号的权限规则有误，收不到任何网关的数据。",
+
   "time.zone": "时间：{zone}",
 
   "date.day": "年-月-日",
