@@ -6,6 +6,7 @@ Knows no protocol: what came goes to a talker, what it says comes back after the
 import asyncio
 import contextlib
 import os
+import termios
 import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ from typing import Protocol, Self, cast
 MAX_CONNECTIONS = 8
 MOST_UNREAD = 64 * 1024
 _READ = 1024
+_OUTPUT_SPEED = 5
+_SPEEDS = {
+    getattr(termios, f"B{baud}"): baud
+    for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+}
 
 
 class Talker(Protocol):
@@ -185,8 +191,16 @@ class FieldPty:
             data = os.read(self._master, _READ)
         except BlockingIOError:
             return
-        self._wire.hear(data, self._say)
+        self._wire.hear(self._came(data), self._say)
 
     def _say(self, part: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # nobody reads: as on a wire, it is gone
             os.write(self._master, part)
+
+    def speed(self) -> int:
+        """The speed, in baud, that the gateway's side is set to now; 0 where it is none of the usual ones."""
+        return _SPEEDS.get(termios.tcgetattr(self._master)[_OUTPUT_SPEED], 0)
+
+    def _came(self, data: bytes) -> bytes:
+        """Return what arrives of what the gateway sends: for devices that keep to a speed of their own."""
+        return data

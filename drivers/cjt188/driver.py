@@ -25,6 +25,7 @@ _HEAD = 3  # DI0 DI1 SER
 _REPLY_WAKEUP = 4
 _VALVE_DATA = {"open": 0x55, "close": 0x99}
 _VALVE_REPLY = 2
+_ONE_SER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,10 @@ class Cjt188Device(DeviceDriver):
         return Transaction(points, Read(di), f"{di} of {self._address}", asked, answered)
 
     def exchange(self, transaction: Transaction) -> Exchange:
-        """Build the request for one attempt; each has a SER of its own, which the reply repeats."""
-        block, ser = transaction.block, next(self._numbers)
+        """Build the request for one attempt; each has a SER of its own, where the meter repeats it."""
+        # Where SER is not repeated, equal questions are equal on the wire: else each answer looks like a copy of the
+        # one before to the line, which waits for a second.
+        block, ser = transaction.block, _ONE_SER if self._options.any_ser else next(self._numbers)
         if isinstance(block, Write):
             control, di, data = frames.WRITE, VALVE, bytes((block.data,))
         else:

@@ -149,6 +149,7 @@ def test_a_reply_with_another_ser_is_taken_only_where_the_device_is_said_to_have
     for any_ser, taken in ((False, False), (True, True)):
         made = device(WATER, any_ser=any_ser)
         exchange = made.exchange(made.plan(["volume"])[0])
+        assert (made.exchange(made.plan(["volume"])[0]).request == exchange.request) is any_ser
         own = frames.encode(0x10, ADDRESS, 0x81, bytes.fromhex("1F90EE" + BODY))
         assert (exchange.reader.feed(own) is not None) is taken
 

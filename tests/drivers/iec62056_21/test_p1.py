@@ -83,7 +83,9 @@ def test_telegrams_are_found_in_any_portions(cuts, noise):
     raw = noise + V5 + V4
     edges = [0, *sorted(cuts), len(raw)]
     made = session()
-    found = [one for start, end in itertools.pairwise(edges) for one in heard(made, raw[start:end])]
+    found = [
+        one for start, end in itertools.pairwise(edges) if end > start for one in heard(made, raw[start:end])
+    ]
     assert [one.raw for one in found] == [V5, V4]
 
 
