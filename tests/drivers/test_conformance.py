@@ -71,10 +71,16 @@ def test_hostile_bytes_come_out_as_nothing_or_as_an_error_of_the_drivers(name, d
     transactions = made.plan(LIBRARY[name][0].points)
     transaction = data.draw(st.sampled_from(list(transactions)))
     portions = data.draw(st.lists(st.binary(max_size=40), max_size=5))
-    reader = made.exchange(transaction).reader
-    assert reader is not None
+    step = made.exchange(transaction)
     with contextlib.suppress(DriverError):
-        assert [reader.feed(portion) for portion in portions] == [None] * len(portions)
+        for portion in portions:
+            assert step.reader is not None
+            payload = step.reader.feed(portion)
+            if payload is not None:
+                # A byte that acknowledges may be noise: it leads on to the next request, never to the reply itself.
+                following = step.then(payload) if step.then is not None else payload
+                assert isinstance(following, Exchange)
+                step = following
     readings = made.decode(transaction, b"".join(portions))
     assert set(readings) == set(transaction.points)
     assert all((reading.value is None) == reading.quality.bad for reading in readings.values())
