@@ -114,6 +114,8 @@ class Signal(Alarmed, frozen=True, kw_only=True):
     """
 
     on: dict[str, Any]
+    record: bool = False
+    """True for what is written down and is no alarm: a door that was opened by who may, a car that drove in."""
 
 
 class ReadBack(Strict, frozen=True, kw_only=True):

@@ -129,7 +129,8 @@ class DeviceEvent(
 
     `at` is the device's own time if it gave one, `seen_at` the gateway's. `code` is a key of the profile's
     `events`; `detail` is sanitised text, `evidence` the frame in hex or a snapshot's reference. `part` is what of the
-    device it concerns (a detector of a fire panel), in the device's words: each part has an alarm of its own.
+    device it concerns (a detector of a fire panel), in the device's words: each part has an alarm of its own; the end
+    of a part ends what stands below it (`1` ends `1/2`, an empty one ends all). `number` is the device's own.
     """
 
     device: Id
@@ -141,6 +142,7 @@ class DeviceEvent(
     evidence: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     clock: ClockState = ClockState.SYNCED
     part: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    number: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
 class CommandResult(
@@ -226,6 +228,8 @@ class EventInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     latched: bool = False
     spoken: bool = False
     """True for what the device says itself: no reading tells whether it stands, so no heartbeat ends it."""
+    record: bool = False
+    """True for what is written down and is no alarm: a door that was opened by who may, a car that drove in."""
 
 
 class ActionInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -68,6 +68,7 @@ def profile_info(device: Device) -> ProfileInfo:
                 alarm_class=event.alarm_class,
                 latched=event.latched,
                 spoken=name in profile.signals,
+                record=name in profile.signals and profile.signals[name].record,
             )
             for name, event in _alarmed(profile)
         }

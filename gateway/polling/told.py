@@ -16,6 +16,7 @@ from messages.types import ClockState, DeviceEvent, Edge, Lane, Quality, Sample,
 LONGEST_EVIDENCE = 2048
 LONGEST_DETAIL = 1000
 LONGEST_PART = 80
+LONGEST_NUMBER = 40
 _NO_RAW: Mapping[str, str] = {}
 
 
@@ -115,6 +116,7 @@ class Told:
                 evidence=happening.evidence[:LONGEST_EVIDENCE].hex(),
                 clock=clock,
                 part=printable(happening.part, LONGEST_PART),
+                number=printable(happening.number, LONGEST_NUMBER),
             )
             for happening in happenings
         )
