@@ -10,9 +10,10 @@ FLOOR_S = 0.05
 # Behind a TCP connection a lost segment comes again after 200 ms at the earliest. A bus behind a serial server has
 # many who wait meanwhile, and its network is short.
 FLOOR_TCP_S, FLOOR_SERVER_S = 0.3, 0.1
-# What is waited for a device that has never answered, once it counts as silent; a full wait comes now and then.
-NEVER_S = 0.2
-FULL_EVERY = 4
+# What is waited for a device that has never answered, once it counts as silent; a full wait comes now and then, twice
+# as often for it: nobody knows that it is not a slow one.
+NEVER_S = 0.1
+FULL_EVERY, FULL_EVERY_NEVER = 4, 2
 
 TIMES = 4.0
 PEAK_TIMES = 2.0
@@ -40,9 +41,10 @@ class RoundTrip:
         """Return how long to wait next time: twice as long after a silence, and all of the limit every few times."""
         if not self._missed:
             return self._timeout
-        if self._missed % FULL_EVERY == FULL_EVERY - 1:
+        every = FULL_EVERY if self.smooth is not None else FULL_EVERY_NEVER
+        if self._missed % every == every - 1:
             return self.limit
-        if self.smooth is None and self._missed > 1:
+        if self.smooth is None:
             return min(self.limit, max(NEVER_S, self.floor))
         return min(self.limit, 2 * self._timeout)
 

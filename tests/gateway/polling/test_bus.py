@@ -12,6 +12,7 @@ from drivers.api import Exchange
 from drivers.errors import DeviceSilent, LineDown
 from gateway.planning.worst_case import Task, bound
 from gateway.polling.around import Rules
+from gateway.polling.backoff import LONGEST_S
 from gateway.polling.polled import Polled
 from gateway.polling.schedule import FIRE, PROBE_SHARE, ROUTINE, TOOLS
 from tests.support.gateway import FIRE as PANEL
@@ -330,3 +331,21 @@ async def test_a_new_plan_does_not_hurry_a_device_that_is_busy():
     assert len(made.bus.log) == asked
     await made.run(ready + 1)
     assert len(made.bus.log) == asked + 1
+
+
+async def test_a_slow_device_that_was_never_heard_is_found_as_soon_as_a_quick_one(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """It takes nearly all the time that it has, and what it says too late is drowned by others."""
+    dead = NAMES[:5]
+    bench = BusBench(*(bus_device(name, TWO_BLOCKS, timeout=1.0, periods={"routine": 5.0}) for name in NAMES))
+    monkeypatch.setattr(bench.bus._late, "hear", lambda _data, _at: False)
+    for name in dead:
+        bench.slaves[name].dead = True
+    await bench.run(300)
+    bench.slaves["00"].dead, bench.slaves["00"].thinks = False, 0.9
+    await bench.run(460)
+    round_s = (
+        len(dead) * (1.0 + 0.2 + 0.1) / PROBE_SHARE
+    )  # everyone once with little time and once with all of it
+    assert bench.bus.ends("00")[0] <= 300 + round_s + LONGEST_S

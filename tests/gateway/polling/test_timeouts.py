@@ -38,6 +38,8 @@ def test_what_never_answered_is_probed_cheaply():
     assert trip.timeout == 1.0, "one retry with all the time that was set"
     trip.missed()
     assert trip.timeout == NEVER_S
+    trip.missed()
+    assert trip.timeout == 1.0, "it may be slow, so every second question gives it the time to say so"
 
 
 def test_a_device_that_is_slow_once_is_given_the_time_for_a_while():
