@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Happening, Known, Reading, Timing, Transaction
 from drivers.binding import bind
@@ -23,6 +23,7 @@ from messages.text import printable
 from messages.types import Quality, Value
 
 _TIMING, _NOTHING = Timing(), Known()
+_PASSWORD: Final = frozenset({"password_file", "password_env"})
 
 
 def _now() -> datetime:
@@ -51,7 +52,10 @@ class Dlt645Driver:
 
         Without the option `address`, the unit is the address.
         """
-        settings = bind({**profile.options, **options}, Options, "options")
+        own = dict(profile.options)
+        if options.keys() & _PASSWORD:  # the site's says where it is, not where the profile would look
+            own = {name: value for name, value in own.items() if name not in _PASSWORD}
+        settings = bind({**own, **options}, Options, "options")
         if profile.options.get("life_safety") is True and not settings.life_safety:
             raise Misconfigured(
                 "options.life_safety: the profile marks this load, and a site cannot take that back"

@@ -1,10 +1,7 @@
 """Commands: relay control and the broadcast of the time. Built when they are sent, so that what expires is fresh."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from drivers.api import Exchange
@@ -14,8 +11,9 @@ from drivers.dlt645.plan import REPLY_WAKE_UP
 from drivers.dlt645.reply import Reader
 from drivers.dlt645.talk import Meter
 from drivers.errors import Misconfigured
+from drivers.secret import secret_of
+from messages.text import printable
 
-_MAX_SECRET: Final = 64
 _USUAL_LEVEL: Final = "02"
 
 
@@ -56,34 +54,21 @@ def exchange(at: ActionAt, meter: Meter) -> Exchange:
     return meter.exchange(Function.CONTROL, data, reader, REPLY_WAKE_UP + SHORTEST)
 
 
-def password(options: Options, environ: Callable[[str], str | None] = os.environ.get) -> bytes:
+def password(options: Options) -> bytes:
     """Return level and password as they are sent; raise `Misconfigured`, which never quotes them."""
-    if bool(options.password_file) == bool(options.password_env):
+    named = {"password_file": options.password_file, "password_env": options.password_env}
+    digits = secret_of(named, "password")
+    if digits is None:
         raise Misconfigured(
-            "options: relay control needs a password: give exactly one of password_file and password_env"
+            "options: relay control needs the meter's password: give password_file or password_env"
         )
-    if options.password_env:
-        found, where = environ(options.password_env), f"the environment's {options.password_env}"
-    else:
-        found, where = _from_file(options.password_file), options.password_file
-    digits = (found or "").strip()
     if not digits.isascii() or not digits.isdecimal() or len(digits) not in {6, 8}:
+        where = options.password_env or options.password_file
         raise Misconfigured(
-            f"options: {where} holds no password of 6 digits, or of 8 with the level before it"
+            f"options: {printable(where, 120)} holds no password of 6 digits, or of 8 with the level before it"
         )
     level, secret = (digits[:2], digits[2:]) if len(digits) == 8 else (_USUAL_LEVEL, digits)
     return bytes.fromhex(level) + bytes.fromhex(secret)[::-1]
-
-
-def _from_file(name: str) -> str | None:
-    path = Path(name)
-    if not path.is_absolute():
-        raise Misconfigured(f"options.password_file: {name} must be a whole path, from / on")
-    try:
-        with path.open("rb") as stream:
-            return stream.read(_MAX_SECRET).decode("ascii", "replace")
-    except OSError as err:
-        raise Misconfigured(f"options.password_file: {name} cannot be read: {err.strerror}") from None
 
 
 def _bcd(at: datetime, form: str) -> bytes:

@@ -140,8 +140,12 @@ def _blocks(
 def _alike(name: str, points: PointMap, grouped: set[str]) -> tuple[str, ...]:
     """Return a point with those that lie in the same data."""
     bound = points.points[name]
-    if not isinstance(bound, Bound):
-        return (name,)
+    if not isinstance(bound, Bound):  # whatever is read of the clock is read once
+        return tuple(
+            other
+            for other, found in points.points.items()
+            if other not in grouped and not isinstance(found, Bound) and found.settles == bound.settles
+        )
     return tuple(
         other
         for other, found in points.points.items()

@@ -62,6 +62,11 @@ class Derived:
     what: str
     within: int
 
+    @property
+    def settles(self) -> bool:
+        """True where the settlement day is read too."""
+        return self.what == "settled"
+
 
 class PointMap:
     """Addresses, signals and commands of a profile under some options; raises `Misconfigured` with every fault."""
