@@ -93,6 +93,12 @@ class Reader:
         """Say something that only its maker understands."""
         self._wait(0x90, vendor + data)
 
+    def smartcard(self, data: bytes, size: int = 40) -> None:
+        """Say what a smart card holds, in parts."""
+        for offset in range(0, len(data), size):
+            piece = data[offset : offset + size]
+            self._wait(0x80, struct.pack("<HHH", len(data), offset, len(piece)) + piece)
+
     def set_tamper(self, tamper: bool) -> None:
         """Open or close the housing; the next poll hears of it."""
         self.tamper = tamper

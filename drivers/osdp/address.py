@@ -58,10 +58,14 @@ class PointAt(Strict, frozen=True, kw_only=True):
 
 
 class SignalOn(Strict, frozen=True, kw_only=True):
-    """What a reader says by itself: exactly one of a card, keys, or a reply of its maker's own (three bytes in hex)."""
+    """What a reader says by itself: exactly one of a card, keys, data of a smart card, or a reply of its maker's own.
+
+    `maker` is the IEEE OUI in hex.
+    """
 
     card: Literal["any", "raw", "formatted"] | None = None
-    keypad: bool | None = None
+    keypad: Literal[True] | None = None
+    smartcard: Literal[True] | None = None
     maker: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{6}$")] | None = None
     reader: Byte | None = None
     bits: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] | None = None
@@ -170,13 +174,11 @@ def bind_point(data: Any, place: str) -> PointAt:
 def bind_signal(data: Any, place: str) -> SignalOn:
     """Check what a signal matches; raise `Misconfigured`."""
     on = bind(data, SignalOn, place)
-    kind = one_of(on, place, ("card", "keypad", "maker"))
-    if on.keypad is False:
-        raise Misconfigured(f"{place}.keypad: true, or leave it out")
+    kind = one_of(on, place, ("card", "keypad", "smartcard", "maker"))
     if on.bits is not None and kind != "card":
         raise Misconfigured(f"{place}.bits: goes with card")
-    if on.reader is not None and kind == "maker":
-        raise Misconfigured(f"{place}.reader: a maker's reply names none")
+    if on.reader is not None and kind in {"maker", "smartcard"}:
+        raise Misconfigured(f"{place}.reader: such a reply names none")
     return on
 
 

@@ -26,6 +26,7 @@ from drivers.osdp.session import Security, Session
 from drivers.osdp.talk import Ask, Talk, said
 from drivers.osdp.values import UNREADABLE, happenings, reading
 from drivers.osdp.vectors import check_vector, explain
+from drivers.osdp.workshop import OsdpWorkshop
 from drivers.profile import Profile
 from drivers.secret import secret_of
 from messages.text import printable
@@ -58,6 +59,8 @@ class OsdpDriver:
 
     def __init__(self, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._random = random
+        self.workshop = OsdpWorkshop()
+        """For the engineer's tools."""
 
     def check(self, profile: Profile) -> None:
         """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""

@@ -6,8 +6,10 @@ Data that does not fit its code yields nothing here: whoever acts on a reply che
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from drivers.errors import FrameDamaged
 from drivers.osdp.codes import CAPABILITIES, Command, Reply, nak_meaning
 from drivers.osdp.frames import Frame
+from drivers.osdp.multipart import part
 
 Fields = Mapping[str, Any]
 
@@ -125,6 +127,19 @@ def _cryptogram(data: bytes) -> Any:
     return {"cp_cryptogram": data.hex().upper()}
 
 
+def _part(data: bytes) -> Any:
+    try:
+        made = part(data)
+    except FrameDamaged:
+        raise _Unfit from None
+    return {
+        "total": made.total,
+        "offset": made.offset,
+        "length": len(made.data),
+        "data": made.data.hex().upper(),
+    }
+
+
 def _nak(data: bytes) -> Any:
     _need(len(data) >= 1)
     more = {"data": data[1:].hex().upper()} if len(data) > 1 else {}
@@ -215,6 +230,8 @@ _COMMANDS: Final[dict[int, _Form]] = {
     Command.SCRYPT: ("cryptogram", _cryptogram),
     Command.FILETRANSFER: ("file_transfer", _file_transfer),
     Command.MFG: ("mfg", _maker),
+    Command.GENAUTH: ("multipart", _part),
+    Command.CRAUTH: ("multipart", _part),
 }
 _REPLIES: Final[dict[int, _Form]] = {
     Reply.NAK: ("nak", _nak),
@@ -232,4 +249,7 @@ _REPLIES: Final[dict[int, _Form]] = {
     Reply.RMAC_I: ("rmac", _rmac),
     Reply.FTSTAT: ("file_status", _transfer_status),
     Reply.MFGREP: ("mfg", _maker),
+    Reply.PIVDATAR: ("multipart", _part),
+    Reply.GENAUTHR: ("multipart", _part),
+    Reply.CRAUTHR: ("multipart", _part),
 }

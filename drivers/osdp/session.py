@@ -14,6 +14,7 @@ from typing import Final
 from drivers.errors import FrameDamaged
 from drivers.osdp.codes import WITH_MAC, Command, Nak, Reply
 from drivers.osdp.frames import Finder, Frame, build
+from drivers.osdp.multipart import IN_PARTS, Assembler
 from drivers.osdp.secure import SCBK_D, Channel
 
 MOST_REPEATS: Final = 3
@@ -98,6 +99,7 @@ class Session:
         self._sequence = 0
         self._channel: Channel | None = None
         self._counter = itertools.count()
+        self._parts = Assembler()
 
     def restart(self) -> None:
         """Forget what was agreed: the next command goes out with sequence 0, in clear."""
@@ -146,8 +148,20 @@ class Session:
         self._sequence = self._sequence % 3 + 1
         trusted = guarded or not (self._channel or self.security.required)
         if pending.code == Command.POLL and frame.code not in _TELLS_NOTHING and trusted:
-            self.heard.append((frame.code, data))
+            self._hear(frame.code, data)
         return self.number()
+
+    def _hear(self, code: int, data: bytes) -> None:
+        """Keep what a poll has brought; what comes in parts once it is whole."""
+        if code in IN_PARTS:
+            try:
+                whole = self._parts.add(code, data)
+            except FrameDamaged:
+                return  # the reader begins such a message anew, or never ends it
+            if whole is None:
+                return
+            data = whole
+        self.heard.append((code, data))
 
     def _clear(self, pending: Pending, frame: Frame) -> bytes | None:
         """Return the data of a reply that may be the answer, None where it cannot be."""

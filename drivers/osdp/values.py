@@ -8,6 +8,7 @@ from drivers.api import Happening, Reading
 from drivers.osdp.address import PointAt, SignalOn
 from drivers.osdp.codes import Command, Reply
 from drivers.osdp.credentials import Telling
+from drivers.osdp.multipart import IN_PARTS
 from drivers.osdp.talk import Said
 from messages.types import Quality
 
@@ -21,6 +22,7 @@ ANSWERS: Final[Mapping[int, Reply]] = {
 }
 UNREADABLE: Final = Reading(None, Quality.CRC)
 _ABSENT: Final = Reading(None, Quality.REFUSED)
+_NO_READER: Final = IN_PARTS | {Reply.MFGREP}
 _IDENTITY: Final = {
     "vendor": slice(0, 3),
     "model": slice(3, 4),
@@ -101,7 +103,7 @@ def happenings(said: Said, signals: Mapping[str, SignalOn], telling: Telling) ->
         text, evidence = found
         for name, on in signals.items():
             if _matches(on, code, data):
-                part = "" if code == Reply.MFGREP else f"reader {data[0]}"
+                part = "" if code in _NO_READER else f"reader {data[0]}"
                 yield Happening(name, detail=text, evidence=bytes((code,)) + evidence, part=part)
                 break
 
@@ -111,6 +113,8 @@ def _told(code: int, data: bytes, telling: Telling) -> tuple[str, bytes] | None:
         return telling.card(code, data)
     if code == Reply.KEYPAD:
         return telling.keys(data)
+    if code in IN_PARTS:
+        return f"{len(data)} bytes of {Reply(code).name}", b""  # a certificate names its holder
     if code == Reply.MFGREP and len(data) >= 3:
         return f"{len(data) - 3} bytes of maker {data[:3].hex().upper()}", data
     return None
@@ -119,6 +123,8 @@ def _told(code: int, data: bytes, telling: Telling) -> tuple[str, bytes] | None:
 def _matches(on: SignalOn, code: int, data: bytes) -> bool:
     if on.maker is not None:
         return code == Reply.MFGREP and data[:3] == bytes.fromhex(on.maker)
+    if on.smartcard is not None or code in IN_PARTS:
+        return on.smartcard is not None and code in IN_PARTS
     if code == Reply.MFGREP or (on.reader is not None and data[0] != on.reader):
         return False
     if on.keypad is not None:

@@ -41,8 +41,8 @@ def settings_of(work: Work, args: ScanArgs) -> Sequence[Tuning]:
 class _Scan:
     def __init__(self, work: Work, args: ScanArgs) -> None:
         self.work, self.args = work, args
-        # On a bus unit 0 is everybody, whom nobody answers for, and those above 247 are reserved.
-        bus = work.options["framing"] != "mbap"
+        # On a Modbus line unit 0 is everybody, whom nobody answers for, and those above 247 are reserved.
+        bus = work.protocol == "modbus" and work.options["framing"] != "mbap"
         self.units = [unit for unit in units_of(args.units) if not bus or _LOWEST <= unit <= _HIGHEST]
         self.settings = settings_of(work, args)
         self.total = len(self.units) * len(self.settings)
@@ -108,7 +108,10 @@ class _Scan:
         taken = {*self.units, *(device.file.unit for device in self.work.line.devices)}
         unit = next((one for one in NOBODY if one not in taken), None)
         if unit is not None and self.work.options["framing"] == "mbap":
-            row = await self._probe(unit, Tuning())
+            try:
+                row = await self._probe(unit, Tuning())
+            except Misconfigured:  # this protocol has no such unit
+                return
             self.nobody = row["answer"] if row is not None else ""
 
     async def _probe(self, unit: int, tuning: Tuning) -> dict[str, Any] | None:

@@ -113,6 +113,15 @@ def test_in_clear_a_card_is_told_as_printed_on_it():
     assert telling.card(Reply.RAW, RAW[:-1]) is None
 
 
+def test_what_a_smart_card_holds_comes_in_parts_and_is_told_once_and_without_its_content():
+    card = Signal(on={"smartcard": True}, label="x", severity="low", alarm_class="x")
+    here = door(profile=made(signals={"card": card}), options={"credential": "clear"})
+    here.read("online")
+    here.reader.smartcard(bytes(range(200)))
+    told = [*here.poll(), *here.poll()]
+    assert [(one.detail, one.evidence, one.part) for one in told] == [("200 bytes of PIVDATAR", b"\x80", "")]
+
+
 def test_what_was_typed_is_never_told():
     for how in ("hash", "clear", "none"):
         text, evidence = Telling(how, b"k").keys(b"\x00\x041234")
