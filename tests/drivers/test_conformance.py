@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import registry
-from drivers.api import DeviceDriver, ListenDriver
+from drivers.api import DeviceDriver, Exchange, ListenDriver
 from drivers.binding import from_hex
 from drivers.errors import DriverError, FrameDamaged, Misconfigured
 from drivers.listen_check import NOW, hear
