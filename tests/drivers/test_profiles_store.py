@@ -190,7 +190,7 @@ def test_the_shipped_library_has_what_a_site_needs():
     assert len(meters) >= 8
     assert all(any(point.billing for point in meter.points.values()) for meter in meters)
     assert {"meter", "access", "fire", "lift", "pump", "env"} <= {p.device_class for p in library.values()}
-    fire = next(p for p in library.values() if p.device_class == "fire")
+    fire = next(p for p in library.values() if p.device_class == "fire" and p.protocol == "modbus")
     assert not fire.actions
     assert all(point.poll == "fire" for point in fire.points.values())
     latched = [event for event in fire.events.values() if event.alarm_class == "fire"]

@@ -51,7 +51,7 @@ async def test_a_scan_of_a_bus_finds_devices_and_spares_those_it_has_found(tmp_p
     assert told.result["asked"] == 8
 
 
-ALL = sorted(load_library())
+ALL = sorted(name for name, profile in load_library().items() if profile.protocol == "modbus")
 ALL_SIM = "site: s\ntick: 50ms\nlines:\n  - id: net\n    tcp: 127.0.0.1:0\n    devices:\n" + "".join(
     f"      - {{id: d{unit}, profile: {name}, unit: {unit}}}\n" for unit, name in enumerate(ALL, 1)
 )
