@@ -254,6 +254,8 @@ def status(site: SiteArgument, as_json: JsonOption = False) -> None:
     for lane, count in delivery["lanes"].items():
         made.add_row(lane, str(count["first"]), str(count["next"]), str(count["waiting"]))
     out.print(made)
+    for one in body["tools"]:
+        plain(printable(f"{one['tool']} on {one['line'] or 'no line'}: {one['doing'] or 'at work'}", 300))
 
 
 def reload(site: SiteArgument) -> None:

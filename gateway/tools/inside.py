@@ -144,7 +144,10 @@ def tool_shop(
                 {"line": poller.line, "up": poller.up, "silent": list(poller.silent[:MOST_NAMED])}
                 for poller in inside.fleet.pollers
             ],
-            "tools": [{"id": job.id, "tool": job.tool, "line": job.line} for job in jobs.at_work],
+            "tools": [
+                {"id": job.id, "tool": job.tool, "line": job.line, "doing": job.voice.doing}
+                for job in jobs.at_work
+            ],
         }
 
     calls = {"status": status, "reload": reload_call(reloader)}

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from messages.codec import MessageError
+from messages.text import printable
 from messages.tools import SaidKind, check_plain
 
 Say = Callable[[SaidKind, Mapping[str, Any]], None]
@@ -29,6 +30,8 @@ class Voice:
         self._bytes = self._said = self._dropped = 0
         self._progress: Mapping[str, Any] | None = None
         self._ended = False
+        self.doing = ""
+        """What the job is at, in words, as it said last."""
 
     def row(self, row: Mapping[str, Any]) -> None:
         """Take a row; one too large, or beyond the most that a job may find, is counted as dropped."""
@@ -47,6 +50,7 @@ class Voice:
     def progress(self, progress: Mapping[str, Any]) -> None:
         """Take how far it is; the newest is told now and then."""
         self._progress = progress
+        self.doing = printable(str(progress.get("text", "")), 200)
 
     async def run(self) -> None:
         """Speak until cancelled."""

@@ -1,12 +1,12 @@
 """Tools through the server, with real processes: found, read, traced and stopped, while the polls go on."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.control import Request, asking
 from simulators.api_client import Api, ApiRefused
 from simulators.processes import program, run_once, until
 from tests.support.installation import Installation, installation
@@ -139,8 +139,14 @@ async def test_a_pulled_cable_is_proven_to_lose_nothing(tmp_path: Path) -> None:
         before = site.truth.served
         await site.served(500)
         assert site.truth.served > before
-        # The engineer stands at the cabinet and counts: no word of the gateway comes over a cut cable.
-        await asyncio.sleep(7)
+
+        async def enough() -> bool | None:
+            async with asking(site.estate.folder / "state" / "gw-a", Request(op="status")) as asked:
+                (status,) = [answer async for answer in asked.answers()]
+            return any("Plug it in" in one["doing"] for one in status.body["tools"]) or None
+
+        # The engineer stands at the cabinet and asks the box itself: no word comes over a cut cable.
+        await until("to be asked to plug it in again", enough, timeout=60)
         relay.mend()
         last, rows = await ended(api, "gw-a", job)
         assert last["state"] == "done", last

@@ -146,6 +146,11 @@ async def test_one_tool_at_a_time_on_a_line_and_a_peer_that_leaves_stops_its_own
             async with asyncio.timeout(10):
                 while (await anext(answers)).kind != "row":
                     pass
+            (status,) = await said(tmp_path, op="status")
+            (job,) = gateway.tools.jobs.at_work
+            assert status.body["tools"] == [
+                {"id": job.id, "tool": "watch", "line": "net", "doing": job.voice.doing}
+            ]
             (busy,) = await said(tmp_path, op="tool", tool="scan", line="net")
             assert "a watch is at work on line net" in busy.body["why"]
             await answers.aclose()

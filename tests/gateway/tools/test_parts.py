@@ -113,6 +113,15 @@ def test_only_the_newest_progress_is_said():
     assert said[0] == (SaidKind.PROGRESS, {"done": 2})
 
 
+def test_what_a_job_is_at_is_known_before_it_is_said():
+    voice = Voice(lambda _kind, _body: None)
+    assert voice.doing == ""
+    voice.progress({"text": "Plug it in\x1b again"})
+    assert voice.doing == "Plug it in again"
+    voice.progress({"done": 3})
+    assert voice.doing == ""
+
+
 # -- numbers ----------------------------------------------------------------------------------------------------
 
 
