@@ -148,7 +148,13 @@ async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
         await desk.ask("t1", "watch", devices=["m-1"], points=["voltage_l1"], every_ms=200, for_s=5)
         await desk.until(lambda: desk.rows("t1"))
         broker.kill()
-        await asyncio.sleep(1)
+        (job,) = gateway.tools.jobs.at_work
+        async with asyncio.timeout(20):
+            while gateway.uplink.connected:
+                await asyncio.sleep(0.01)
+            unheard = job.voice._said + 3
+            while job.voice._said < unheard:
+                await asyncio.sleep(0.01)
         broker.start()
         await desk.until(lambda: desk.ended("t1"), 60)
         said = desk.of("t1")
