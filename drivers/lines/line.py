@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 _NEVER_SILENT = 1.0
 # The event loop's timers are coarse to a millisecond; the rest of a silence is waited out by yielding.
 _COARSE = 0.001
-# A wire is opened anew only after so many requests without a byte; one dead device among many never causes it.
-_UNHEARD = 3
 # Waking so much later than meant, we have not watched the wire as a guard time demands.
 _OVERSLEPT = 0.005
 # Less is not worth the trouble of leaving a wire unwatched.
@@ -63,7 +61,7 @@ class Line(Link):
         self._window = self._last = self._deadline = 0.0
         """How long an answer may take to begin, and when it must have ended at the latest."""
         self._timer: asyncio.TimerHandle
-        self._rests = self._repeat = False
+        self._rests = self._repeat = self._living = False
         self._shifted: SerialMode | None = None
         """The mode that the exchange in flight is in: its device's, or what it has changed to on the way."""
 
@@ -92,6 +90,7 @@ class Line(Link):
         limit: float | None = None,
         mode: SerialMode | None = None,
         repeat: bool = False,
+        living: bool = False,
     ) -> Reply:
         """Send a request and return its reply; `timeout` is the device's time to answer, wire time is added.
 
@@ -99,13 +98,14 @@ class Line(Link):
         longest that the device may take, where `timeout` was measured and is shorter: late answers are guarded
         against by it. `mode` is for a device that needs another one than the line has; the line is changed over in
         silence. `repeat` lets a read go although an answer to the very same request is owed; never for a write.
+        `living` says that some device of the line does answer: then no silence is a reason to open the wire anew.
         Raises `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused`, `Misconfigured` for a mode that the wire
         cannot have, and nothing else on purpose.
         """
         async with self._turn:
             try:
                 await self._ready()
-                self._shifted, self._repeat = mode, repeat and exchange.then is None
+                self._shifted, self._repeat, self._living = mode, repeat and exchange.then is None, living
                 return await converse(exchange, functools.partial(self._step, timeout, quiet, limit))
             except LineDown as err:
                 self._say_lost(err)
@@ -354,14 +354,13 @@ class Line(Link):
             )
         if not self._up:
             return
-        self._unheard += 1
         if attempt.exchange.matched and attempt.torn:
             # Part of a frame was taken: where the next begins in the stream is no longer known.
             self._renew("lost its place in the stream of bytes")
         elif not self._wire.clear_unsent():
             self._drop("the peer takes no more bytes: connection dropped")
-        elif self._unheard >= _UNHEARD and self._now() - self._heard_at >= self._pace.reopen_after:
-            self._renew(f"nothing heard for {self._pace.reopen_after:g} s")
+        else:
+            self._not_heard(living=self._living)
 
     async def _no_reply(self, began: float, sent: float) -> Reply:
         until = sent + _TURNAROUND

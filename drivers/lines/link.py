@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 # Bytes kept while nobody waits for any, so that a late answer is recognised.
 _IDLE_BYTES = 4096
+# A wire is opened anew only after so many requests without a byte.
+_UNHEARD = 3
 
 
 class Link:
@@ -158,6 +160,13 @@ class Link:
         self._unheard = 0
         self._wire.close()
         self._down(f"{self.name}: {why}: opened anew")
+
+    def _not_heard(self, *, living: bool) -> None:
+        """Count a request without an answer; open the wire anew where nobody on it has said anything for long."""
+        self._unheard += 1
+        silence = self._now() - self._heard_at
+        if not living and self._unheard >= _UNHEARD and silence >= self._pace.reopen_after:
+            self._renew(f"nothing heard for {self._pace.reopen_after:g} s")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

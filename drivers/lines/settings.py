@@ -26,7 +26,7 @@ class TcpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long after a request its answer may still come; None: twice the time-out, and at least 0.5 s more."""
     echo: Echo = Echo.AUTO
     reopen_after: float = 10.0
-    """Connect anew when several requests met silence and no byte has come for so long: the far end may hang."""
+    """Connect anew when no device answers any more and no byte has come for so long: the far end may hang."""
 
     def __post_init__(self) -> None:
         if not self.host or not self.host.isprintable() or " " in self.host:
@@ -84,7 +84,7 @@ class SerialSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long after a request its answer may still come; None: twice the time-out, and at least 0.5 s more."""
     open_timeout: float = 3.0
     reopen_after: float = 60.0
-    """Open the port anew when several requests met silence and no byte has come for so long: adapters do hang."""
+    """Open the port anew when no device answers any more and no byte has come for so long: adapters do hang."""
 
     def __post_init__(self) -> None:
         if not self.port or "\0" in self.port:

@@ -44,6 +44,7 @@ class Wire(Protocol):
         limit: float | None = None,
         mode: SerialMode | None = None,
         repeat: bool = False,
+        living: bool = False,
     ) -> Reply:
         """Carry one exchange; raise `LineDown`, `DeviceSilent`, `FrameDamaged`, `DeviceRefused` or `Misconfigured`."""
 

@@ -291,7 +291,13 @@ class Poller:
         result = "ok"
         try:
             return await self.wire.exchange(
-                exchange, timeout=timeout, quiet=quiet, limit=limit, mode=mode, repeat=repeat
+                exchange,
+                timeout=timeout,
+                quiet=quiet,
+                limit=limit,
+                mode=mode,
+                repeat=repeat,
+                living=not self.schedule.unhurried,
             )
         except DriverError as err:
             result = RESULTS.get(type(err), "error")

@@ -185,6 +185,19 @@ async def test_a_connection_on_which_nothing_is_heard_is_made_anew():
         assert peer.connections > 1
 
 
+async def test_while_a_device_of_the_line_is_known_to_answer_no_silence_of_another_reopens_it():
+    """It may be asked so seldom that nothing is heard for long."""
+    async with TcpPeer(lambda _request: []) as peer, line_to(peer.settings(reopen_after=0.01)) as line:
+        for _ in range(10):
+            with pytest.raises(DeviceSilent):
+                await line.exchange(mbap_read(0), timeout=0.01, living=True)
+        assert peer.connections == 1
+        for _ in range(2):
+            with pytest.raises(DeviceSilent):
+                await line.exchange(mbap_read(0), timeout=0.01, living=False)
+        assert line.stats.downs == 1
+
+
 async def test_one_dead_unit_among_living_ones_does_not_reopen_the_line():
     def only_two(request):
         return [Send(mbap_reply(request, 7))] if request[6] == 2 else []

@@ -67,6 +67,8 @@ class FakeWire:
     cost: float = 0.02
     stats: Stats = field(default_factory=Stats)
     log: list[tuple[float, str]] = field(default_factory=list)
+    lonely: list[float] = field(default_factory=list)
+    """When a request was sent of which was said that nobody on the line answers any more."""
 
     @property
     def owing(self) -> bool:
@@ -84,10 +86,13 @@ class FakeWire:
         limit: float | None = None,
         mode: SerialMode | None = None,
         repeat: bool = False,
+        living: bool = False,
     ) -> Reply:
         request = exchange.request.decode()
         began = self.time.now
         self.log.append((began, request))
+        if not living:
+            self.lonely.append(began)
         await asyncio.sleep(0)
         answer = self.script(request)
         self.time.pass_(timeout if isinstance(answer, DeviceSilent) else self.cost)

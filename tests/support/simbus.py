@@ -126,6 +126,7 @@ class SimBus:
         limit: float | None = None,
         mode: SerialMode | None = None,
         repeat: bool = False,
+        living: bool = False,
     ) -> Reply:
         limit = max(timeout, limit or 0.0)
         time, device = self.time, exchange.request.partition(b":")[0].decode()

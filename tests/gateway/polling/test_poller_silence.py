@@ -28,6 +28,26 @@ async def test_a_dead_device_costs_its_neighbours_little():
     assert bench.counted.up == {"m0": False, "m1": True, "m2": True, "m3": True, "m4": True}
 
 
+async def test_the_wire_is_told_when_nobody_answers_any_more_and_not_before():
+    """Only then may it be opened anew, however seldom the living are asked."""
+    bench = Bench(
+        device_of("m0", profile_of({"power": "alarm"})), device_of("m1", profile_of({"power": "slow"}))
+    )
+    dead = {"m0"}
+    bench.wire.script = lambda request: DeviceSilent("nothing") if request[:2] in dead else GOOD
+    await bench.run(250)
+    assert bench.poller.silent == ("m0",)
+    assert bench.wire.lonely == []
+    dead.add("m1")
+    await bench.run(700)
+    assert bench.poller.silent == ("m0", "m1")
+    assert len(bench.wire.lonely) > 10
+    assert min(bench.wire.lonely) > 300
+    dead.clear()
+    await bench.run(1400)
+    assert max(bench.wire.lonely) < 800
+
+
 async def test_silence_is_said_at_once_and_then_now_and_then(caplog: pytest.LogCaptureFixture):
     bench = Bench(device_of("m", profile_of({"power": "alarm", "volts": "alarm"})))
     answers: Answer = GOOD
