@@ -18,6 +18,9 @@ MAX_YAML: Final = 256 * 1024  # characters
 MAX_OFFER_BYTES: Final = 900 * 1024  # such a text in Chinese, and its escapes
 MAX_SAID_BYTES: Final = 1000 * 1024
 MAX_PROBLEMS: Final = 100
+CHECK_VERSION: Final = (
+    2  # of an offer that is only to be checked: who does not know that word must not run the text
+)
 SHORTEST_HEALTH_M, LONGEST_HEALTH_M = 1, 120
 
 Hash = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}(?!\n)$")]
@@ -52,6 +55,8 @@ class ConfigOffer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     base: Hash
     site_yaml: Yaml
     health_minutes: Annotated[int, msgspec.Meta(ge=SHORTEST_HEALTH_M, le=LONGEST_HEALTH_M)] = 5
+    check_only: bool = False
+    """Say what is wrong with it (`ConfigSaid.checked`) and do nothing else; never retained, and of `CHECK_VERSION`."""
     v: int = VERSION
 
 
@@ -61,6 +66,15 @@ class ConfigProblem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     text: Text
     line: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
     path: Text = ""
+
+
+class Checked(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a gateway says of the text that it was to check under `id`: it could run it where nothing is said."""
+
+    id: Id
+    at: datetime
+    why: Text = ""
+    problems: Annotated[tuple[ConfigProblem, ...], msgspec.Meta(max_length=MAX_PROBLEMS)] = ()
 
 
 class ConfigSaid(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -74,6 +88,8 @@ class ConfigSaid(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     problems: Annotated[tuple[ConfigProblem, ...], msgspec.Meta(max_length=MAX_PROBLEMS)] = ()
     site_yaml: Yaml = ""
     """The part of the active configuration that may change from afar; empty where it cannot be shown."""
+    checked: Checked | None = None
+    """Of the text that was checked last, if any was."""
     v: int = VERSION
 
 
@@ -84,6 +100,7 @@ _said = msgspec.json.Decoder(ConfigSaid)
 
 def encode_config(message: ConfigOffer | ConfigSaid) -> bytes:
     """Encode; raise `MessageError` for what the other side would refuse."""
+    _check_version(message)
     payload = _encoder.encode(message)
     limit = MAX_OFFER_BYTES if isinstance(message, ConfigOffer) else MAX_SAID_BYTES
     if len(payload) > limit:
@@ -110,8 +127,13 @@ def _decode(decoder: Any, payload: bytes, limit: int) -> Any:
         message = decoder.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError) as err:
         raise MessageError(printable(str(err))) from None
-    if message.v != VERSION:
-        raise MessageError(f"v: this side speaks version {VERSION}, the message is version {message.v}")
+    _check_version(message)
     if why := unusable(message.at):
         raise MessageError(f"at: {why}")
     return message
+
+
+def _check_version(message: Any) -> None:
+    spoken = CHECK_VERSION if getattr(message, "check_only", False) else VERSION
+    if message.v != spoken:
+        raise MessageError(f"v: this side speaks version {spoken}, the message is version {message.v}")

@@ -83,7 +83,7 @@ def build(
     ingest = Ingest(writer, clock=clock, random=rng)
     tools = ToolDesk(engine, hub, clock, ingest.publish_tool)
     ingest.add(tools)
-    desk = ConfigDesk(engine, hub, clock, ingest.publish_config)
+    desk = ConfigDesk(engine, hub, clock, ingest.publish_config, ingest.publish_check)
     ingest.add(desk)
     embedded = None
     if not isinstance(settings.broker, ExternalBroker):
@@ -103,6 +103,7 @@ def build(
         publish_command=ingest.publish_command,
         publish_tool=ingest.publish_tool,
         publish_config=ingest.publish_config,
+        check_config=desk.check,
         settings=web,
         broker_up=ingest.listening.is_set,
         broker_refuses=lambda: ingest.echo.refused,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from messages.broker import BrokerLost
-from messages.configs import ConfigOffer
+from messages.configs import Checked, ConfigOffer
 from messages.tools import ToolRequest
 from messages.topics import Address
 from messages.types import Command
@@ -28,6 +28,15 @@ PublishCommand = Callable[[Address, Command], Awaitable[None]]
 PublishTool = Callable[[Address, ToolRequest], Awaitable[None]]
 # Publishes a retained offer of a configuration, or with None takes it back, in the same way.
 PublishConfig = Callable[[Address, ConfigOffer | None], Awaitable[None]]
+
+
+# Has a gateway check a text without running it; raises `server.configs.NotChecked` or `BrokerLost`.
+CheckConfig = Callable[[Address, ConfigOffer], Awaitable[Checked]]
+
+
+async def no_checks(_address: Address, _offer: ConfigOffer) -> Checked:
+    """Stand in where there is no broker."""
+    raise BrokerLost("no broker")
 
 
 async def no_configs(_address: Address, _offer: ConfigOffer | None) -> None:
@@ -66,6 +75,7 @@ class Services:
     settings: WebSettings = field(default_factory=WebSettings)
     publish_tool: PublishTool = no_tools
     publish_config: PublishConfig = no_configs
+    check_config: CheckConfig = no_checks
     broker_up: Callable[[], bool] = lambda: True
     broker_refuses: Callable[[], bool] = lambda: False
     """True where the broker is there and its rules let this server hear or say nothing."""

@@ -8,6 +8,7 @@ trial goes on with the rest of its time, and not for ever. Whoever edits the sit
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from datetime import datetime
 import msgspec
 
 from drivers.strict_yaml import YamlError
+from gateway.reconfig.check import examined
 from gateway.reconfig.config_store import ConfigStore, Record, Version, Word
 from gateway.reconfig.probation import Aftermath, Trial, Verdict, concerned, unwell, verdict
 from gateway.reconfig.reload import Reloader, ReloadRefused
@@ -23,7 +25,7 @@ from gateway.reconfig.start import EDITED, Start, begin, first_problem, given_up
 from gateway.site.config import Site, load_site
 from gateway.site.overlay import fingerprint, load_overlaid, shown_part
 from messages.codec import utc_ms
-from messages.configs import ConfigOffer, ConfigProblem, ConfigSaid, ConfigState
+from messages.configs import Checked, ConfigOffer, ConfigProblem, ConfigSaid, ConfigState
 from messages.text import printable
 
 __all__ = ["RemoteConfig", "Sight", "Start", "begin"]
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 MINUTE_S = 60.0  # of a trial; an end-to-end test has shorter ones
+MOST_CHECKS = 4
 AFTER_S = 30.0  # so long who did not answer on trial is looked at with the configuration before
 SAVE_S = 5.0  # so much of a trial's time a kill may give back
 
@@ -51,6 +54,8 @@ class RemoteConfig:
     """Journals our own alarm; False if nobody keeps it, so that it comes again."""
     say: Callable[[ConfigSaid], None] = lambda _said: None
     _offer: ConfigOffer | None = None
+    _checks: deque[ConfigOffer] = field(default_factory=lambda: deque(maxlen=MOST_CHECKS))
+    _checked: Checked | None = None
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _applied_at: float = 0.0
     _looked_at: float = 0.0
@@ -64,6 +69,10 @@ class RemoteConfig:
 
     def take(self, offer: ConfigOffer) -> None:
         """Take an offer; one that came before, as retained messages do, changes nothing."""
+        if offer.check_only:
+            self._checks.append(offer)
+            self._woken.set()
+            return
         known = {version.id for version in (self.record.tried, self.record.good) if version is not None}
         word = self.record.word
         if offer.id in known or (word is not None and word.id == offer.id):
@@ -83,6 +92,8 @@ class RemoteConfig:
             self._woken.clear()
             if self.record.untold and await self.alarm(self.record.untold):
                 await self._keep(untold="")
+            while self._checks:
+                await self._check(self._checks.popleft())
             if self.record.trial is not None:
                 await self._look()
             elif self._offer is not None:
@@ -118,6 +129,14 @@ class RemoteConfig:
         await self._tell()
 
     # -- an offer -------------------------------------------------------------------------------------------
+
+    async def _check(self, offer: ConfigOffer) -> None:
+        """Say whether this could run; nothing is kept and nothing is changed."""
+        log.info("configuration %s is to be checked for %s", offer.id, printable(offer.by, 60))
+        path = self.reloader.site.path
+        why, problems = await asyncio.to_thread(examined, path, offer.site_yaml, self.reloader.check)
+        self._checked = Checked(id=offer.id, at=utc_ms(self.clock()), why=why, problems=tuple(problems))
+        await self._tell()
 
     async def _consider(self, offer: ConfigOffer) -> None:
         log.info("configuration %s is offered by %s", offer.id, printable(offer.by, 60))
@@ -260,6 +279,7 @@ class RemoteConfig:
                 why=word.why,
                 problems=word.problems,
                 site_yaml=text,
+                checked=self._checked,
             )
         )
 

@@ -40,6 +40,12 @@ STATE: dict[str, Any] = {
     "at": "2026-03-01T12:00:07.250Z",
     "draft": {"base": ACTIVE, "by": "wang.li", "at": "2026-03-01T13:00:00.000Z", "stale": False},
 }
+CHECKED = {
+    "ok": False,
+    "why": "",
+    "problems": [{"line": 4, "path": "lines[0].devices", "text": "m-9: no profile is called eastron-sdm63"}],
+    "at": "2026-03-01T13:00:02.000Z",
+}
 WHOLE = {
     "config": STATE,
     "yaml": TEXT,
@@ -154,6 +160,24 @@ class Draft(Ask):
     seen: Annotated[str, StringConstraints(max_length=40)] | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT, "seen": ""}]})
+
+
+class ToCheck(Ask):
+    """A text to check upon what runs under `base`."""
+
+    base: Hash
+    yaml: Yaml
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"base": ACTIVE, "yaml": TEXT}]})
+
+
+class CheckedText(BaseModel):
+    """What the gateway says of a text: it could run it where `ok`; else why not, and every problem by line."""
+
+    ok: bool
+    why: str
+    problems: list[Problem]
+    at: str
 
 
 class Wanted(Ask):

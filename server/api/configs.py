@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -10,19 +11,23 @@ from starlette.responses import Response
 
 from messages.broker import BrokerLost
 from messages.codec import utc_ms
-from messages.configs import ConfigOffer
+from messages.configs import CHECK_VERSION, ConfigOffer
+from messages.text import printable
 from messages.topics import Address
 from server.api.answers import answers, respond
 from server.api.config_models import (
     ACTIVE,
+    CHECKED,
     OFFER,
     TEXT,
     WHOLE,
+    CheckedText,
     Draft,
     Hash,
     OfferAndText,
     OfferAnswer,
     Offers,
+    ToCheck,
     Version,
     Wanted,
     Whole,
@@ -30,7 +35,7 @@ from server.api.config_models import (
 from server.api.context import Has, Name, asked_of, audit, gateway_named, once
 from server.auth.guard import Actor, require
 from server.auth.roles import Right
-from server.configs import store
+from server.configs import NotChecked, store
 from server.configs.store import UNTAKEN, OfferRefused
 from server.db.engine import read, write
 from server.errors import ApiError
@@ -76,6 +81,45 @@ def drop(gateway: Name, actor: Engineer, services: Has, site: Site = None) -> Re
         audit(conn, services, actor, "config.draft", f"{address.site}/{gateway}", "dropped")
     services.hub.notify()
     return respond(_whole(services, gateway, site))
+
+
+@router.post("/check", summary="Check a text", responses=answers(CheckedText, CHECKED, 404, 409, 413))
+async def check(gateway: Name, body: ToCheck, actor: Engineer, services: Has, site: Site = None) -> Response:
+    """Have the gateway check a text as it would an offer, and its fire budgets as well. Nothing is kept or changed."""
+
+    def ready() -> Address:
+        with read(services.engine) as conn:
+            row = gateway_named(conn, gateway, site)
+            address = Address(row["site"], gateway)
+            _state(conn, address)
+        if not row["online"]:
+            raise ApiError(
+                409, "gateway_offline", "the gateway is offline: only itself can check this", "gateway"
+            )
+        return address
+
+    address = await asyncio.to_thread(ready)
+    offered = ConfigOffer(
+        id="k" + secrets.token_hex(12),
+        at=utc_ms(services.clock()),
+        by=actor.name,
+        base=body.base,
+        site_yaml=body.yaml,
+        check_only=True,
+        v=CHECK_VERSION,
+    )
+    try:
+        said = await services.check_config(address, offered)
+    except NotChecked as err:
+        raise ApiError(409, "not_checked", str(err), "gateway") from None
+    except BrokerLost:
+        raise ApiError(503, "no_broker", "no broker takes this now: try again when it is back") from None
+    problems = [
+        {"line": each.line, "path": printable(each.path, 200), "text": printable(each.text, 500)}
+        for each in said.problems
+    ]
+    why = printable(said.why, 1000)
+    return respond({"ok": not (why or problems), "why": why, "problems": problems, "at": iso(said.at)})
 
 
 @router.get(

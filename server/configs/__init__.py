@@ -1,5 +1,5 @@
 """Configurations of gateways from here: drafts, offers, and what the gateways say became of them."""
 
-from server.configs.service import ConfigDesk
+from server.configs.service import ConfigDesk, NotChecked
 
-__all__ = ["ConfigDesk"]
+__all__ = ["ConfigDesk", "NotChecked"]

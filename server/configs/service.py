@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -12,16 +12,18 @@ from sqlalchemy.exc import OperationalError
 from messages import topics
 from messages.broker import BrokerLost, Message
 from messages.codec import MessageError
-from messages.configs import ConfigSaid, decode_config_said
+from messages.configs import Checked, ConfigOffer, ConfigSaid, decode_config_said
 from messages.text import printable
 from messages.topics import CONFIG_SAID_FILTER, Address, TopicError
 from server.configs import store
 from server.db.engine import read, write
-from server.services import PublishConfig
+from server.services import PublishConfig, no_configs
 
 log = logging.getLogger(__name__)
 
 WAITING_MOST = 2000
+CHECKED_WITHIN_S = 20.0
+CHECKS_MOST = 50
 RETRY_S = 1.0
 
 
@@ -30,6 +32,10 @@ class Notified(Protocol):
 
     def notify(self) -> None:
         """As `Hub.notify`."""
+
+
+class NotChecked(Exception):
+    """Nobody has said what is wrong with a text; the words tell a person why."""
 
 
 class _Heard(NamedTuple):
@@ -44,12 +50,22 @@ class ConfigDesk:
     filters: tuple[str, ...] = (CONFIG_SAID_FILTER,)
 
     def __init__(
-        self, engine: Engine, hub: Notified, clock: Callable[[], datetime], publish: PublishConfig
+        self,
+        engine: Engine,
+        hub: Notified,
+        clock: Callable[[], datetime],
+        publish: PublishConfig,
+        publish_check: Callable[[Address, ConfigOffer], Awaitable[None]] = no_configs,
+        *,
+        checked_within_s: float = CHECKED_WITHIN_S,
     ) -> None:
         self._engine = engine
         self._hub = hub
         self._clock = clock
         self._publish = publish
+        self._publish_check = publish_check
+        self._checked_within_s = checked_within_s
+        self._asked: dict[tuple[Address, str], asyncio.Future[Checked]] = {}
         self._session = asyncio.Event()
         self._waiting: asyncio.Queue[_Heard] = asyncio.Queue(WAITING_MOST)
 
@@ -63,6 +79,7 @@ class ConfigDesk:
             topic = topics.parse(message.topic)
             if message.payload:
                 said = decode_config_said(message.payload)
+                self._settle(topic.address, said.checked)
                 self._waiting.put_nowait(_Heard(topic.address, said, message))
                 return
         except (MessageError, TopicError) as err:
@@ -70,6 +87,30 @@ class ConfigDesk:
         except asyncio.QueueFull:
             log.warning("configs: too many wait: %s is heard with the next session", printable(message.topic))
         message.ack()
+
+    async def check(self, address: Address, offer: ConfigOffer) -> Checked:
+        """Have a gateway check a text and return what it says; raise `NotChecked` or `BrokerLost`."""
+        if len(self._asked) >= CHECKS_MOST:
+            raise NotChecked("too many checks are under way: try again in a moment")
+        key = (address, offer.id)
+        answer: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+        self._asked[key] = answer
+        try:
+            await self._publish_check(address, offer)
+            async with asyncio.timeout(self._checked_within_s):
+                return await answer
+        except TimeoutError:
+            raise NotChecked(
+                f"the gateway has not answered within {self._checked_within_s:.0f} s: it is busy, or its version is"
+                " too old to check without running; what is applied is checked there first in any case"
+            ) from None
+        finally:
+            del self._asked[key]
+
+    def _settle(self, address: Address, checked: Checked | None) -> None:
+        answer = self._asked.get((address, checked.id)) if checked is not None else None
+        if answer is not None and checked is not None and not answer.done():
+            answer.set_result(checked)
 
     def connected(self) -> None:
         """Say that a session with the broker has begun: retained words come by themselves, offers are made anew."""

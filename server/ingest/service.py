@@ -128,6 +128,12 @@ class Ingest:
         payload = b"" if offer is None else encode_config(offer)
         await self._session.publish(Publication(address.config, payload, retain=True))
 
+    async def publish_check(self, address: Address, offer: ConfigOffer) -> None:
+        """Publish a text that is only to be checked, never retained; raise `BrokerLost` when no broker took it."""
+        if self._session is None:
+            raise BrokerLost("no broker")
+        await self._session.publish(Publication(address.config, encode_config(offer)))
+
     async def close(self) -> None:
         """Write the newest values and end the writer's thread; waits for a commit under way."""
         loop = asyncio.get_running_loop()

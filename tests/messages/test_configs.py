@@ -4,14 +4,17 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from messages.codec import MessageError
 from messages.configs import (
+    CHECK_VERSION,
     MAX_OFFER_BYTES,
     MAX_YAML,
+    Checked,
     ConfigOffer,
     ConfigProblem,
     ConfigSaid,
@@ -43,7 +46,39 @@ def golden() -> dict[str, ConfigOffer | ConfigSaid]:
             why="1 problem: mend it and offer it again",
             problems=(ConfigProblem(text="must hold a list, not 3", line=1, path="lines"),),
         ),
+        "config-check": ConfigOffer(
+            id="k1",
+            at=AT,
+            by="wang.li",
+            base=HASH,
+            site_yaml="lines: []\n",
+            check_only=True,
+            v=CHECK_VERSION,
+        ),
+        "config-said-checked": ConfigSaid(
+            state=ConfigState.LOCAL,
+            active=HASH,
+            at=AT,
+            site_yaml="lines: []\n",
+            checked=Checked(id="k1", at=AT, problems=(ConfigProblem(text="is missing", line=2),)),
+        ),
     }
+
+
+def test_who_does_not_know_a_check_refuses_it_as_another_version() -> None:
+    payload = json.loads(encode_config(golden()["config-check"]))
+    del payload["check_only"]  # as one reads it that does not know the word
+    with pytest.raises(MessageError, match="version 2"):
+        decode_offer(json.dumps(payload).encode())
+
+
+@pytest.mark.parametrize(("check_only", "v"), [(True, 1), (False, 2)])
+def test_a_check_has_its_own_version_and_an_offer_never_has(check_only: bool, v: int) -> None:
+    offer = msgspec.structs.replace(golden()["config"], check_only=check_only, v=v)
+    with pytest.raises(MessageError):
+        encode_config(offer)
+    with pytest.raises(MessageError):
+        decode_offer(msgspec.json.encode(offer))
 
 
 @pytest.mark.parametrize("name", golden())

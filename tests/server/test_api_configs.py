@@ -8,11 +8,20 @@ import pytest
 from sqlalchemy import select
 
 from messages.broker import Message
-from messages.configs import ConfigProblem, ConfigSaid, ConfigState, encode_config
+from messages.configs import (
+    CHECK_VERSION,
+    Checked,
+    ConfigProblem,
+    ConfigSaid,
+    ConfigState,
+    decode_offer,
+    encode_config,
+)
 from messages.topics import Address
-from server.api.config_models import OfferAndText, OfferAnswer, Offers, Whole
+from server.api.config_models import CheckedText, OfferAndText, OfferAnswer, Offers, Whole
 from server.auth.roles import Role
-from server.configs import ConfigDesk
+from server.configs import ConfigDesk, NotChecked
+from server.configs import service as config_service
 from server.db.engine import read
 from server.db.tables_auth import audit
 from tests.support.web import ADDRESS, Frames
@@ -273,3 +282,68 @@ async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(hou
         assert (await wang.put(f"{URL}/draft", json=mine | {"seen": first["at"]})).status_code == 409
         await wang.delete(f"{URL}/draft")
         assert (await wang.put(f"{URL}/draft", json=mine)).status_code == 200, "a dropped draft is none"
+
+
+async def test_a_text_is_checked_by_the_gateway_and_nothing_is_kept(house):
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+        await gateway.say("local")
+        problem = ConfigProblem(line=3, path="lines[0].tcp", text="write host:port")
+
+        async def answers(address, offer):
+            read_again = decode_offer(encode_config(offer))
+            assert (read_again.check_only, read_again.v, read_again.site_yaml) == (True, CHECK_VERSION, OTHER)
+            bad = Checked(id=offer.id, at=house.now, problems=(problem,))
+            other = Checked(id="k0", at=house.now)
+            for checked in (other, bad, bad):
+                await gateway.say("local", checked=checked)
+
+        desk = ConfigDesk(house.engine, house.hub, lambda: house.now, house.services.publish_config, answers)
+        gateway.desk.heard, house.checks = _both(gateway.desk.heard, desk), desk.check
+        found = (await wang.post(f"{URL}/check", json={"base": ONE, "yaml": OTHER})).json()
+        CheckedText.model_validate(found)
+        assert (found["ok"], found["why"]) == (False, "")
+        assert found["problems"] == [{"line": 3, "path": "lines[0].tcp", "text": "write host:port"}]
+        whole = (await wang.get(URL)).json()
+        assert (whole["draft_yaml"], whole["offers"], whole["config"]["state"]) == (None, [], "local")
+        assert house.offered == []
+
+
+def _both(first, desk):
+    def heard(message):
+        desk._settle(ADDRESS, config_service.decode_config_said(message.payload).checked)
+        first(message)
+
+    return heard
+
+
+async def test_a_check_that_nobody_answers_says_what_to_do(house):
+    async def silence(_address, _offer):
+        return None
+
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+        await gateway.say("local")
+        body = {"base": ONE, "yaml": OTHER}
+        gone = await wang.post(f"{URL}/check", json=body)
+        assert (gone.status_code, gone.json()["error"]["code"]) == (503, "no_broker")
+        desk = ConfigDesk(house.engine, house.hub, lambda: house.now, silence, silence, checked_within_s=0.01)
+        house.checks = desk.check
+        late = await wang.post(f"{URL}/check", json=body)
+        assert (late.status_code, late.json()["error"]["code"]) == (409, "not_checked")
+        assert "what is applied is checked there first" in late.json()["error"]["message"]
+        with pytest.raises(NotChecked, match="not answered"):
+            await desk.check(ADDRESS, house_offer())
+
+
+def house_offer():
+    return msgspec.convert(
+        {
+            "id": "k1",
+            "at": "2026-03-01T00:00:00Z",
+            "by": "w",
+            "base": ONE,
+            "site_yaml": "",
+            "check_only": True,
+            "v": 2,
+        },
+        config_service.ConfigOffer,
+    )

@@ -53,7 +53,7 @@ from server.auth.roles import Role
 from server.commands import CommandResults
 from server.db.engine import write
 from server.ingest.writer import Incoming, Writer
-from server.services import Services, WebSettings
+from server.services import CheckConfig, Services, WebSettings, no_checks
 from server.stream import Hub
 from tests.support.ingest import T0, Monotonic, born, database, up
 
@@ -167,6 +167,7 @@ class House:
     offered: list[tuple[Address, ConfigOffer | None]] = field(default_factory=list)
     broker_gone: bool = False
     broker_refuses: bool = False
+    checks: CheckConfig = no_checks
     seqs: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -181,6 +182,7 @@ class House:
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
             broker_refuses=lambda: self.broker_refuses,
+            check_config=lambda address, offer: self.checks(address, offer),
         )
         self.writer = Writer(
             self.engine,
