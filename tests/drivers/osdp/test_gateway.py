@@ -32,6 +32,7 @@ lines:
   - id: hall
     {wire}
     timeout: 150ms
+    late_guard: 200ms
     options: {{key_file: secrets/hall, credential: clear}}
     devices:
       - {{id: door, profile: osdp-reader, address: "5"}}
