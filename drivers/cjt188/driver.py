@@ -15,6 +15,7 @@ from drivers.cjt188.frames import Asked, ReplyFinder
 from drivers.cjt188.layout import VALVE
 from drivers.cjt188.points import PointCodec, codecs
 from drivers.cjt188.vectors import check_vector
+from drivers.cjt188.workshop import Cjt188Workshop
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.profile import Profile
 from messages.text import printable
@@ -50,6 +51,8 @@ class Cjt188Driver:
     def __init__(self) -> None:
         # One counter for all devices, so that no two requests soon after each other have the same SER.
         self._numbers = itertools.cycle(range(1, 0x100))
+        self.workshop = Cjt188Workshop()
+        """For the engineer's tools."""
 
     def check(self, profile: Profile) -> None:
         """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""

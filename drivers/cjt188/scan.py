@@ -31,13 +31,13 @@ class Found:
         return kind_of(self.meter_type)
 
 
-def ask_address(*, di_order: str = "low", ser: int = 0) -> Exchange:
-    """Return the question that any meter of any type answers with its address."""
+def ask_address(*, meter_type: int = frames.ANY, di_order: str = "low", wakeup: int = _WAKEUP) -> Exchange:
+    """Return the question that any meter of a type, of all if none is said, answers with its address."""
     on_wire = frames.swapped(ADDRESS) if di_order == "low" else ADDRESS
-    data = bytes.fromhex(on_wire) + bytes((ser,))
-    request = frames.encode(frames.ANY, frames.ANY_ADDRESS, frames.READ_ADDRESS, data, wakeup=_WAKEUP)
+    data = bytes.fromhex(on_wire) + b"\x01"
+    request = frames.encode(meter_type, frames.ANY_ADDRESS, frames.READ_ADDRESS, data, wakeup=wakeup)
     # SER is not compared: a meter that does not repeat it should be found too.
-    asked = Asked(frames.READ_ADDRESS, frames.ANY, frames.ANY_ADDRESS, ADDRESS)
+    asked = Asked(frames.READ_ADDRESS, meter_type, frames.ANY_ADDRESS, ADDRESS)
     return Exchange(request, ReplyFinder(asked), _REPLY_BYTES, key=b"cjt188 address")
 
 

@@ -67,6 +67,8 @@ class Options(Strict, frozen=True, kw_only=True):
     """Change the line's speed to the one agreed: false on lines of a fixed speed, as all TCP ones are."""
     acknowledge: Literal["", "0", "1", "2", "3", "4", "5", "6"] = ""
     """Agree to this speed instead of the one that the meter offers (mode C)."""
+    offers: Literal["", "0", "1", "2", "3", "4", "5", "6"] = ""
+    """The speed that the meter is known to offer: from it is reckoned what a readout costs, nothing else."""
     software_parity: bool = False
     """Make 7E1 in software, on a port set to 8N1: for adapters and pseudo-terminals that cannot do 7E1."""
     bcc: Literal["required", "none"] = "required"

@@ -1,5 +1,6 @@
 """The IEC 62056-21 driver: one readout of a meter, and the points that are in it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from drivers.iec62056_21.explain import explain
 from drivers.iec62056_21.points import Readout, codecs
 from drivers.iec62056_21.readers import BlockReader, IdentificationReader
 from drivers.iec62056_21.vectors import check_vector
+from drivers.iec62056_21.workshop import Iec62056Workshop
 from drivers.profile import Profile
 from messages.text import printable
 from messages.types import Quality
@@ -21,6 +23,7 @@ from messages.types import Quality
 _TIMING, _NOTHING = Timing(), Known()
 _IDENTIFICATION_BYTES: Final = 32
 _ACKNOWLEDGE_BYTES: Final = 6
+_CHARACTER_BITS: Final = 10
 # Nothing in a readout says whose it is: any two of a line can be mistaken for each other.
 _KEY: Final = b"iec62056-21"
 
@@ -34,6 +37,10 @@ class Iec62056Driver:
     """Meters by IEC 62056-21 (IEC 1107) modes A, B and C: data readout, on an optical head or RS-485."""
 
     protocol = "iec62056-21"
+
+    def __init__(self) -> None:
+        self.workshop = Iec62056Workshop()
+        """For the engineer's tools."""
 
     def check(self, profile: Profile) -> None:
         """Check every address, option and captured example of a profile; raise `Misconfigured` naming the places."""
@@ -68,7 +75,7 @@ class Iec62056Device(DeviceDriver):
         self,
         points: Iterable[str],
         *,
-        timing: Timing = _TIMING,  # noqa: ARG002 -- the readout is one conversation, whatever it costs
+        timing: Timing = _TIMING,
         known: Known = _NOTHING,  # noqa: ARG002
         longest: float | None = None,  # noqa: ARG002
     ) -> Sequence[Transaction]:
@@ -81,9 +88,20 @@ class Iec62056Device(DeviceDriver):
             return []
         mode_c = self.options.mode == "C"
         request = len(self._request) + (_ACKNOWLEDGE_BYTES if mode_c else 0)
-        answered = _IDENTIFICATION_BYTES + self.options.readout_bytes
+        answered = _IDENTIFICATION_BYTES + self._readout_bytes(timing)
         label = f"/?{self.options.address}! readout"
         return [Transaction(tuple(self.codecs), WholeReadout(), label, request, answered, 2 if mode_c else 1)]
+
+    def _readout_bytes(self, timing: Timing) -> int:
+        """Return how long the readout and the reaction before it are, in characters at the line's own speed."""
+        options, char = self.options, self.options.acknowledge or self.options.offers
+        if options.mode != "C" or not timing.byte_time:
+            return options.readout_bytes
+        reaction = float(options.reaction) / timing.byte_time
+        if not options.change_baud or not char:
+            return options.readout_bytes + math.ceil(reaction)
+        quicker = _CHARACTER_BITS / frames.BAUDS_C[char] / timing.byte_time
+        return math.ceil(options.readout_bytes * quicker + reaction)
 
     @property
     def _request(self) -> bytes:

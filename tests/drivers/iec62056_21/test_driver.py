@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.api import Exchange, Reading
+from drivers.api import Exchange, Reading, Timing
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.iec62056_21 import frames
 from drivers.iec62056_21.driver import Iec62056Device, Iec62056Driver
@@ -138,6 +138,22 @@ def test_there_is_one_transaction_for_all():
         made.plan(["x"])
     with pytest.raises(Misconfigured, match="offers none"):
         made.command("open", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({}, 32 / 30 + 1000 / 30 + 0.25),
+        ({"offers": "5"}, 32 / 30 + 1000 / 960 + 0.25),
+        ({"offers": "5", "acknowledge": "3"}, 32 / 30 + 1000 / 240 + 0.25),
+        ({"offers": "5", "change_baud": False}, 32 / 30 + 1000 / 30 + 0.25),
+        ({"offers": "5", "mode": "A"}, 32 / 30 + 1000 / 30),
+    ],
+)
+def test_a_readout_costs_the_line_what_its_speed_says(options, seconds):
+    made = device({"a": ENERGY}, readout_bytes=1000, **options)
+    (transaction,) = made.plan(["a"], timing=Timing(byte_time=1 / 30))
+    assert abs(transaction.reply_bytes / 30 - seconds) < 2 / 30
 
 
 def started(**options: Any) -> tuple[Iec62056Device, Exchange]:
