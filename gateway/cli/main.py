@@ -5,6 +5,7 @@ import binascii
 import json
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ from gateway.cli.screen import (
 from gateway.delivery.answers import names_differ
 from gateway.delivery.births import too_large
 from gateway.delivery.journal import JournalDown, inspect
-from gateway.site.config import Site, load_site
+from gateway.site.config import ListeningLine, Site, load_site
 from messages.text import printable
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,16 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
     if trouble := too_large(loaded):
         fail(f"{site}: {trouble}")
     rows = [_line_row(loaded, index) for index in range(len(loaded.lines))]
+    listening = [row for line in loaded.listening for row in _listening_rows(line)]
     note = names_differ(loaded.broker.username or "", loaded.file.gateway)
     if as_json:
-        told = {"ok": True, "config": loaded.hash, "lines": rows, "notes": [note] if note else []}
+        told = {
+            "ok": True,
+            "config": loaded.hash,
+            "lines": rows,
+            "listening": listening,
+            "notes": [note] if note else [],
+        }
         plain(json.dumps(told, ensure_ascii=False, indent=1))
         return
     heads = ["line", "endpoint", "devices", "points", "requests", "per minute"]
@@ -100,8 +108,15 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
         made.add_row(*(str(round(row[head])) if head in heads[2:] else str(row[head]) for head in heads))
     made.add_section()
     made.add_row(*total)
-    out.print(made)
-    plain("requests: reads in one full cycle; per minute: at the configured periods")
+    if rows:
+        out.print(made)
+        plain("requests: reads in one full cycle; per minute: at the configured periods")
+    if listening:
+        made = table("lines that listen", list(listening[0]))
+        for row in listening:
+            made.add_row(*(str(cell) for cell in row.values()))
+        out.print(made)
+        plain("silent after: not heard for so long, a device is told of as silent")
     if note:
         plain(f"note: broker: {note}")
 
@@ -245,6 +260,21 @@ def _line_row(site: Site, index: int) -> dict[str, Any]:
         "requests": requests,
         "per minute": per_minute,
     }
+
+
+def _listening_rows(line: ListeningLine) -> Iterator[dict[str, Any]]:
+    allow = ", ".join(map(str, line.ear.limits.allow))
+    for device in line.devices:
+        source = line.ear.sources[device.id]
+        yield {
+            "line": line.id,
+            "listens on": line.endpoint,
+            "protocol": line.ear.protocol,
+            "may speak": allow or ("whoever is wired to it" if line.file.serial else "all that reach it"),
+            "device": device.id,
+            "names itself": source.name,
+            "silent after": "never" if source.within is None else f"{source.within:g} s",
+        }
 
 
 def _profile_row(profile: Profile) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-import textwrap
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from drivers.strict_yaml import load as load_text
 from gateway.site.config import Site, load_site
 from gateway.site.meters import multiplier_of
 from gateway.site.site_file import MeterFile, SiteFile
+from tests.support.sitefile import problems, site_at
 
 WHOLE = """\
 site: garden-mews
@@ -46,20 +46,6 @@ lines:
     stop_bits: 1
     devices: [{id: w-1, profile: gatehouse-demo-water-mbus, unit: 3}]
 """
-
-
-def site_at(folder: Path, text: str) -> Path:
-    (folder / "secrets").mkdir(exist_ok=True)
-    (folder / "secrets" / "gw-a").write_text("hunter2\n")
-    path = folder / "site.yaml"
-    path.write_text(textwrap.dedent(text), encoding="utf-8")
-    return path
-
-
-def problems(folder: Path, text: str) -> list[str]:
-    with pytest.raises(YamlError) as caught:
-        load_site(site_at(folder, text))
-    return [f"{problem.line}: {problem.path}: {problem.text}" for problem in caught.value.problems]
 
 
 def test_a_line_may_have_a_fire_budget_of_its_own(tmp_path: Path):
@@ -106,7 +92,7 @@ def changed(old: str, new: str) -> str:
         ),
         (changed("127.0.0.1:15020", "127.0.0.1"), 12, ["address:port"]),
         (changed("127.0.0.1:15020", "127.0.0.1:99999"), 12, ["address:port"]),
-        (changed("    serial: /dev/ttyUSB7\n", ""), 26, ["exactly one of `tcp` and `serial`"]),
+        (changed("    serial: /dev/ttyUSB7\n", ""), 26, ["exactly one of `tcp`, `serial` and `listen`"]),
         (changed("    baud: 19200", "    tcp: 'a:1'"), 26, ["exactly one of"]),
         (changed("    baud: 19200", "    framing: mbap"), 28, ["on a serial line write rtu"]),
         (changed("parity: E", "parity: X"), 29, ["not among the choices"]),
