@@ -79,11 +79,16 @@ def _reading(found: ReadOut, at: PointAt, point: Point) -> Reading:
         if number != number.to_integral_value() or number < 0:
             return Reading(None, Quality.RANGE, raw)
         return Reading(bool(int(number) >> at.bit & 1), raw=raw)
-    given = item.meaning.unit
+    meaning = item.meaning
+    given = meaning.unit
     power = 0 if not given or at.quantity == "text" else shift(given, point.unit)
     if power is None:
         return Reading(None, Quality.CONFIG, raw)
-    return Reading(scaled(number, power + point.exp), raw=raw)
+    exp = power + point.exp
+    if meaning.offset is None and item.datum.count is not None:
+        # From what was sent at once: 5 kWh are 5 in kWh, not 5.000 by way of 5000 Wh.
+        return Reading(scaled(item.datum.count, meaning.exp + exp), raw=raw)
+    return Reading(scaled(number, exp), raw=raw)
 
 
 def _item(items: Sequence[Item], at: PointAt) -> Item | None:

@@ -69,6 +69,8 @@ class Datum:
     text: str | None = None
     stamp: Stamp | None = None
     fault: str = ""
+    count: Decimal | None = None
+    """The number as it was sent: the meaning's power of ten and offset make `number` of it."""
 
 
 def datum(record: Record, meaning: Meaning) -> Datum:
@@ -88,7 +90,7 @@ def datum(record: Record, meaning: Meaning) -> Datum:
     number = scaled(count, meaning.exp)
     if meaning.offset is not None:
         number = _WIDE.add(number, scaled(Decimal(1), meaning.offset))
-    return Datum(number, fault=fault or _marked(meaning))
+    return Datum(number, fault=fault or _marked(meaning), count=count)
 
 
 def _marked(meaning: Meaning) -> str:

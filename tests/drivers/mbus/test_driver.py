@@ -45,6 +45,16 @@ def decoded(points, raw, **options):
     return made.decode(transaction, raw)
 
 
+def test_no_digits_are_told_that_were_not_sent():
+    found = decoded({"energy": POINTS["energy"]}, frame([Value(b"\x06", 1001)]))["energy"]
+    assert str(found.value) == "1001"
+    assert found.raw == bytes.fromhex("E9030000")
+    found = decoded({"energy": POINTS["energy"]}, frame([Value(b"\x07", 7)]))["energy"]
+    assert str(found.value) == "70"
+    found = decoded({"energy": POINTS["energy"]}, frame([Value(b"\x86\x7b", 7)]))["energy"]
+    assert found.value == Decimal("7.001")
+
+
 def values(readings):
     return {name: reading.value for name, reading in readings.items()}
 
