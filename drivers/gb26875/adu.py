@@ -30,6 +30,7 @@ class Object:
     records: int | None = None
     minutes: int | None = None
     time: bytes | None = None
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +187,12 @@ def parse(raw: bytes) -> Adu:
         objects.append(made)
     if place != len(body):
         return Adu(kind, count, (), raw, "the objects do not fit the standard's layout: bytes are left over")
-    return Adu(kind, count, tuple(item for item in objects if item != Object()), raw)
+    return Adu(kind, count, tuple(item for item in objects if item != Object(raw=item.raw)), raw)
 
 
 def _object(layout: tuple[str, ...], body: bytes, place: int) -> tuple[Object | None, int]:
     fields: dict[str, Any] = {}
+    begin = place
     for name in layout:
         size = _SIZES.get(name, 1)
         if size == VARIABLE:
@@ -205,7 +207,7 @@ def _object(layout: tuple[str, ...], body: bytes, place: int) -> tuple[Object | 
             continue
         target = {"long_text": "text", "state1": "state"}.get(name, name)
         fields[target] = _READ.get(target, _unsigned)(part)
-    return Object(**fields), place
+    return Object(**fields, raw=body[begin:place]), place
 
 
 def _unsigned(raw: bytes) -> int:

@@ -29,15 +29,21 @@ class Device:
         self._points = bind_points(profile)
 
     def happenings(self, unit: Adu, evidence: bytes) -> tuple[Happening, ...]:
-        """Return what a data unit tells, in its order."""
+        """Return what a data unit tells, in its order; `evidence` is its frame, of several objects only the object."""
         if unit.fault:
             return tuple(self._unreadable(unit, evidence))
         if unit.type in _STATES:
             kind = _STATES[unit.type]
-            return tuple(told for item in unit.objects for told in self._state(kind, item, evidence))
+            return tuple(
+                told for item in unit.objects for told in self._state(kind, item, _of(unit, item, evidence))
+            )
         if unit.type in _OPERATIONS:
             kind = _OPERATIONS[unit.type]
-            return tuple(told for item in unit.objects for told in self._operation(kind, item, evidence))
+            return tuple(
+                told
+                for item in unit.objects
+                for told in self._operation(kind, item, _of(unit, item, evidence))
+            )
         return ()
 
     def readings(self, unit: Adu) -> dict[str, Reading]:
@@ -98,6 +104,10 @@ class Device:
         if code and unit.type < _USER_DEFINED:
             detail = f"data unit of type {unit.type} with {len(unit.raw)} bytes: {unit.fault}"
             yield Happening(code, Edge.PULSE, None, detail, evidence, part=f"type-{unit.type}")
+
+
+def _of(unit: Adu, item: Object, frame: bytes) -> bytes:
+    return frame if len(unit.objects) == 1 else item.raw
 
 
 def part_of(item: Object) -> str:
