@@ -154,6 +154,20 @@ async def test_a_good_change_is_confirmed_and_a_bad_one_comes_back_with_why(tmp_
         text = page.get_by_label("Configuration, as text")
         first = await text.input_value()
         assert "Main door" in first
+        # What is only checked is neither kept nor offered, whether it could run or not.
+        check = page.get_by_role("button", name="Check on the gateway")
+        await text.fill(first.replace("profile: chint-", "profile: chont-"))
+        await check.click()
+        found = page.get_by_role("region", name="Check on the gateway")
+        await expect(found).to_contain_text("1 to mend", timeout=ENDS_MS)
+        await expect(found).to_contain_text("did you mean")
+        await picture(page, "commission-checked-real")
+        await text.fill(first.replace("Main door", "Back door"))
+        await expect(found).not_to_contain_text("to mend")
+        await check.click()
+        await expect(found).to_contain_text("could run this", timeout=ENDS_MS)
+        seen = await site.api.get("gateways/gw-b/config")
+        assert (seen["yaml"], seen["draft_yaml"], seen["offers"]) == (first, None, [])
         # What cannot be is refused with the line where it stands, and nothing changes.
         await text.fill(first.replace("profile: chint-", "profile: chunt-"))
         await apply(page, "a slip of the pen", 1)

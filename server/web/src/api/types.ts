@@ -281,6 +281,14 @@ export interface ConfigProblem {
   text: string;
 }
 
+/** What a gateway says of a text that it was to check. */
+export interface CheckedText {
+  ok: boolean;
+  why: string;
+  problems: ConfigProblem[];
+  at: string;
+}
+
 export interface Offer {
   id: string;
   base: string;

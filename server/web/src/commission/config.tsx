@@ -1,6 +1,6 @@
 import { type Ref, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, call } from "../api/client";
-import type { ConfigWhole } from "../api/types";
+import type { CheckedText, ConfigWhole } from "../api/types";
 import { useI18n } from "../i18n";
 import { session } from "../shell/session";
 import { useSignal } from "../store/signal";
@@ -13,7 +13,7 @@ import { difference } from "./diff";
 import { begun, type Editing, followed, isUnderWay, recalled, remember, standing, storedEdit } from "./editing";
 import type { Place } from "./jobs";
 import { Diff, History, OfferDialog, OfferState, ProblemList } from "./offers";
-import { Refused } from "./parts";
+import { Refused, Said } from "./parts";
 import { doubtsOf, spanOf } from "./yaml";
 
 const MOST = 256 * 1024;
@@ -140,9 +140,50 @@ function Doubts({ text, onLine }: { text: string; onLine: (line: number) => void
   );
 }
 
+interface CheckProps {
+  place: Place;
+  text: string;
+  base: string;
+  online: boolean;
+  onLine: (line: number) => void;
+}
+
+/** Has the gateway say what is wrong with a text; what it said holds for that text only. */
+function Check({ place, text, base, online, onLine }: CheckProps) {
+  const { t } = useI18n();
+  const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState<{ text: string; found: CheckedText } | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const ask = () => {
+    setBusy(true);
+    setProblem(null);
+    setSaid(null);
+    call<CheckedText>("POST", configPath(place, "/check"), { base, yaml: text })
+      .then((found) => setSaid({ text, found }))
+      .catch(setProblem)
+      .finally(() => setBusy(false));
+  };
+  const found = said?.text === text ? said.found : null;
+  return (
+    <section className="check" aria-label={t("com.check")}>
+      <div className="buttons">
+        <button type="button" disabled={busy || !online || text.trim() === ""} onClick={ask}>
+          {busy ? t("com.check.busy") : t("com.check")}
+        </button>
+      </div>
+      <Refused title={t("com.check.failed")} error={problem} />
+      <div role="status">
+        {found?.ok && <p>{t("com.check.ok")}</p>}
+        {found && !found.ok && <p>{found.why === "" ? t("com.check.bad", { n: found.problems.length }) : <Said>{found.why}</Said>}</p>}
+      </div>
+      {found && <ProblemList problems={found.problems} onLine={onLine} />}
+    </section>
+  );
+}
+
 type Asking = "apply" | "drop" | null;
 
-function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; onAgain: () => void }) {
+function Draft({ place, whole, online, onAgain }: { place: Place; whole: ConfigWhole; online: boolean; onAgain: () => void }) {
   const { t } = useI18n();
   const errorText = useErrorText();
   const who = useSignal(session);
@@ -206,6 +247,7 @@ function Draft({ place, whole, onAgain }: { place: Place; whole: ConfigWhole; on
       {newest?.state === "refused" && <ProblemList problems={newest.problems} onLine={toLine} />}
       <Editor text={mine.text} area={area} onText={(text) => setMine({ ...mine, text })} />
       <Doubts text={mine.text} onLine={toLine} />
+      <Check place={place} text={mine.text} base={mine.base} online={online} onLine={toLine} />
       <p className="second" role="status">
         {dirty ? t("com.draft.unsaved") : same ? t("com.draft.none") : t("com.draft.saved", { who: whole.config.draft?.by ?? "" })}
       </p>
@@ -271,7 +313,7 @@ export function ConfigPart({ place, online }: { place: Place; online: boolean })
       </dl>
       {!online && <p className="hint">{t("com.config.offline")}</p>}
       {newest && <OfferState place={place} offer={newest} site={place.site} />}
-      {whole.yaml === "" && whole.draft_yaml === null ? <p className="hint">{t("com.config.hidden")}</p> : <Draft key={`${place.site}/${place.gateway}`} place={place} whole={whole} onAgain={again} />}
+      {whole.yaml === "" && whole.draft_yaml === null ? <p className="hint">{t("com.config.hidden")}</p> : <Draft key={`${place.site}/${place.gateway}`} place={place} whole={whole} online={online} onAgain={again} />}
       <h2>{t("com.history")}</h2>
       <History place={place} whole={whole} />
     </div>

@@ -47,6 +47,7 @@ const RULES: readonly Rule[] = [
   [/^it cannot be loaded any more: (.*)$/, ([why]) => `无法再加载：${why}`],
   [/^the process began (\d+) times while it was on trial, or its time was over$/, ([n]) => `试运行期间程序启动了 ${n} 次，或时间已到`],
   [/^belongs to the box and cannot change from afar: take it out$/, () => "属于现场设备，不能远程修改：请删去"],
+  [/^(\S+): (\S+) \((.*)\) can be (any time|[\d.]+ s) late with one device dead, and the fire budget is (\S+) s(?:: (.*))?$/, ([line, device, points, late, budget, mend]) => `${line}：一台设备离线时，${device}（${points}）最多迟到 ${late === "any time" ? "任意时间" : late}，超过火警时限 ${budget} s${mend ? `。可以：${mend}` : ""}`],
   [/^not tested$/, () => "未测试"],
   [/^no answer$/, () => "无应答"],
   [/^no errors$/, () => "无错误"],
@@ -66,6 +67,8 @@ function worseText(part: string): string {
   if (silent) return `${names(silent[1] ?? "")} 不再应答`;
   const lost = /^(\S+): (.*) not good$/.exec(part);
   if (lost) return `${lost[1]}：${names(lost[2] ?? "")} 不正常`;
+  const either = /^(.*) do(?:es)? no better with the configuration before: .*$/.exec(part);
+  if (either) return `${names(either[1] ?? "")} 恢复原配置后仍不正常，请先检查现场，再重新下发`;
   return part === "the server was not reached" ? "没有连上服务器" : part;
 }
 

@@ -35,6 +35,7 @@ export const errors = {
   "code.no_such_line": "This gateway has no such line any more.",
   "code.not_allowed": "Not possible in the state that the alarm is in now.",
   "code.not_found": "It is not there any more.",
+  "code.not_checked": "The gateway has not answered. Its version may be too old to check without applying.",
   "code.not_told": "This gateway has not said what it runs.",
   "code.offer_open": "Another configuration is under way at this gateway. Wait for its end, or withdraw it.",
   "code.op_id_used": "This was sent before with other words. Open it again.",

@@ -37,6 +37,7 @@ export const errors: Record<keyof typeof english, string> = {
   "code.no_such_line": "该网关已没有此总线。",
   "code.not_allowed": "报警当前状态下不能这样处理。",
   "code.not_found": "该内容已不存在。",
+  "code.not_checked": "网关没有答复，可能版本过旧，不支持单独检查。",
   "code.not_told": "此网关尚未上报配置。",
   "code.offer_open": "此网关正在处理另一份配置。请等它结束，或撤回。",
   "code.op_id_used": "此操作已提交过，请重新打开后再试。",
