@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from drivers.osdp.codes import Reply
@@ -18,7 +18,7 @@ class Telling:
     """How much is told, and the key of the hash."""
 
     how: Literal["hash", "clear", "none"] = "none"
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
 
     def card(self, code: int, data: bytes) -> tuple[str, bytes] | None:
         """Return the text and the evidence of a card reply; None for data that is none."""

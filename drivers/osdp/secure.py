@@ -21,7 +21,7 @@ RANDOM_BYTES: Final = 8
 _BLOCK: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Keys:
     """The keys of one session and what each side proves itself by."""
 

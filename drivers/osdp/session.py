@@ -7,7 +7,7 @@ lost the next talk begins anew at sequence 0. No clock: a reader that has forgot
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -40,7 +40,7 @@ class Standing(Enum):
 class Security:
     """Which base keys may be tried, and whether it may go without."""
 
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
     default_key: bool = False
     required: bool = False
 

@@ -5,7 +5,7 @@ Nothing else on the line may part its steps. Bounded: a reader that never comes 
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.api import Exchange
@@ -32,6 +32,17 @@ BUSY_PAUSE_S: Final = 0.05
 USUAL_REPLY: Final = 64
 """A reply is rarely longer, whatever was asked; encrypted ones grow by whole blocks."""
 _SECURE, _DEFAULT, _REFUSED = 1, 2, 4
+# What answers a command; all others are acknowledged.
+_FITS: Final = {
+    Command.ID: {Reply.PDID},
+    Command.CAP: {Reply.PDCAP},
+    Command.LSTAT: {Reply.LSTATR},
+    Command.ISTAT: {Reply.ISTATR},
+    Command.OSTAT: {Reply.OSTATR},
+    Command.RSTAT: {Reply.RSTATR},
+    Command.OUT: {Reply.ACK, Reply.OSTATR},
+    Command.COMSET: {Reply.COM},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Ask:
     """A command of a talk; `effect` says that it acts, `sealed` that it must never be sent in clear."""
 
     code: int
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
     effect: bool = False
     sealed: bool = False
     expect: bytes | None = None
@@ -86,6 +97,9 @@ class Talk:
                 return self._carry(waiting)
             session.knocks += waiting.sequence == 0
             session.restart()
+        if len(session.heard) >= MOST_HEARD:  # more must not be fetched before these are
+            self._polls = 0
+            self._asks.append(Ask(Command.ID, b"\0"))
         first = self._advance()
         assert isinstance(first, Exchange)
         return first
@@ -226,12 +240,24 @@ class Talk:
             return self._advance()
         if answer.code == Reply.NAK:
             raise _refusal(ask.code, answer)
+        if answer.code not in _FITS.get(Command(ask.code), {Reply.ACK}):
+            return self._astray(ask, answer)
         if ask.expect is not None and answer.data != ask.expect:
             raise DeviceRefused(f"the reader has answered {Command(ask.code).name} with other settings")
         self._answers.append((answer.code, answer.data))
         if ask.code == Command.KEYSET:
             session.restart()  # the new key holds from now on
             return self._end(secure=True)
+        return self._advance()
+
+    def _astray(self, ask: Ask, answer: Answer) -> Exchange | bytes:
+        """Begin anew where an answer belongs to something else: another panel speaks to this reader too."""
+        self._session.restart()
+        if ask.effect or self._anew:
+            said = name(answer.code, reply=True)
+            raise FrameDamaged(f"{name(ask.code, reply=False)} was answered by {said}")
+        self._anew = True
+        self._asks.appendleft(ask)
         return self._advance()
 
     def _polled(self, answer: Answer) -> Exchange | bytes:

@@ -71,7 +71,7 @@ class Door:
 
     def codes(self) -> list[str]:
         """The commands that were sent, as far as they are told in clear."""
-        return [_code(raw) for raw in self.sent]
+        return [code_of(raw) for raw in self.sent]
 
 
 def door(
@@ -89,7 +89,8 @@ def door(
     return Door(made, device)
 
 
-def _code(raw: bytes) -> str:
+def code_of(raw: bytes) -> str:
+    """The code of a command, encrypted or not."""
     body = raw[1:] if raw[0] == 0xFF else raw
     place = 5 + (body[5] if body[4] & 8 else 0)
     return f"{body[place]:02X}"

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.errors import DeviceRefused, DeviceSilent, DriverError, FrameDamaged
-from tests.support.osdp import KEY, clean, door
+from drivers.osdp.frames import Frame, build, parse
+from tests.support.osdp import KEY, clean, code_of, door
 
 CARD = bytes.fromhex("12345640")
 
@@ -294,6 +295,59 @@ def test_cards_that_come_with_the_answer_to_an_order_wait_for_the_next_poll():
     assert [made.code for made in here.poll()] == ["card"]
 
 
+def another_panels(here, code, data=b""):
+    """The reader answers the next command by what it told another panel before."""
+
+    def wire(raw):
+        asked = parse(here.sent[-1])
+        here.back = clean
+        return build(Frame(asked.address, True, asked.sequence, code, data))
+
+    here.back = wire
+
+
+def test_an_answer_to_something_else_is_no_answer():
+    here = door()
+    here.read("tamper")
+    another_panels(here, 0x45, bytes(12))
+    assert here.read("tamper") == {"tamper": False}
+    assert here.codes()[-3:] == ["64", "61", "64"]
+
+
+def test_an_order_is_not_done_because_the_reader_said_something_else():
+    here = door()
+    here.read("tamper")
+    another_panels(here, 0x48, bytes(2))
+    with pytest.raises(FrameDamaged, match="OUT was answered by LSTATR"):
+        order(here, "release")
+    assert here.codes().count("68") == 1
+    here.read("tamper")
+    assert here.codes().count("68") == 1
+
+
+def test_what_nobody_has_fetched_is_bounded():
+    here = door()
+    here.read("online")
+    transaction = here.device.plan(["online"])[0]
+    for _ in range(32):
+        here.reader.card(26, CARD)
+        talk = here.device.exchange(transaction)
+        talk.reader.feed(here.reader.receive(talk.request, 0))  # heard, and its talk given up
+    here.reader.card(26, CARD)
+    assert code_of(here.device.exchange(transaction).request) == "61"  # not one more before these are told
+    assert len(here.poll()) == 32
+    assert [made.code for made in here.poll()] == ["card"]
+
+
+def test_no_key_is_ever_shown(key):
+    here = door(options=key, key=KEY)
+    here.read("online")
+    plan = here.device.command("set_key", {})
+    shown = repr((plan, here.device._session.security, here.device._telling, vars(here.device._session)))
+    assert repr(KEY)[2:-1] not in shown
+    assert KEY.hex() not in shown
+
+
 # -- hostile wires ------------------------------------------------------------------------------------------
 
 
@@ -347,8 +401,6 @@ def test_hostile_bytes_are_never_a_card(portions, sealed):
 
 def test_a_card_in_clear_is_no_card_inside_a_secure_channel(key):
     """Who hangs on the pair of wires cannot show a card to the panel."""
-    from drivers.osdp.frames import Frame, build
-
     here = door(options=key, key=KEY)
     here.read("online")
     transaction = here.device.plan(["online"])[0]
