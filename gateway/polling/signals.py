@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 MOST_STANDING = 2000  # states of parts of one device that are known one by one
 MOST_NUMBERS = 256
 MOST_OWED = 1000
-MOST_ENDED = 4000
+MOST_ENDED = 10_000  # a fire host of a thousand detectors says of each what does not stand
 PARTED, LEVEL = "|", "/"
 
 
@@ -46,8 +46,8 @@ class Signals:
     """The signals of one device. `hear` returns what must be told, `commit` takes what the journal has.
 
     A state that is said again is no news, unless it comes with a number of its own: then it is another one. What
-    comes again with its number is the same. The end of something that nobody knows of is told once: a journal that
-    was lost may have known of it.
+    comes again with its number is the same. The end of something that nobody knows of is told once where no journal
+    was taken up: one that was lost may have known of it. A journal that was kept knows what stands.
     """
 
     known: Mapping[str, Signal]
@@ -55,6 +55,8 @@ class Signals:
     _numbers: dict[str, None] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
     _owed: list[Happening] = field(default_factory=list)
+    _sure: bool = False
+    """Whether all that stands is known: by a journal that was kept."""
 
     def hear(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
         """Return the news among these, what is still owed first; they are proposed again until committed."""
@@ -65,7 +67,7 @@ class Signals:
         for happening in happenings:
             if happening.code not in self.known:
                 log.warning("a signal %r that its profile does not know", happening.code)
-            elif _is_news(happening, standing, numbers, ended):
+            elif _is_news(happening, standing, numbers, None if self._sure else ended):
                 told = _below(happening, standing)
                 news += told
                 for each in told:
@@ -93,10 +95,12 @@ class Signals:
 def load_signals(known: Mapping[str, Signal], state: bytes | None) -> Signals:
     """Take up where the journal's state left off; a state that cannot be read counts as nothing said."""
     try:
-        was = _states.decode(state) if state else _State()
+        was = _states.decode(state) if state else None
     except msgspec.MsgspecError:
-        was = _State()
-    return Signals(known, set(was.standing), dict.fromkeys(was.numbers))
+        was = None
+    sure = was is not None and len(was.standing) < MOST_STANDING
+    was = was or _State()
+    return Signals(known, set(was.standing), dict.fromkeys(was.numbers), _sure=sure)
 
 
 def standing_in(state: bytes | None) -> set[str]:
@@ -108,7 +112,9 @@ def _numbered(happening: Happening) -> str:
     return f"{name_of(happening)}{PARTED}{happening.edge}{PARTED}{happening.number}"
 
 
-def _is_news(happening: Happening, standing: set[str], numbers: Mapping[str, None], ended: set[str]) -> bool:
+def _is_news(
+    happening: Happening, standing: set[str], numbers: Mapping[str, None], ended: set[str] | None
+) -> bool:
     if happening.number:
         return _numbered(happening) not in numbers
     name = name_of(happening)
@@ -116,7 +122,8 @@ def _is_news(happening: Happening, standing: set[str], numbers: Mapping[str, Non
         return name not in standing
     if happening.edge is Edge.CLEARED:
         above = name + (LEVEL if happening.part else PARTED)
-        return name not in ended or any(each == name or each.startswith(above) for each in standing)
+        unknown = ended is not None and name not in ended and len(ended) < MOST_ENDED
+        return unknown or name in standing or any(each.startswith(above) for each in standing)
     return True
 
 

@@ -5,7 +5,15 @@ from hypothesis import given
 
 from drivers.api import Happening
 from drivers.profile import Signal
-from gateway.polling.signals import MOST_OWED, MOST_STANDING, Signals, load_signals, name_of, standing_in
+from gateway.polling.signals import (
+    MOST_ENDED,
+    MOST_OWED,
+    MOST_STANDING,
+    Signals,
+    load_signals,
+    name_of,
+    standing_in,
+)
 from messages.types import Edge, Severity
 
 KNOWN = {
@@ -77,6 +85,22 @@ def test_a_pulse_without_a_number_is_always_news():
 def test_an_end_that_a_lost_journal_may_have_known_of_is_told_once_in_a_life():
     end = said("fault", Edge.CLEARED)
     assert hear(Signals(KNOWN), end, end) == [end]
+
+
+def test_an_end_that_a_kept_journal_knows_nothing_of_is_not_told():
+    first = Signals(KNOWN)
+    fire = said("fire", part="1/1")
+    told = hear(first, fire)
+    after = load_signals(KNOWN, first.after(told))
+    assert hear(after, said("fault", Edge.CLEARED), said("fire", Edge.CLEARED, part="1/2")) == []
+    assert hear(after, said("fire", Edge.CLEARED, part="1/1")) == [said("fire", Edge.CLEARED, part="1/1")]
+
+
+def test_a_panel_of_many_detectors_tells_each_end_that_nobody_knows_of_once_and_memory_is_bounded():
+    signals = Signals(KNOWN)
+    ends = [said("fire", Edge.CLEARED, part=str(number)) for number in range(MOST_ENDED + 5)]
+    assert hear(signals, *ends) == ends[:MOST_ENDED]
+    assert hear(signals, *ends) == []
 
 
 def test_what_the_journal_did_not_take_comes_again_before_what_is_new():
