@@ -81,6 +81,8 @@ class Exchange:
     baud: int | None = None
     """Another speed from the moment at which this request has left: its reply comes at it, and what follows is sent at
     it (IEC 62056-21). The line goes back to its own afterwards."""
+    secret: bool = False
+    """The request holds a password: traces show how long it is and nothing else, and no error quotes what came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Commands: relay control and the broadcast of the time. Built when they are sent, so that what expires is fresh."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -51,7 +51,7 @@ def exchange(at: ActionAt, meter: Meter) -> Exchange:
         )
     )
     reader = Reader(meter.address, Function.CONTROL, size=0, any_address=meter.options.wildcard_reply)
-    return meter.exchange(Function.CONTROL, data, reader, REPLY_WAKE_UP + SHORTEST)
+    return replace(meter.exchange(Function.CONTROL, data, reader, REPLY_WAKE_UP + SHORTEST), secret=True)
 
 
 def password(options: Options) -> bytes:

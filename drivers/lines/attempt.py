@@ -90,9 +90,8 @@ class Attempt:
         heard, head = self.heard + len(held), self._head or held[:_SHOWN_BYTES]
         if heard and (not self.exchange.matched or self.torn):
             more = " …" if heard > len(head) else ""
-            return FrameDamaged(
-                f"{name}: {heard} bytes that are no answer to this request: {head.hex(' ')}{more}"
-            )
+            shown = "not shown, there may be a password" if self.exchange.secret else f"{head.hex(' ')}{more}"
+            return FrameDamaged(f"{name}: {heard} bytes that are no answer to this request: {shown}")
         if self._echo is not None and self._echo.seen:
             return DeviceSilent(f"{name}: only the echo of the request came back, the device is silent")
         return DeviceSilent(f"{name}: no answer in time")

@@ -200,6 +200,7 @@ class Line(Link):
 
     async def _carry(self, exchange: Exchange, timeout: float, limit: float) -> Reply:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
+        self._hushed = exchange.secret
         byte_time = self._time.byte_time
         self._inbox.clear()
         self._unease.asked()

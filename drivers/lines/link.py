@@ -33,6 +33,8 @@ class Link:
         self._now = monotonic
         self._backoff = Backoff(rng)
         self._taps: tuple[Callable[[Frame], None], ...] = ()
+        self._hushed = False
+        """Whether what is on the wire is shown as so many zeros: a request with a password, or its echo."""
         self._up = self._closed = self._opened = self._lost_said = False
         self._why = ""
         self._inbox = bytearray()
@@ -173,6 +175,6 @@ class Link:
             self._waiter.set_result(None)
 
     def _show(self, direction: Literal["tx", "rx"], data: bytes, at: float) -> None:
-        frame = Frame(direction, data, at)
+        frame = Frame(direction, bytes(len(data)) if self._hushed else data, at)
         for tap in self._taps:
             tap(frame)

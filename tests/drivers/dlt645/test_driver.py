@@ -372,6 +372,7 @@ def test_the_relay_is_switched_with_a_password_and_read_back(tmp_path):
     assert order(made, SimBus([one]), "trip")["relay_open"].value is True
     assert dict(plan.expect) == {"relay_open": True}
     assert "6543" not in repr(plan)
+    assert made.exchange(plan.write).secret
     request = parse(made.exchange(plan.write).request)
     assert request.data[:9] == bytes.fromhex("02 214365 78563412 1A")
     assert request.data[10:][::-1].hex() == (NOW + timedelta(seconds=300)).strftime("%y%m%d%H%M%S")
