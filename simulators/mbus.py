@@ -88,9 +88,10 @@ class MbusBus:
     heard: list[Request] = field(default_factory=list)
     _requests: Requests = field(default_factory=Requests)
 
-    def feed(self, data: bytes) -> bytes:
-        """Take what the master sends in any portions; return what comes back."""
-        return b"".join(self._answer(request) for request in self._requests.feed(data))
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what the master sends in any portions; return what comes back, answer by answer."""
+        said = [self._answer(request) for request in self._requests.feed(data)]
+        return [answer for answer in said if answer]
 
     def _answer(self, request: Request) -> bytes:
         self.heard.append(request)

@@ -60,7 +60,7 @@ def talk(exchange: Exchange, bus: MbusBus, split: int = 0) -> bytes:
     while isinstance(step, Exchange):
         assert step.reader is not None
         assert step.then is not None
-        answer = bus.feed(step.request)
+        answer = b"".join(bus.feed(step.request))
         payload = step.reader.feed(answer[:split]) if split else None
         payload = payload or step.reader.feed(answer[split:])
         if payload is None:

@@ -8,9 +8,9 @@ import pytest
 from drivers.errors import DeviceSilent, DriverError
 from drivers.lines import Line, SerialSettings, TcpSettings
 from drivers.mbus.search import Search
+from simulators.field_wire import FieldPty, FieldTcp
 from simulators.mbus import MbusBus, Slave
 from simulators.mbus_frames import Identity, Value
-from simulators.mbus_server import MbusSerialServer, MbusTcpServer
 from tests.support.mbus import device, point
 from tests.support.wire import line_to
 
@@ -48,9 +48,9 @@ async def read_both(line: Line) -> None:
         await line.exchange(gone.exchange(plan), timeout=0.05)
 
 
-@pytest.mark.parametrize("segment", [0, 7])
-async def test_over_a_level_converter(segment):
-    async with MbusTcpServer(bus(), segment=segment) as server:
+@pytest.mark.parametrize("burst", [0, 7])
+async def test_over_a_level_converter(burst):
+    async with FieldTcp(bus(), burst=burst) as server:
         line = line_to(TcpSettings("127.0.0.1", server.port))
         try:
             await read_both(line)
@@ -59,7 +59,7 @@ async def test_over_a_level_converter(segment):
 
 
 async def test_over_a_serial_port(tmp_path):
-    async with MbusSerialServer(bus(), tmp_path / "mbus"):
+    async with FieldPty(bus(), tmp_path / "mbus"):
         line = line_to(SerialSettings(str(tmp_path / "mbus"), baud=38400))
         try:
             await read_both(line)
@@ -69,7 +69,8 @@ async def test_over_a_serial_port(tmp_path):
 
 async def test_a_search_over_a_line():
     slaves = [Slave(Identity(f"1234567{digit}"), lambda: [Value(b"\x06", 1)]) for digit in range(2)]
-    async with MbusTcpServer(MbusBus(slaves, Random(1))) as server:
+    pair = MbusBus(slaves, Random(1))
+    async with FieldTcp(pair) as server:
         line = line_to(TcpSettings("127.0.0.1", server.port, late_guard=0.2))
         search = Search("1234567F")
         try:
@@ -83,4 +84,4 @@ async def test_a_search_over_a_line():
         finally:
             await line.aclose()
     assert sorted(search.found) == ["12345670-GHS-01-04", "12345671-GHS-01-04"]
-    assert (search.asked, server.bus.collisions) == (3, 2)
+    assert (search.asked, pair.collisions) == (3, 2)

@@ -22,7 +22,7 @@ def bus() -> MbusBus:
 
 def once(exchange: Exchange) -> bytes | None:
     assert exchange.reader is not None
-    return exchange.reader.feed(bus().feed(exchange.request))
+    return exchange.reader.feed(b"".join(bus().feed(exchange.request)))
 
 
 def test_it_is_a_workshop():
