@@ -17,6 +17,7 @@ from simulators.field_wire import FieldPty
 
 MAX_BUFFER: Final = 300
 MOST_DUE: Final = 16
+CHARACTER_BITS: Final = 10
 SPEEDS: Final = {
     **dict(zip("0123456", (300, 600, 1200, 2400, 4800, 9600, 19200), strict=True)),
     **dict(zip("ABCDEF", (600, 1200, 2400, 4800, 9600, 19200), strict=True)),
@@ -60,14 +61,16 @@ class OpticalMeter:
     spoil: Callable[[bytes], bytes] | None = None
     """Damages a readout on its way."""
     readouts: int = 0
-    due: deque[tuple[int, bool]] = field(init=False, default_factory=deque)
-    """For each message that is said: its speed, and whether it follows another that nobody has answered."""
+    due: deque[tuple[int, int, bool]] = field(init=False, default_factory=deque)
+    """For each message that is said: its speed, how many characters were heard before it, and whether it follows
+    another that nobody has answered."""
+    _heard: int = field(init=False, default=0)
     _buffer: bytearray = field(init=False, default_factory=bytearray)
     _waits: bool = field(init=False, default=False)
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Take bytes in any portions; return what is said now, message by message."""
-        said = [data] if self.echo else []
+        said, self._heard = [data] if self.echo else [], len(data)
         if self.echo:
             self._due(self.initial)
         self._buffer += bytes(byte & 127 for byte in data) if self.parity else data
@@ -79,7 +82,7 @@ class OpticalMeter:
         return said
 
     def _due(self, speed: int, *, unasked: bool = False) -> None:
-        self.due.append((speed, unasked))
+        self.due.append((speed, self._heard, unasked))
         while len(self.due) > MOST_DUE:  # nobody asks for the speeds: a port without any
             self.due.popleft()
 
@@ -128,23 +131,30 @@ class OpticalPty(FieldPty):
     def __init__(self, meter: OpticalMeter, path: Path, *, turnaround: float = 0.03) -> None:
         super().__init__(meter, path, turnaround=turnaround)
         self._meter = meter
-        self._pause = turnaround
-        self._timer: asyncio.TimerHandle | None = None
+        self._reaction = turnaround
+        self._timers: set[asyncio.TimerHandle] = set()
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         await super().__aexit__(*exc)
 
     def _came(self, data: bytes) -> bytes:
         return data if self.speed() == self._meter.initial else b"\xff" * len(data)
 
     def _say(self, part: bytes) -> None:
-        speed, unasked = self._meter.due.popleft()
-        if unasked:  # the reaction time, in which both sides change over
-            self._timer = asyncio.get_running_loop().call_later(self._pause, self._speak, part, speed)
-        else:
+        # A pseudo-terminal takes no time: a meter hears the end of a question only when its characters have passed,
+        # and between two messages it lets its reaction time pass, in which both sides change over.
+        speed, characters, unasked = self._meter.due.popleft()
+        wait = characters * CHARACTER_BITS / self._meter.initial + (self._reaction if unasked else 0.0)
+
+        def ring() -> None:
+            self._timers.discard(timer)
             self._speak(part, speed)
+
+        timer = asyncio.get_running_loop().call_later(wait, ring)
+        self._timers.add(timer)
 
     def _speak(self, part: bytes, speed: int) -> None:
         super()._say(part if self.speed() == speed else bytes(255 - byte for byte in part))
