@@ -86,6 +86,12 @@ def _driver_for(protocol: Any) -> Driver:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | str]]:
     with path.open("rb") as stream:
+        if path.suffix == ".json":  # one row, perhaps written over several lines
+            whole = _row(stream.read(MAX_LINE + 1).removeprefix(b"\xef\xbb\xbf"))
+            if not isinstance(whole, str):
+                yield 1, whole
+                return
+            stream.seek(0)
         for place, line in enumerate(_lines(stream), 1):
             if place > MAX_ROWS:
                 yield place, f"more than {MAX_ROWS} lines: split the file"

@@ -16,6 +16,14 @@ def test_every_line_of_the_shipped_vectors_agrees(name):
     assert report.total > 100
 
 
+def test_one_row_may_be_written_over_several_lines(tmp_path):
+    report = check_file.run(VECTORS / "osdp-secure-channel.json")
+    assert (report.agree, report.total) == (1, 1)
+    lines = tmp_path / "lines.json"
+    lines.write_text((VECTORS / "modbus-rtu.jsonl").read_text())
+    assert check_file.run(lines).agree > 100
+
+
 def test_every_wrong_line_counts_and_is_named(tmp_path):
     good = (VECTORS / "modbus-rtu.jsonl").read_text().splitlines()[0]
     lines = [

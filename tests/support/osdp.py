@@ -24,6 +24,19 @@ def clean(data: bytes) -> bytes:
     return data
 
 
+def lose(count: int) -> Wire:
+    """A wire that swallows the next `count` messages."""
+    left = [count]
+
+    def wire(data: bytes) -> bytes:
+        if left[0] and data:
+            left[0] -= 1
+            return b""
+        return data
+
+    return wire
+
+
 class Door:
     """A reader, the device of its panel, and the wire between them."""
 

@@ -12,6 +12,7 @@ from drivers.osdp.driver import OsdpDriver, Query
 from drivers.osdp.talk import _record, said
 from drivers.profile import Action, Event, Example, Point, Profile, Signal, When
 from messages.types import Quality
+from tests.support.long import amount
 from tests.support.osdp import KEY, PROFILE, door
 
 DRIVER = OsdpDriver()
@@ -68,7 +69,7 @@ def test_the_session_tells_whether_it_is_secure():
     assert (refused.value, refused.quality) == (None, Quality.REFUSED)
 
 
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 2000))
 @given(st.binary(max_size=40))
 def test_any_payload_is_read_or_is_none(payload):
     found = said(payload)

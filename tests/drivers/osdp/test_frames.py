@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from drivers.errors import FrameDamaged
 from drivers.osdp.codes import WITH_MAC
 from drivers.osdp.frames import MAX_FRAME, Finder, Frame, build, checksum, crc16, dissect, parse
+from tests.support.long import amount
 
-FEW = settings(max_examples=40)
+FEW = settings(max_examples=amount(40, 2000))
 BLOCKS = st.none() | st.integers(0x11, 0x18)
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from drivers.errors import FrameDamaged
 from drivers.osdp.multipart import Assembler, part
+from tests.support.long import amount
 
 
 def parts(whole, size):
@@ -14,7 +15,7 @@ def parts(whole, size):
         yield struct.pack("<HHH", len(whole), offset, len(piece)) + piece
 
 
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 2000))
 @given(st.binary(min_size=1, max_size=300), st.integers(1, 64), st.booleans())
 def test_parts_make_the_whole_again(whole, size, broken_off):
     made = Assembler()
@@ -25,7 +26,7 @@ def test_parts_make_the_whole_again(whole, size, broken_off):
     assert not any(found[:-1])
 
 
-@settings(max_examples=60)
+@settings(max_examples=amount(60, 2000))
 @given(st.lists(st.tuples(st.sampled_from([0x80, 0x81]), st.binary(max_size=40)), max_size=8))
 def test_any_parts_are_a_whole_or_damage_and_memory_is_bounded(pieces):
     made = Assembler(most=64)

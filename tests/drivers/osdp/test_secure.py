@@ -10,9 +10,10 @@ from drivers.osdp.codes import Block
 from drivers.osdp.frames import Frame, build, head, parse
 from drivers.osdp.secure import SCBK_D, Channel, derive, mac
 from simulators.osdp_secure import Session
+from tests.support.long import amount
 
 VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "osdp-secure-channel.json").read_text())
-FEW = settings(max_examples=30)
+FEW = settings(max_examples=amount(30, 2000))
 
 
 def keys(name="scbk_d"):

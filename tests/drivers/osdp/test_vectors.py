@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from drivers.errors import FrameDamaged
 from drivers.osdp.frames import Frame, build
 from drivers.osdp.vectors import check_vector, explain, from_hex
+from tests.support.long import amount
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 ROWS = [json.loads(line) for line in (VECTORS / "osdp.jsonl").read_text().splitlines()]
@@ -97,7 +98,7 @@ def test_what_is_no_hex_is_said(text):
         from_hex(text)
 
 
-@settings(max_examples=40)
+@settings(max_examples=amount(40, 2000))
 @given(st.booleans(), st.integers(0, 255), st.binary(max_size=40))
 def test_every_sound_frame_can_be_told_in_words(reply, code, data):
     said = explain(build(Frame(1, reply, 1, code, data)))
