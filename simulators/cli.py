@@ -16,7 +16,7 @@ from rich.table import Table
 from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
-from simulators import dlt645_cli, gb26875_client, printer, sia_dc09
+from simulators import dlt645_cli, gb26875_client, mbus_cli, printer, sia_dc09
 from simulators.api_client import ApiRefused
 from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
 from simulators.processes import ProcessFailed
@@ -29,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
 )
-COMMANDS = frozenset({"run", "check", "demo", "dlt645", "gb26875", "printer", "sia-dc09"})
+COMMANDS = frozenset({"run", "check", "demo", "dlt645", "gb26875", "mbus", "printer", "sia-dc09"})
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 SiteFile = Annotated[Path, typer.Argument(help="The site file (YAML).", exists=True, dir_okay=False)]
@@ -119,6 +119,7 @@ def demo(
 
 app.command("dlt645")(dlt645_cli.serve)
 app.command("gb26875")(gb26875_client.serve)
+app.command("mbus")(mbus_cli.serve)
 app.command("printer")(printer.serve)
 app.command("sia-dc09")(sia_dc09.serve)
 
