@@ -7,9 +7,19 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from drivers.dlt645 import refusals
-from drivers.dlt645.catalog import Item, lookup
+from drivers.dlt645.catalog import Field, Item, lookup
 from drivers.dlt645.explain import identifier
-from drivers.dlt645.frames import HEAD, SHORTEST, START, WAKE_UP, Frame, checksum, frames_in, parse
+from drivers.dlt645.frames import (
+    HEAD,
+    SHORTEST,
+    START,
+    WAKE_UP,
+    Frame,
+    Function,
+    checksum,
+    frames_in,
+    parse,
+)
 from drivers.dlt645.values import text_of, value_of
 from drivers.errors import DriverError, FrameDamaged, Misconfigured
 from messages.text import printable
@@ -51,6 +61,7 @@ _MEANT: Final = frozenset(
     }
 )
 _SAME: Final[Mapping[str, str]] = {"rate": "tariff", "import": "forward", "export": "reverse", "sum": "total"}
+_WRITES: Final[Mapping[int, int]] = {Function.WRITE: 4, Function.WRITE_1997: 2}
 _PHASE: Final = re.compile(r"\bL([123])\b")
 
 
@@ -128,29 +139,35 @@ def _edition(frame: Frame, wanted: Any) -> str:
 
 
 def _value(frame: Frame, wanted: Any) -> str:
-    values = [value for value, _ in _values(frame)]
+    values = _values(frame)
     if isinstance(wanted, list | tuple):
         same = len(wanted) == len(values) and all(map(_same, values, wanted))
     else:
-        same = bool(values) and _same(values[0], wanted)
-        if not values and wanted is None:
-            same = True
-    return "" if same else f"decodes to {', '.join(map(str, values)) or 'nothing'}, expected {wanted}"
+        same = _same(values[0], wanted) if values else wanted is None
+    shown = ", ".join(str(value) for value, _ in values) or "nothing"
+    return "" if same else f"decodes to {shown}, expected {wanted}"
 
 
-def _same(value: Value, wanted: Any) -> bool:
+def _same(found: tuple[Value, Field], wanted: Any) -> bool:
+    value, field = found
     if value is None or wanted is None or isinstance(value, bool) or isinstance(wanted, bool):
         return value is wanted
     try:
         return value == Decimal(str(wanted))
     except InvalidOperation:
+        return re.sub(r"\D", "", str(wanted)) in _spelt(value, field)
+
+
+def _spelt(value: Decimal, field: Field) -> set[str]:
+    """Return how a date or time may be written, digits alone."""
+    if field.kind == "time":
         at = datetime.fromtimestamp(int(value), _UTC)
-        spelt = re.sub(r"\D", "", str(wanted))
-        return bool(spelt) and spelt in {
-            at.strftime("%Y%m%d%H%M%S"),
-            at.strftime("%Y%m%d%H%M"),
-            at.strftime("%y%m%d%H%M"),
-        }
+        forms = ("%Y%m%d%H%M%S", "%Y%m%d%H%M", "%y%m%d%H%M%S", "%y%m%d%H%M")
+        return {at.strftime(form) for form in forms}
+    digits = f"{int(value):0{2 * field.size}d}"
+    if field.layout != "YYMMDDWW":
+        return {digits}
+    return {digits, digits[:6], f"20{digits}", f"20{digits[:6]}"}
 
 
 def _unit(frame: Frame, wanted: Any) -> str:
@@ -191,21 +208,29 @@ def _item(frame: Frame) -> Item | None:
     return lookup(di) if di else None
 
 
-def _values(frame: Frame) -> list[tuple[Value, str]]:
-    """Return every value of an answer with its field's name."""
+def _values(frame: Frame) -> list[tuple[Value, Field]]:
+    """Return every value of an answer with its field."""
     item, (_, data) = _item(frame), identifier(frame)
     if item is None or not frame.from_meter:
         return []
     rounds = len(data) // item.size if item.repeat else 1
-    found: list[tuple[Value, str]] = []
+    found: list[tuple[Value, Field]] = []
     for number in range(rounds):
         place = number * item.size
         for field in item.fields:
             raw = data[place : place + field.size]
             place += field.size
             value = value_of(field, raw, field.exp, _UTC).value if len(raw) == field.size else None
-            found.append((value, field.name))
+            found.append((value, field))
     return found
+
+
+def _di(frame: Frame) -> str:
+    """Return the identifier of a read, or of a write, whose data it begins."""
+    size = _WRITES.get(frame.function)
+    if size is None or frame.from_meter or len(frame.data) < size:
+        return identifier(frame)[0]
+    return frame.data[:size][::-1].hex().upper()
 
 
 def _sequence(frame: Frame) -> Any:
@@ -235,7 +260,7 @@ _FIELDS: Final[Mapping[str, Callable[[Frame, Any], str]]] = {
     "length": _plain(lambda frame: len(frame.data)),
     "data_minus_33": _plain(lambda frame: frame.data.hex()),
     "payload": _plain(lambda frame: identifier(frame)[1].hex()),
-    "di": _plain(lambda frame: identifier(frame)[0]),
+    "di": _plain(_di),
     "error_byte": _plain(_error_byte),
     "error_bits": _list(lambda frame: refusals.bits(_error_byte(frame) or 0)),
     "sequence": _plain(_sequence),
