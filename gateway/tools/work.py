@@ -61,6 +61,10 @@ class Work:
         framing = self.line.file.framing or ("rtu" if self.line.file.serial else "mbap")
         return {"framing": framing, **self.line.file.options}
 
+    def options_for(self, protocol: str) -> dict[str, Any]:
+        """Return the same for a device of this protocol: framing is Modbus's."""
+        return self.options if protocol == "modbus" else dict(self.line.file.options)
+
     @property
     def workshop(self) -> Workshop:
         """What the line's driver offers to tools; raise `Misconfigured` where it offers nothing."""
