@@ -16,7 +16,7 @@ from drivers.lines.conversation import converse
 from drivers.lines.doubled import Doubled
 from drivers.lines.echo import EchoFilter
 from drivers.lines.late import LateAnswers
-from drivers.lines.link import Link
+from drivers.lines.link import Link, caught_up
 from drivers.lines.records import Pace, Reply
 from drivers.lines.settings import SerialMode
 from drivers.lines.unease import Unease
@@ -143,10 +143,7 @@ class Line(Link):
         silence = self._time.silence if quiet is None else max(quiet, self._time.silence)
         began = self._now()
         while True:
-            # The loop reads the wire between two steps of a task, and hands on what it read in the next one:
-            # after these two, all bytes that have reached this machine are known, however long it was busy.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await caught_up()
             self._note_idle()
             if not self._up:
                 raise LineDown(self._why)
@@ -191,7 +188,7 @@ class Line(Link):
                 self.stats.late_replies += 1
                 self._unease.owed()
             else:
-                self._unease.stray(len(data))
+                self._unease.stray(len(data), owed=bool(self._late))
             self._doubled.stray(data)
         self._idle.clear()
         self._idle_bytes = 0
@@ -300,12 +297,12 @@ class Line(Link):
         return began
 
     async def _listen(self, attempt: Attempt) -> bytes:
-        loop = asyncio.get_running_loop()
+        loop, looked = asyncio.get_running_loop(), False
         while True:
             if self._inbox:
                 data = bytes(self._inbox)
                 self._inbox.clear()
-                self._rests = False
+                self._rests = looked = False
                 payload = attempt.take(data)
                 if payload is not None:
                     return payload
@@ -315,7 +312,11 @@ class Line(Link):
             if not self._up:
                 raise LineDown(self._why)
             if self._expired and not self._may_end(attempt):
-                raise attempt.overdue(self.name)
+                if looked:
+                    raise attempt.overdue(self.name)
+                looked = True  # a process that stood still finds the answer waiting
+                await caught_up()
+                continue
             waiter = self._waiter = loop.create_future()
             try:
                 await waiter

@@ -24,13 +24,16 @@ class Unease:
         """Note that a request is being sent: stray bytes are counted from here."""
         self._stray = 0
 
-    def stray(self, count: int) -> None:
-        """Note bytes that belong to no request, as far as is known now."""
+    def stray(self, count: int, *, owed: bool = False) -> None:
+        """Note bytes that belong to no request, as far as is known now; `owed` says that an answer may come late."""
         if not self._stray:
             self._before = self._left
         self._stray += count
         if self._stray >= _LEAST_FRAME:
             self._left = _EXCHANGES
+        elif owed:
+            # Perhaps its beginning: adapters hand bytes on in bursts, with pauses that pass for silence.
+            self._left = max(1, self._left)
 
     def owed(self) -> None:
         """Note that a late answer has become whole: the bytes before were its own, and need one long silence."""

@@ -134,6 +134,10 @@ def test_back_off_grows_to_a_bound_and_a_proven_wire_is_reopened_at_once():
 
 def test_a_stray_frame_calls_for_silence_for_a_hundred_exchanges_and_a_click_for_none():
     unease = Unease()
+    unease.stray(1, owed=True)
+    assert unease.silence(0.002) == 0.03, "the beginning of what is owed, perhaps"
+    unease.asked()
+    unease.answered()
     unease.stray(3)
     assert unease.silence(0.002) == 0.002
     unease.stray(2)

@@ -42,6 +42,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _skip(self, seconds: float) -> None:
         self._at += seconds
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass without anything being done, as on a machine that is busy with others."""
+        self._at += seconds
+
     def time(self) -> float:
         self._at += _LOOK
         return self._at
