@@ -22,7 +22,7 @@ def happenings(code: str, di: str, reads: Reads, count: int, new: int, zone: Zon
 def _happening(code: str, di: str, reads: Reads, running: int, zone: Zone) -> Happening:
     data = reads.get(di, (b"",))[0]
     item = lookup(di)
-    times = _times(item, data) if item is not None and len(data) >= item.size else {}
+    times = _times(item, data) if item is not None else {}
     start = moment(times.get("start", b""), "YYMMDDhhmmss", zone)
     digits = digits_of(times.get("start", b"")) or ""
     end = moment(times.get("end", b""), "YYMMDDhhmmss", zone)
@@ -35,9 +35,10 @@ def _happening(code: str, di: str, reads: Reads, running: int, zone: Zone) -> Ha
 
 
 def _times(item: Item, data: bytes) -> Mapping[str, bytes]:
+    """Return the times of a record, as far as it goes: some meters leave the registers after them out."""
     found = {}
     for name in _TIMES:
         field = item.field(name)
-        if field is not None:
+        if field is not None and len(data) >= field[0] + field[1].size:
             found[name] = data[field[0] : field[0] + field[1].size]
     return found

@@ -363,6 +363,15 @@ def test_a_log_without_its_record_and_a_log_that_was_cleared():
     assert [event.at for event in read(made, bus, ["opened"])[1]] == [NOW + timedelta(minutes=1)]
 
 
+def test_a_record_that_ends_after_its_times_is_told_with_them():
+    made = device(profile(LOGS, signals=SIGNALS))
+    (asked,) = made.plan(["opened"])
+    di = bytes.fromhex("000D3003")
+    payload = bytes((0x91, 7)) + di + b"\1\0\0" + bytes((0x91, 16)) + b"\1" + di[1:]
+    (told,) = made.happenings(asked, payload + bytes.fromhex("050016221126") + bytes(6))
+    assert (told.at, told.number) == (NOW.replace(minute=0), "03300D@261122160005")
+
+
 def test_the_relay_is_switched_with_a_password_and_read_back(tmp_path):
     secret = tmp_path / "password"
     secret.write_text("654321\n")
