@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
+from typing import Literal
+
+from msgspec.structs import replace
 
 from drivers.lines import Line
 from drivers.modbus.driver import ModbusDriver
@@ -30,9 +33,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def device(name: str, unit: int, lessons: Lessons) -> Polled:
+def device(name: str, unit: int, lessons: Lessons, poll: Literal["fire", "routine"] = "routine") -> Polled:
     made = profile(POINTS)
-    periods = {**DEFAULT_PERIODS, "routine": 0.05}
+    made = replace(made, points={key: replace(point, poll=poll) for key, point in made.points.items()})
+    periods = {**DEFAULT_PERIODS, poll: 0.05}
     config = Device(
         name,
         DeviceFile(id=name, profile=made.profile, unit=unit),

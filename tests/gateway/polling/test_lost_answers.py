@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,10 +14,13 @@ from drivers.api import Exchange
 from drivers.errors import DriverError
 from gateway.planning.worst_case import Bound, Task, bound
 from gateway.polling.around import Rules
+from gateway.polling.lessons import Lessons
 from gateway.polling.schedule import FIRE
 from tests.support.gateway import profile_of
 from tests.support.long import amount
+from tests.support.polling import at_work, device, now, until
 from tests.support.simbus import BusBench, bus_device, longest_gap
+from tests.support.wire import Act, PtyPeer, Send, asked_address, line_to, rtu_reply
 
 PANEL = profile_of({"fire": "fire"}, device_class="fire", events=["fire"])
 TWO_READS = profile_of({f"f{n}": "fire" for n in range(4)}, device_class="fire", events=["f0"])
@@ -144,6 +148,29 @@ async def test_a_tool_makes_fire_wait_for_one_question_of_at_most_the_longest_re
     assert asked
     assert max(asked) <= 0.3 + 0.01
     assert bench.poller.schedule.account.longest_fire_wait <= 0.31
+
+
+@pytest.mark.parametrize("lost", ["lost", "damaged"])
+async def test_on_a_real_line_the_next_request_is_the_same_and_waits_for_no_guard(tmp_path: Path, lost: str):
+    """The guard is ten minutes: whoever waited for it would not be heard of again."""
+
+    def script(request: bytes) -> list[Act]:
+        address = asked_address(request)
+        reply = rtu_reply(request, *range(address, address + int.from_bytes(request[4:6], "big")))
+        if len(peer.requests) % 4:
+            return [Send(reply)]
+        return [Send(b"\xff" + reply[1:])] if lost == "damaged" else []
+
+    lessons = Lessons(now)
+    peer = PtyPeer(script, tmp_path)
+    async with peer, line_to(peer.settings(baud=19200, late_guard=600)) as line:
+        async with at_work(line, device("fi", 1, lessons, poll="fire")) as (poller, told):
+            await until(lambda: len(peer.requests) > 12)
+            assert poller.silent == ()
+    assert len(set(peer.requests)) == 1
+    values = [sample.values for _, sample in told.samples if not sample.bad]
+    assert len(values) >= 8
+    assert all(value == {"low": 10, "high": 13} for value in values)
 
 
 @settings(max_examples=amount(10, 500))
