@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta, timezone
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -25,8 +26,8 @@ Status = Literal[
     "temporary_error",
 ]
 MAX_TELEGRAMS: Final = 16
-# Quantities that are no number: a date, a text.
-_NO_NUMBER: Final = frozenset({"date", "date_time", "tariff_start", "battery_change"})
+# Quantities that are a moment: told in seconds since 1970.
+_MOMENTS: Final = frozenset({"date", "date_time", "tariff_start", "battery_change"})
 
 
 class PointAt(Strict, frozen=True, kw_only=True):
@@ -69,8 +70,16 @@ class Options(Strict, frozen=True, kw_only=True):
     """How many telegrams are read at most, though the device says that it has more."""
     reset: Literal["auto", "always", "never"] = "auto"
     """When SND_NKE goes before a read-out: by itself at first, after a failure, and after several telegrams."""
+    zone: Annotated[str, msgspec.Meta(pattern=r"^[+-](0[0-9]|1[0-4]):[0-5][0-9]$")] = "+08:00"
+    """The zone of the meter's clock, without summer time: dates and times are told in seconds since 1970, UTC."""
     ignore_signature: bool = False
     """Read a telegram whose signature is not 0 but names no known encryption: some old meters send anything there."""
+
+    @property
+    def timezone(self) -> timezone:
+        """The zone as a fixed distance from UTC."""
+        distance = timedelta(hours=int(self.zone[1:3]), minutes=int(self.zone[4:]))
+        return timezone(-distance if self.zone[0] == "-" else distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +198,6 @@ def _fault(at: PointAt) -> str:
         return ".at.record: a record by its place needs nothing else but `unit` and `bit`"
     if at.quantity is not None and at.quantity not in QUANTITIES | {"text"}:
         return f".at.quantity: {printable(at.quantity, 40)!r} is not known; known are {', '.join(sorted(QUANTITIES))}"
-    if at.quantity in _NO_NUMBER:
-        return ".at.quantity: a date is no number: it is shown by `decode`, and no point"
     if at.quantity == "text" and not at.unit:
         return ".at.unit: is missing: the text that the device sends for a unit"
     return ""
@@ -199,6 +206,8 @@ def _fault(at: PointAt) -> str:
 def _unit_fault(at: PointAt, point: Point) -> str:
     if at.is_bool:
         return ".unit: true or false has no unit" if point.unit else ""
+    if at.quantity in _MOMENTS and point.unit != "s":
+        return f".unit: is {printable(point.unit, 20) or 'none'}, and a moment is told in s, since 1970"
     possible = UNITS.get(at.quantity or "", frozenset()) - {""}
     if at.quantity is None or at.quantity == "text" or not possible:
         return ""

@@ -43,7 +43,7 @@ def decode_example(
     raw = from_hex(example.reply)
     points = {name: (at, profile.points[name]) for name, at in addresses.items()}
     payload = _carried(raw, options)
-    return readout.readings(payload, addresses, points, ignore_signature=options.ignore_signature)
+    return readout.readings(payload, addresses, points, options)
 
 
 def _carried(raw: bytes, options: Options) -> bytes:

@@ -114,9 +114,7 @@ class MbusDevice(DeviceDriver):
 
     def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:
         """Decode all telegrams of a read-out; a point that cannot be a value gets None and a quality."""
-        return readout.readings(
-            reply, transaction.points, self._points, ignore_signature=self._options.ignore_signature
-        )
+        return readout.readings(reply, transaction.points, self._points, self._options)
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:  # noqa: ARG002
         """Return nothing: a read-out cannot be parted."""

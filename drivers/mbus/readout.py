@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -10,12 +12,14 @@ from drivers.api import Reading
 from drivers.errors import DriverError, FrameDamaged
 from drivers.exact import scaled
 from drivers.mbus import frames, telegram
-from drivers.mbus.address import PointAt
+from drivers.mbus.address import Options, PointAt
 from drivers.mbus.telegram import Item, Telegram
 from drivers.mbus.units import shift
+from drivers.mbus.values import Stamp
 from drivers.profile import Point
 from messages.types import Quality
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _APPLICATION: Final[Mapping[object, int]] = {
     "application_busy": 1,
     "application_error": 2,
@@ -43,8 +47,7 @@ def readings(
     payload: bytes,
     points: Iterable[str],
     addresses: Mapping[str, tuple[PointAt, Point]],
-    *,
-    ignore_signature: bool,
+    options: Options,
 ) -> dict[str, Reading]:
     """Return a reading for each point; nothing of a read-out that is damaged, encrypted, or perhaps so."""
     names = list(points)
@@ -54,13 +57,15 @@ def readings(
         return dict.fromkeys(names, Reading(None, err.quality))
     if any(one.kind in {"error", "alarm"} for one in found.telegrams):
         return dict.fromkeys(names, Reading(None, Quality.REFUSED))
-    unread = any(one.encryption or (one.header.signature and not ignore_signature) for one in found.telegrams)
+    unread = any(
+        one.encryption or (one.header.signature and not options.ignore_signature) for one in found.telegrams
+    )
     if unread:
         return dict.fromkeys(names, Reading(None, Quality.CONFIG))
-    return {name: _reading(found, *addresses[name]) for name in names}
+    return {name: _reading(found, *addresses[name], options) for name in names}
 
 
-def _reading(found: ReadOut, at: PointAt, point: Point) -> Reading:
+def _reading(found: ReadOut, at: PointAt, point: Point, options: Options) -> Reading:
     if at.status is not None:
         return _status(found, at)
     item = _item(found.items, at)
@@ -70,11 +75,25 @@ def _reading(found: ReadOut, at: PointAt, point: Point) -> Reading:
         return (
             Reading(None, Quality.CONFIG)
             if wrong is None
-            else Reading(None, Quality.RANGE, wrong.record.data)
+            else Reading(None, Quality.DEVICE, wrong.record.data)
         )
     raw, number = item.record.data, item.datum.number
-    if number is None or item.datum.fault or raw.hex().upper() in {one.upper() for one in point.missing}:
+    if item.datum.unset or raw.hex().upper() in {one.upper() for one in point.missing}:
+        return Reading(None, Quality.DEVICE, raw)
+    if item.datum.stamp is not None and item.datum.stamp.year and not item.datum.fault:
+        return Reading(_seconds(item.datum.stamp, options), raw=raw)
+    if number is None or item.datum.fault:
         return Reading(None, Quality.RANGE, raw)
+    return _number(item, at, point, number)
+
+
+def _seconds(stamp: Stamp, options: Options) -> Decimal | None:
+    summer = timedelta(hours=1 if stamp.summer else 0)
+    return Decimal(round((stamp.local().replace(tzinfo=options.timezone) - summer - _EPOCH).total_seconds()))
+
+
+def _number(item: Item, at: PointAt, point: Point, number: Decimal) -> Reading:
+    raw = item.record.data
     if at.bit is not None:
         if number != number.to_integral_value() or number < 0:
             return Reading(None, Quality.RANGE, raw)

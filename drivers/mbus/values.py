@@ -45,7 +45,7 @@ UNSIGNED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A moment as a device tells it: its own clock's, of an unknown zone; `valid` as the device says, and can be."""
+    """A moment as a device tells it: its own clock's, of an unknown zone."""
 
     year: int
     month: int
@@ -54,7 +54,31 @@ class Stamp:
     minute: int = 0
     second: int = 0
     summer: bool = False
-    valid: bool = True
+    unset: bool = False
+    """Whether the device says that it has none: marked invalid, or all zero."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether it is a moment: there is such a day, such a time of day."""
+        return not self.fault
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, empty for nothing."""
+        if self.unset:
+            return "the device says that it is no valid time"
+        try:
+            if self.year:
+                self.local()
+            else:
+                time(self.hour or 0, self.minute, self.second)
+        except ValueError:
+            return "there is no such day or time of day"
+        return ""
+
+    def local(self) -> datetime:
+        """Return it as the device's clock shows it; raise `ValueError` for what is no moment."""
+        return datetime(self.year, self.month, self.day, self.hour or 0, self.minute, self.second)  # noqa: DTZ001
 
     def __str__(self) -> str:
         date = f"{self.year:04d}-{self.month:02d}-{self.day:02d}"
@@ -69,6 +93,8 @@ class Datum:
     text: str | None = None
     stamp: Stamp | None = None
     fault: str = ""
+    unset: bool = False
+    """Whether it is the device that says so: it has no value."""
     count: Decimal | None = None
     """The number as it was sent: the meaning's power of ten and offset make `number` of it."""
 
@@ -79,18 +105,18 @@ def datum(record: Record, meaning: Meaning) -> Datum:
         return Datum(text=record.data.hex(" ").upper())
     if _is_time(record, meaning):
         found = _stamp(record)
-        return Datum(stamp=found, fault="" if found.valid else "the device says that it is no valid time")
+        return Datum(stamp=found, fault=found.fault, unset=found.unset)
     if record.lvar is not None and record.lvar < 0xC0:
         return Datum(text=record.data[::-1].decode("latin-1"))
     if record.coding in _NO_DATA:
-        return Datum(fault="the record has no data")
+        return Datum(fault="the record has no data", unset=True)
     count, fault = _count(record, meaning)
     if count is None:
         return Datum(fault=fault)
     number = scaled(count, meaning.exp)
     if meaning.offset is not None:
         number = _WIDE.add(number, scaled(Decimal(1), meaning.offset))
-    return Datum(number, fault=fault or _marked(meaning), count=count)
+    return Datum(number, fault=fault or _marked(meaning), unset=bool(fault or meaning.fault), count=count)
 
 
 def _marked(meaning: Meaning) -> str:
@@ -135,46 +161,21 @@ def _is_time(record: Record, meaning: Meaning) -> bool:
 def _stamp(record: Record) -> Stamp:
     data = record.data
     if len(data) == 2:
-        return _checked(_date(data))
+        return Stamp(*_date(data), unset=data in {b"\0\0", b"\xff\xff"})
     if len(data) == 3:  # type J: a time of day
-        second, minute, hour = data[0] & 0x3F, data[1] & 0x3F, data[2] & 0x1F
-        return Stamp(0, 0, 0, hour, minute, second, valid=_is_clock(hour, minute, second))
+        return Stamp(0, 0, 0, data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F)
     if len(data) == 4:  # type F
         year, month, day = _date(data[2:])
         century = data[1] >> 5 & 3
         # Old meters send two digits only: until 80 they mean this century.
         year = year % 100 + 1900 + 100 * (century or (1 if year % 100 <= 80 else 0))
-        clock = (data[1] & 0x1F, data[0] & 0x3F, 0)
-        return _checked((year, month, day), clock, invalid=bool(data[0] & 0x80), summer=bool(data[1] & 0x80))
-    year, month, day = _date(data[3:])  # type I
+        unset = bool(data[0] & 0x80) or not any(data)
+        return Stamp(year, month, day, data[1] & 0x1F, data[0] & 0x3F, 0, bool(data[1] & 0x80), unset)
+    unset = bool(data[1] & 0x80) or not any(data)  # type I
     clock = (data[2] & 0x1F, data[1] & 0x3F, data[0] & 0x3F)
-    return _checked((year, month, day), clock, invalid=bool(data[1] & 0x80), summer=bool(data[0] & 0x40))
+    return Stamp(*_date(data[3:]), *clock, bool(data[0] & 0x40), unset)
 
 
 def _date(data: bytes) -> tuple[int, int, int]:
     """Return the date of type G; the year is of two digits."""
     return 2000 + (data[0] >> 5 | data[1] >> 1 & 0x78), data[1] & 0x0F, data[0] & 0x1F
-
-
-def _checked(
-    date: tuple[int, int, int],
-    clock: tuple[int, int, int] | None = None,
-    *,
-    invalid: bool = False,
-    summer: bool = False,
-) -> Stamp:
-    hour, minute, second = clock or (None, 0, 0)
-    valid = not invalid
-    try:
-        datetime(*date, *(clock or (0, 0, 0)))  # noqa: DTZ001
-    except ValueError:
-        valid = False
-    return Stamp(*date, hour, minute, second, summer, valid)
-
-
-def _is_clock(hour: int, minute: int, second: int) -> bool:
-    try:
-        time(hour, minute, second)
-    except ValueError:
-        return False
-    return True

@@ -89,7 +89,7 @@ def test_an_address_is_written_as_it_is_read():
         ({}, "", "exactly one of quantity, record, status; it has none"),
         ({"quantity": "energy", "record": 1}, "kWh", "it has quantity, record"),
         ({"quantity": "colour"}, "", "colour' is not known; known are .*energy"),
-        ({"quantity": "date_time"}, "", "a date is no number"),
+        ({"quantity": "date_time"}, "", "unit: is none, and a moment is told in s"),
         ({"quantity": "text"}, "", "the text that the device sends"),
         ({"status": "power_low", "storage": 1}, "", "needs nothing else"),
         ({"record": 1, "storage": 1}, "", "needs nothing else but"),

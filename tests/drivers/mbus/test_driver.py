@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
@@ -43,6 +44,43 @@ def decoded(points, raw, **options):
     made = device(points, **options)
     (transaction,) = made.plan(points)
     return made.decode(transaction, raw)
+
+
+@pytest.mark.parametrize(
+    ("record_", "zone", "moment"),
+    [
+        ("046D0B0BCD13", "+08:00", datetime(2014, 3, 13, 3, 11, tzinfo=UTC)),
+        ("046D0B8BCD13", "+01:00", datetime(2014, 3, 13, 9, 11, tzinfo=UTC)),
+        ("066D1E0B0BCD1300", "-03:30", datetime(2014, 3, 13, 14, 41, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_told_in_seconds_of_utc(record_, zone, moment):
+    points = {"clock": point({"quantity": "date_time"}, unit="s")}
+    found = decoded(points, frame([], tail=bytes.fromhex(record_)), zone=zone)["clock"]
+    assert found.value == Decimal(int(moment.timestamp()))
+
+
+@pytest.mark.parametrize(
+    ("record_", "quality"),
+    [
+        ("046D8B0BCD13", Quality.DEVICE),
+        ("046D00000000", Quality.DEVICE),
+        ("046D0B1BCD13", Quality.RANGE),
+        ("046D0B0BDF12", Quality.RANGE),
+        ("036D1E0B0B", Quality.RANGE),
+    ],
+)
+def test_what_is_no_moment_is_none(record_, quality):
+    points = {"clock": point({"quantity": "date_time"}, unit="s")}
+    found = decoded(points, frame([], tail=bytes.fromhex(record_)))["clock"]
+    assert (found.value, found.quality) == (None, quality)
+
+
+def test_a_set_day_is_its_midnight():
+    points = {"day": point({"quantity": "date", "storage": 1}, unit="s")}
+    found = decoded(points, frame([], tail=bytes.fromhex("426CBF15")))["day"]
+    assert found.value == Decimal(int(datetime(2013, 5, 30, 16, tzinfo=UTC).timestamp()))
+    assert decoded(points, frame([], tail=bytes.fromhex("426C0000")))["day"].quality is Quality.DEVICE
 
 
 def test_no_digits_are_told_that_were_not_sent():
@@ -91,9 +129,9 @@ def test_in_whatever_order_and_in_however_many_telegrams(order):
         (frame([Value(b"\x06", 1), Value(b"\x05", 2)]), Quality.CONFIG),  # which of the two?
         (frame([Value(b"\x86\x3c", 1)]), Quality.CONFIG),  # backwards is another value
         (frame([], tail=bytes.fromhex("0C06BBBBBBBB")), Quality.RANGE),
-        (frame([Value(b"\x06", 1, function="error")]), Quality.RANGE),
-        (frame([Value(b"\x06", -(2**31))]), Quality.RANGE),
-        (frame([Value(b"\x86\x15", 1)]), Quality.RANGE),
+        (frame([Value(b"\x06", 1, function="error")]), Quality.DEVICE),
+        (frame([Value(b"\x06", -(2**31))]), Quality.DEVICE),
+        (frame([Value(b"\x86\x15", 1)]), Quality.DEVICE),
         (frame([], tail=b"\x04\x06\x01"), Quality.CRC),
         (frame([])[:-1], Quality.CRC),
         (b"", Quality.CRC),
