@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from drivers.api import Exchange
@@ -17,6 +17,8 @@ from drivers.errors import FrameDamaged
 
 Reads = Mapping[str, Sequence[bytes]]
 _MOST_SEQUENCE: Final = 0xFF
+# A meter needs a moment to copy its registers, and does not say when it has.
+JUST_SETTLED: Final = timedelta(seconds=60)
 
 
 def gathered(payload: bytes) -> dict[str, list[bytes]]:
@@ -137,6 +139,9 @@ class Meter:
         first = clock.settled_at(reads, edition, zone, number)
         if first != clock.settled_at(reads, edition, zone, number, last=True):
             raise FrameDamaged("a settlement instant came in the middle of the reading")
+        now = clock.clock_of(reads, edition, zone, last=True)
+        if first is not None and now is not None and now - first < JUST_SETTLED:
+            raise FrameDamaged("the meter has only just settled: its registers may not be copied yet")
 
 
 def _is_record(di: str) -> bool:

@@ -219,6 +219,49 @@ def test_a_settlement_in_the_middle_of_its_reading_is_no_boundary():
         carry(exchange, bus)
 
 
+@pytest.mark.parametrize(("after", "told"), [(59, False), (60, True)])
+def test_a_meter_that_has_only_just_settled_is_asked_later(after, told):
+    now = datetime(2026, 12, 1, tzinfo=ZONE) + timedelta(seconds=after)
+    one = meter(now=lambda: now)
+    one.settle()
+    made = device(profile(SETTLED, atomic=[list(SETTLED)]))
+    if told:
+        assert values(made, SimBus([one]), "settled_at") == [seconds(datetime(2026, 12, 1, tzinfo=ZONE))]
+    else:
+        with pytest.raises(FrameDamaged, match="only just"):
+            values(made, SimBus([one]), "settled_at")
+
+
+@pytest.mark.parametrize("what", ["freeze", "settlement"])
+@pytest.mark.parametrize("step", range(9))
+def test_whenever_the_meter_moves_on_a_register_has_its_own_instant(what, step):
+    at = [datetime(2026, 11, 30, 23, 59, 59, tzinfo=ZONE)]
+    one = meter(now=lambda: at[0])
+    one.freeze(datetime(2026, 11, 30, tzinfo=ZONE))
+    one.settle()
+    old, new = one.energies[1][0], one.energies[1][0] + 7
+    points = FROZEN if what == "freeze" else SETTLED
+    instant, register = list(points)[:2]
+    made = device(profile(points, atomic=[list(points)]))
+    (whole,) = made.plan([register])
+    bus, following, steps = SimBus([one]), made.exchange(whole), 0
+    try:
+        while not isinstance(following, bytes):
+            if steps == step:
+                at[0] += timedelta(seconds=1)
+                one.energies[1][0] = new
+                one.freeze()
+                one.settle()
+            following = following.then(following.reader.feed(bus.feed(following.request)[0]))
+            steps += 1
+    except FrameDamaged:
+        return
+    found = made.decode(whole, following)
+    before = datetime(2026, 11, 30, tzinfo=ZONE) if what == "freeze" else datetime(2026, 11, 1, tzinfo=ZONE)
+    pairs = {(seconds(before), old), (seconds(datetime(2026, 12, 1, tzinfo=ZONE)), new)}
+    assert (found[instant].value, found[register].value) in pairs
+
+
 def test_a_settlement_day_that_is_not_set_is_no_instant():
     one = meter(settlement_day=(99, 99))
     one.settle()
