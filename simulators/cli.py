@@ -16,7 +16,7 @@ from rich.table import Table
 from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
-from simulators import dlt645_cli, gb26875_client, mbus_cli, printer, sia_dc09
+from simulators import cjt188_cli, dlt645_cli, gb26875_client, iec62056_cli, mbus_cli, osdp_cli, printer, sia_dc09
 from simulators.api_client import ApiRefused
 from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
 from simulators.processes import ProcessFailed
@@ -29,7 +29,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
 )
-COMMANDS = frozenset({"run", "check", "demo", "dlt645", "gb26875", "mbus", "printer", "sia-dc09"})
+COMMANDS = frozenset(
+    {"run", "check", "demo", "cjt188", "dlt645", "gb26875", "iec62056", "mbus", "printer", "sia-dc09"}
+)
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 SiteFile = Annotated[Path, typer.Argument(help="The site file (YAML).", exists=True, dir_okay=False)]
@@ -117,9 +119,12 @@ def demo(
         raise typer.Exit(FAILED)
 
 
+app.command("cjt188")(cjt188_cli.serve)
 app.command("dlt645")(dlt645_cli.serve)
 app.command("gb26875")(gb26875_client.serve)
+app.command("iec62056")(iec62056_cli.serve)
 app.command("mbus")(mbus_cli.serve)
+app.command("osdp")(osdp_cli.serve)
 app.command("printer")(printer.serve)
 app.command("sia-dc09")(sia_dc09.serve)
 

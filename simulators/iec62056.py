@@ -160,6 +160,22 @@ class OpticalPty(FieldPty):
         super()._say(part if self.speed() == speed else bytes(255 - byte for byte in part))
 
 
+class PushPty(FieldPty):
+    """A pseudo-terminal on which something is said unasked; what is sent to it is not heard."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(self, path)
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """Hear nothing."""
+        del data
+        return ()
+
+    def push(self, data: bytes) -> None:
+        """Say something."""
+        self._say(data)
+
+
 def telegram(name: str, registers: Sequence[tuple[str, str]], *, crc: bool = True) -> bytes:
     """Return a P1 telegram: what stands in the parentheses is given without the outermost pair."""
     lines = "".join(f"{at}({value})\r\n" for at, value in registers)
