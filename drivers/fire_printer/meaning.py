@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from drivers.api import Happening
 from drivers.errors import Misconfigured
-from drivers.fire_printer.patterns import compiled
-from drivers.fire_printer.records import MAX_RECORD, Record
+from drivers.fire_printer.patterns import MAX_TEXT, compiled
+from drivers.fire_printer.records import Record
 from drivers.fire_printer.settings import On, Options, bind_options, bind_signals
 from drivers.profile import Profile
 from messages.types import Edge
@@ -52,13 +52,12 @@ class Panel:
 
     def read(self, record: Record, now: datetime) -> Read:
         """Read a record; one that nothing fits is the `unparsed` signal, never nothing."""
-        text = record.text[: MAX_RECORD + 1]
-        groups = None
-        if len(text) <= MAX_RECORD:
-            if any(rule.fullmatch(text) for rule in self._ignore):
-                return Read(record, None, ignored=True)
-            match = next((found for rule in self._rules if (found := rule.fullmatch(text))), None)
-            groups = _groups(match) if match else None
+        text = record.text
+        if any(rule.fullmatch(text[:MAX_TEXT]) for rule in self._ignore):
+            return Read(record, None, ignored=True)
+        rules = self._rules if len(text) <= MAX_TEXT else ()
+        match = next((found for rule in rules if (found := rule.fullmatch(text))), None)
+        groups = _groups(match) if match else None
         if groups is None:
             return Read(record, None, happenings=(self._strange(record),))
         meant = self._meant(groups.get("event", ""))

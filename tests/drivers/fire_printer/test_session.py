@@ -112,6 +112,14 @@ def test_a_report_raises_nothing_and_shows_that_the_panel_lives():
     assert (heard.reply, heard.refuse) == (b"", b"")
 
 
+def test_a_report_may_be_long_and_an_event_may_not():
+    report = b"-----------------\r\nSTATUS REPORT\r\n" + b"P:01 D:014 NORMAL\r\n" * 30 + b"\r\n"
+    (heard,) = session(EDWARDS).feed(report, NOW)
+    assert heard.label == "ignored"
+    long = (LINE % b"ALARM").replace(b"AZF", b"AZF " * 120)
+    assert words(told(FIRESENSE, long)) == ["unparsed"]
+
+
 def test_what_waits_too_long_for_its_end_is_told():
     peer = session()
     assert list(peer.feed((LINE % b"ALARM").rstrip(), NOW)) == []
