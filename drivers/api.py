@@ -47,6 +47,8 @@ class Happening:
     evidence: bytes = b""
     number: str = ""
     part: str = ""
+    state: bool = False
+    """True where the device says how it is, again and again, and not that something has begun: said twice, no news."""
 
 
 class ReplyReader(Protocol):

@@ -83,7 +83,7 @@ class Device:
                     yield from self._ended(on, part, Happening(code, Edge.PULSE, at, detail, evidence))
             else:
                 edge = Edge.RAISED if stands else Edge.CLEARED
-                yield Happening(code, edge, at, detail, evidence, part=part)
+                yield Happening(code, edge, at, detail, evidence, part=part, state=True)
 
     def _operation(self, kind: str, item: Object, evidence: bytes) -> Iterator[Happening]:
         at, part = self.clock.read(item.time), part_of(item)

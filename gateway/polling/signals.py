@@ -45,9 +45,10 @@ def name_of(happening: Happening) -> str:
 class Signals:
     """The signals of one device. `hear` returns what must be told, `commit` takes what the journal has.
 
-    A state that is said again is no news, unless it comes with a number of its own: then it is another one. What
-    comes again with its number is the same. The end of something that nobody knows of is told once where no journal
-    was taken up: one that was lost may have known of it. A journal that was kept knows what stands.
+    What begins again is told again, though it stands: a panel that never says the end of an alarm may have another.
+    Only where a device says its state over and over is that no news. What comes again with its number is the same.
+    The end of something that nobody knows of is told once where no journal was taken up: one that was lost may have
+    known of it. A journal that was kept knows what stands.
     """
 
     known: Mapping[str, Signal]
@@ -119,7 +120,7 @@ def _is_news(
         return _numbered(happening) not in numbers
     name = name_of(happening)
     if happening.edge is Edge.RAISED:
-        return name not in standing
+        return not happening.state or name not in standing
     if happening.edge is Edge.CLEARED:
         above = name + (LEVEL if happening.part else PARTED)
         unknown = ended is not None and name not in ended and len(ended) < MOST_ENDED

@@ -52,7 +52,8 @@ def heard(line: str) -> Heard:
     named = {"number": number if number != "-" else "", "raw": line.encode()}
     if what == "temp":
         return Heard(source, {"temp": Reading(Decimal(rest[0]))}, **named, **answers)
-    happening = Happening(what, EDGES[rest[0]], part=rest[1] if len(rest) > 1 else "", detail=line)
+    part = rest[1] if len(rest) > 1 else ""
+    happening = Happening(what, EDGES[rest[0]], part=part, detail=line, state=number == "-")
     return Heard(source, happenings=(happening,), **named, **answers)
 
 

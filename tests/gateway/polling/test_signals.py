@@ -22,7 +22,7 @@ KNOWN = {
 }
 
 
-def said(code: str, edge: Edge = Edge.RAISED, **more: str) -> Happening:
+def said(code: str, edge: Edge = Edge.RAISED, **more) -> Happening:
     return Happening(code, edge, **more)
 
 
@@ -40,6 +40,7 @@ happenings = st.lists(
         edge=st.sampled_from(Edge),
         part=st.sampled_from(["", "1", "1/1", "2"]),
         number=st.sampled_from(["", "a", "b"]),
+        state=st.booleans(),
     ),
     max_size=30,
 )
@@ -47,7 +48,7 @@ happenings = st.lists(
 
 def test_a_state_is_told_once_and_each_part_for_itself():
     signals = Signals(KNOWN)
-    one, two = said("fire", part="1"), said("fire", part="2")
+    one, two = said("fire", part="1", state=True), said("fire", part="2", state=True)
     assert hear(signals, one, one, two) == [one, two]
     assert hear(signals, one) == []
     assert signals.standing == {"fire|1", "fire|2"}
@@ -68,6 +69,13 @@ def test_the_end_of_a_part_is_the_end_of_what_lies_in_it():
     assert signals.standing == {"fire|10", "fire|2", "fault|1/2"}
     assert [happening.part for happening in hear(signals, said("fire", Edge.CLEARED))] == ["10", "2", ""]
     assert signals.standing == {"fault|1/2"}
+
+
+def test_what_begins_again_is_told_again_for_many_panels_never_say_the_end():
+    fire = said("fire", part="1")
+    signals = Signals(KNOWN)
+    assert hear(signals, fire, fire) == [fire, fire]
+    assert hear(load_signals(KNOWN, signals.after([])), fire) == [fire]
 
 
 def test_what_comes_with_a_number_is_told_by_its_number():
@@ -105,7 +113,7 @@ def test_a_panel_of_many_detectors_tells_each_end_that_nobody_knows_of_once_and_
 
 def test_what_the_journal_did_not_take_comes_again_before_what_is_new():
     signals = Signals(KNOWN)
-    fire, fault = said("fire"), said("fault")
+    fire, fault = said("fire", state=True), said("fault", state=True)
     signals.owe(signals.hear([fire]))
     assert hear(signals, fire, fault) == [fire, fault]
     assert hear(signals) == []
