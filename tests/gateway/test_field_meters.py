@@ -1,11 +1,14 @@
 """Water and electricity meters of their own protocols through the gateway: its configuration, tools and poller."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+
+import pytest
 
 from drivers import registry
 from gateway.polling.edges import load
@@ -53,6 +56,15 @@ async def bench(folder: Path) -> AsyncIterator[tuple[Site, SimMeter]]:
         path = folder / "gateway.yaml"
         path.write_text(SITE.format(port=bus.port, head=port.path), encoding="utf-8")
         yield load_site(path), water
+
+
+@pytest.mark.parametrize("page", ["cjt188", "iec62056-21"])
+def test_the_site_file_of_the_handbook_loads(page, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "protocols" / f"{page}.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```yaml\n(lines:.*?)```", text, re.DOTALL)[0]
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.partition("poll:")[0].format() + lines, encoding="utf-8")
+    assert len(load_site(path).devices) == 2
 
 
 async def test_the_tools_read_and_find_them(tmp_path):
