@@ -164,16 +164,15 @@ class Dlt645Device(DeviceDriver):
         if isinstance(transaction.block, orders.Write):
             return ()
         reads, found = gathered(reply), list[Happening]()
+        told = dict(self._told)
         for code, di in self._map.signals.items():
             count = count_of(reads, di)
             if count is None:
                 continue
             new = self._meter.new(di, reads)
             found += logs.happenings(code, di, reads, count, new, self._options.timezone)
-        for di in self._map.signals.values():
-            count = count_of(reads, di)
-            if count is not None:
-                self._told[di] = count
+            told[di] = count - (new[-1] - 1 if new else 0)
+        self._told.update(told)
         return found
 
     def command(self, action: str, args: Mapping[str, str]) -> CommandPlan:

@@ -11,12 +11,11 @@ from drivers.dlt645.values import Zone, digits_of, moment
 _TIMES: Final = ("start", "end")
 
 
-def happenings(code: str, di: str, reads: Reads, count: int, new: int, zone: Zone) -> Sequence[Happening]:
+def happenings(
+    code: str, di: str, reads: Reads, count: int, new: Sequence[int], zone: Zone
+) -> Sequence[Happening]:
     """Return what the records of one log say, oldest first; one that the meter no longer has is told without time."""
-    return [
-        _happening(code, f"{di[:6]}{number:02X}", reads, count - number + 1, zone)
-        for number in range(new, 0, -1)
-    ]
+    return [_happening(code, f"{di[:6]}{number:02X}", reads, count - number + 1, zone) for number in new]
 
 
 def _happening(code: str, di: str, reads: Reads, running: int, zone: Zone) -> Happening:

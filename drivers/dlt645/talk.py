@@ -17,6 +17,7 @@ from drivers.errors import FrameDamaged
 
 Reads = Mapping[str, Sequence[bytes]]
 _MOST_SEQUENCE: Final = 0xFF
+AT_ONCE: Final = 3
 # A meter needs a moment to copy its registers, and does not say when it has.
 JUST_SETTLED: Final = timedelta(seconds=60)
 
@@ -114,17 +115,21 @@ class Meter:
         found: list[str] = []
         counts = [di for di in dict.fromkeys(talk.dis) if di in self.logs]
         for di in counts:
-            found += [f"{di[:6]}{number:02X}" for number in range(self.new(di, reads), 0, -1)]
+            found += [f"{di[:6]}{number:02X}" for number in self.new(di, reads)]
         return (*found, *counts) if found else ()
 
-    def new(self, di: str, reads: Reads) -> int:
-        """Return how many records of an event log have not been told, as far as the meter keeps them."""
+    def new(self, di: str, reads: Reads) -> Sequence[int]:
+        """Return which records of an event log are told next: 1 is the last one, the oldest of the new come first.
+
+        No more than a few at once, for nothing parts a conversation: the rest is told by the next reads.
+        """
         count = count_of(reads, di)
         if count is None:
-            return 0
+            return ()
         told = self.told.get(di, 0)
         # A count that fell was cleared: all that is there now is new.
-        return min(count - told if count >= told else count, MAX_RECORDS)
+        left = min(count - told if count >= told else count, MAX_RECORDS)
+        return range(left, max(0, left - AT_ONCE), -1)
 
     def _agree(self, reads: Reads) -> None:
         """Raise `FrameDamaged` where the meter moved on in the middle of what belongs together."""
