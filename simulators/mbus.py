@@ -24,6 +24,10 @@ class Slave:
     silent: bool = False
     error: int | None = None
     """Answers with this application error instead of values."""
+    forgets: bool = True
+    """Whether a selection makes it forget the frame count bit; where not, it may take a request for a repeated one."""
+    steady: bool = False
+    """Whether its access number never moves."""
     access: int = 0
     selected: bool = False
     _last_bit: bool | None = None
@@ -36,7 +40,7 @@ class Slave:
             return b""
         if request.ci == _SELECT and request.address == NETWORK:
             self.selected = selects(request.body, self.who)
-            if self.selected:
+            if self.selected and self.forgets:
                 self._last_bit, self._todo = None, []
             return ACK if self.selected else b""
         if not (request.address in {self.primary, ANYONE} or (request.address == NETWORK and self.selected)):
@@ -54,7 +58,7 @@ class Slave:
         if self._last_bit is bit:
             return self._said  # a repeated request: the answer was lost
         self._last_bit = bit
-        self.access = self.access + 1 & 0xFF
+        self.access = self.access if self.steady else self.access + 1 & 0xFF
         if self.error is not None:
             body = bytes((0x08, self.primary, 0x70, self.error))
             self._said = bytes((0x68, 4, 4, 0x68)) + body + bytes((sum(body) & 0xFF, 0x16))

@@ -68,8 +68,9 @@ class Options(Strict, frozen=True, kw_only=True):
     example 12345678, or 12345678-KAM-08-04; F stands for any digit. Without it, the device's `unit` is meant."""
     telegrams: Annotated[int, msgspec.Meta(ge=1, le=MAX_TELEGRAMS)] = MAX_TELEGRAMS
     """How many telegrams are read at most, though the device says that it has more."""
-    reset: Literal["auto", "always", "never"] = "auto"
-    """When SND_NKE goes before a read-out: by itself at first, after a failure, and after several telegrams."""
+    reset: Literal["auto", "always", "never"] = "always"
+    """Whether SND_NKE goes before a read-out by primary address. `auto`: at first, after a failure, and after several
+    telegrams; only for meters that nobody else asks, or what another master was told may be told again as new."""
     zone: Annotated[str, msgspec.Meta(pattern=r"^[+-](0[0-9]|1[0-4]):[0-5][0-9]$")] = "+08:00"
     """The zone of the meter's clock, without summer time: dates and times are told in seconds since 1970, UTC."""
     ignore_signature: bool = False

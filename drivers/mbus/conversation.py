@@ -18,6 +18,8 @@ class Memory:
     def __init__(self) -> None:
         self.next_bit: bool | None = None
         """The bit of the next request; None where the slave's is not known."""
+        self.last = b""
+        """The telegram that it sent last in a read-out that ended well."""
 
 
 def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> Exchange:
@@ -64,6 +66,7 @@ class _Talk:
         self._most = min(most, MAX_TELEGRAMS)
         self._found: list[bytes] = []
         self._bit = True
+        self._doubted = False
 
     def request(self, *, first: bool) -> Exchange:
         """Return the next request; `first` is the frame count bit."""
@@ -81,6 +84,11 @@ class _Talk:
         found = telegram.parse(frames.parse(raw))
         if found.kind == "error":
             refuse(found.code)
+        if not self._found and not self._doubted and raw == self._memory.last:
+            # It may take the request for a repeated one, and this is an old answer: the other bit brings a new one.
+            # Where that is the same again, nothing has changed.
+            self._doubted = True
+            return self.request(first=not self._bit)
         # A device that begins anew after its last telegram without saying that it was the last.
         again = raw in self._found
         if again and raw == self._found[-1]:
@@ -93,6 +101,7 @@ class _Talk:
         if len(self._found) == 1 and not found.more:
             # After several telegrams a device may go on where it stopped: it is reset before the next read-out.
             self._memory.next_bit = not self._bit
+        self._memory.last = self._found[-1]
         return b"".join(self._found)
 
 

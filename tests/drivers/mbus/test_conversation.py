@@ -30,7 +30,7 @@ def reading(
     return talk(read_out(whom or target(5, ""), memory, reset=reset, telegrams=telegrams), bus)
 
 
-def test_the_link_is_reset_once_and_then_the_frame_count_bit_turns():
+def test_with_auto_the_link_is_reset_once_and_then_the_frame_count_bit_turns():
     bus, memory = MbusBus([slave()], Random(1)), Memory()
     found = [reading(bus, memory) for _ in range(3)]
     assert asked(bus) == [0x40, 0x7B, 0x5B, 0x7B]
@@ -75,6 +75,34 @@ def test_a_secondary_address_is_selected_each_time():
         assert frames.parse(raw).data[:4].hex() == ("78563412" if number == 0 else "79563412")
     assert asked(bus) == [0x53, 0x7B] * 3
     assert bus.collisions == 0
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+@pytest.mark.parametrize("room", [234, 20])
+def test_an_old_answer_is_never_taken_for_a_new_one(forgets, room):
+    told = [1]
+    one = Slave(
+        WHO,
+        lambda: [Value(b"\x06", told[0]), Value(b"\x13", 7), Value(b"\x13", 8)],
+        5,
+        room=room,
+        forgets=forgets,
+    )
+    bus, memory = MbusBus([one], Random(1)), Memory()
+    for number in range(1, 6):
+        told[0] = number
+        raw = frames.split(reading(bus, memory, target(None, "12345678")))[0]
+        assert frames.parse(raw).data[12:18] == bytes((0x04, 0x06, number, 0, 0, 0))
+
+
+@pytest.mark.parametrize("address", ["5", "12345678"])
+def test_what_has_not_changed_is_asked_for_once_more(address):
+    one = slave(1, steady=True)
+    bus, memory = MbusBus([one], Random(1)), Memory()
+    first = reading(bus, memory, target(None, address), reset="always")
+    asked_once = len(bus.heard)
+    assert reading(bus, memory, target(None, address), reset="always") == first
+    assert len(bus.heard) == 2 * asked_once + 1
 
 
 def test_what_two_say_at_once_is_no_answer():
