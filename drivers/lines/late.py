@@ -28,14 +28,23 @@ _MOST_REPEATS = 8
 SOON_S = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """One request that may still be answered: when it was sent, till when it should be, and till when it can be."""
+
+    at: float
+    due: float
+    until: float
+
+
 @dataclass(slots=True)
 class _Owed:
     """What is owed under one key: answers to one request, sent once or, repeated, several times."""
 
     request: bytes
     reader: ReplyReader | None
-    sent: list[tuple[float, float]]
-    """When each of those was sent that may still be answered, and until when it may be; oldest first."""
+    sent: list[_Sent]
+    """Those that may still be answered, oldest first."""
     forget: float
     told: set[bytes] = field(default_factory=set)
     """Answers that came since the first repeat: the same bytes again may be a copy, and then nothing is paid."""
@@ -49,7 +58,15 @@ class _Owed:
     @property
     def until(self) -> float:
         """When none of them can be answered any more."""
-        return max(until for _, until in self.sent)
+        return max(each.until for each in self.sent)
+
+    def since(self, now: float) -> float | None:
+        """Return when the first was sent that an answer from `now` on is likely to be one to.
+
+        After a silence any of them is. Once one was answered in good time, no other is that should have been answered
+        by now: a device that is later than was set for it, again and again, is the only one that is stamped too late.
+        """
+        return next((each.at for each in self.sent if self.lost or now < each.due), None)
 
 
 def key_of(exchange: Exchange) -> bytes:
@@ -106,13 +123,13 @@ class LateAnswers:
                 owed.claimed = True
                 latest = max(latest, owed.until)
             elif key in self._slow:  # it cannot be mistaken, but it would collide on the wire
-                latest = max(latest, min(owed.until, owed.sent[-1][0] + self._slow[key] * _MARGIN))
+                latest = max(latest, min(owed.until, owed.sent[-1].at + self._slow[key] * _MARGIN))
         return latest
 
     def asked(self, exchange: Exchange, now: float, *, repeat: bool = False) -> float | None:
         """Note that a request is being sent: what its key owed is past, and so is what is too old.
 
-        Where answers to earlier ones like it may still come, return when the first of these was sent.
+        Where it may be answered by what an earlier one like it is owed, return when the first of these was sent.
         """
         if not self._owed:
             return None
@@ -120,8 +137,8 @@ class LateAnswers:
         for key, owed in list(self._owed.items()):
             owed.asking = False  # whatever became of an exchange that never came to its end
             if key == own and repeat and now < owed.until and owed.request == exchange.request:
-                owed.sent = [each for each in owed.sent if now < each[1]]
-                owed.asking, since = True, owed.sent[0][0]
+                owed.sent = [each for each in owed.sent if now < each.until]
+                owed.asking, since = True, owed.since(now)
             elif key == own or now >= owed.forget:
                 del self._owed[key]
         return since
@@ -142,15 +159,15 @@ class LateAnswers:
         watching, and a process that was held up has not watched.
         """
         key = key_of(exchange)
-        until = self._until(key, sent, timeout, heard=heard) + asleep
+        one = self._sent(key, sent, timeout, heard=heard, asleep=asleep)
         if not heard:
             self._slow.pop(key, None)
         before = self._owed.pop(key, None)
         self._make_room()
-        owed = self._owed[key] = _Owed(exchange.request, reader, [(sent, until)], max(until, sent + _MEMORY))
+        owed = self._owed[key] = _Owed(exchange.request, reader, [one], max(one.until, sent + _MEMORY))
         if before is not None and before.asking:
             owed.reader = reader or before.reader
-            owed.sent = [*before.sent, (sent, until)]
+            owed.sent = [*before.sent, one]
             owed.forget = max(owed.forget, before.forget)
             owed.told, owed.claimed = before.told, before.claimed
 
@@ -164,7 +181,7 @@ class LateAnswers:
         if owed is None or not owed.asking:
             return
         owed.asking = owed.lost = False
-        owed.sent = [*owed.sent[1:], (sent, self._until(key, sent, timeout, heard=False))]
+        owed.sent = [*owed.sent[1:], self._sent(key, sent, timeout, heard=False)]
         owed.forget = max(owed.until, sent + _MEMORY)
         owed.told.add(payload)
         owed.reader = exchange.reader
@@ -179,7 +196,7 @@ class LateAnswers:
             if payload is None:
                 continue
             found = True
-            self._slow[key] = max(self._slow.get(key, 0.0), now - owed.sent[0][0])
+            self._slow[key] = max(self._slow.get(key, 0.0), now - owed.sent[0].at)
             if payload in owed.told:
                 continue  # a copy perhaps
             owed.told.add(payload)
@@ -205,12 +222,12 @@ class LateAnswers:
         """Return the keys that owe an answer, oldest first."""
         return tuple(self._owed)
 
-    def _until(self, key: bytes, sent: float, timeout: float, *, heard: bool) -> float:
-        guard = self._guard
+    def _sent(self, key: bytes, at: float, timeout: float, *, heard: bool, asleep: float = 0.0) -> _Sent:
+        guard, slow = self._guard, self._slow.get(key, 0.0) * _MARGIN
         if guard is None:
             # Damaged bytes most likely were the answer; silence says nothing of how late it may be.
             guard = 2 * timeout if heard else guard_s(timeout)
-        return sent + max(guard, self._slow.get(key, 0.0) * _MARGIN)
+        return _Sent(at, at + max(timeout, slow), at + max(guard, slow) + asleep)
 
     def _make_room(self) -> None:
         while len(self._owed) >= _MOST_OWED:

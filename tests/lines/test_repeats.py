@@ -104,6 +104,25 @@ def test_the_answer_to_the_first_is_taken_with_its_time_and_the_second_is_droppe
     in_no_time(run())
 
 
+def test_once_it_was_answered_the_next_polls_have_their_own_time_again():
+    """Though it is not known which answer is still owed, for a poll comes before the guard is past."""
+
+    async def run() -> None:
+        slave = Slave([()])
+        async with line_over(ScriptedWire(slave)) as line:
+            assert await ask(line, rtu_read(1, 2)) is None
+            for number in range(1, 6):
+                reply = await line.exchange(rtu_read(1, 2), timeout=TIMEOUT, limit=LIMIT, repeat=True)
+                assert reply.repeated is (number == 1)
+                asked = slave.asked[number if number > 1 else 0]
+                middle = START + timedelta(seconds=(asked + reply.ended) / 2)
+                assert abs(reply.at - middle) < timedelta(milliseconds=5)
+                assert line.owing
+                await rest(LIMIT)
+
+    in_no_time(run())
+
+
 def test_what_may_be_a_copy_pays_for_nothing():
     async def run() -> None:
         slave = Slave([(0.3, 0.4), (1.5,)], moves=False)
@@ -159,11 +178,17 @@ def test_an_exchange_that_asks_for_no_repeat_waits_as_ever():
 # Within the guard, whatever the order; nothing where an answer is lost.
 LATENESS = st.floats(0.001, GUARD - 0.01, allow_nan=False)
 ANSWER = st.one_of(st.just((QUICK,)), st.just(()), st.tuples(LATENESS))
+IN_TIME = st.one_of(
+    st.just((QUICK,)), st.just(()), st.tuples(st.floats(0.001, LIMIT - 0.01, allow_nan=False))
+)
 STEP = st.tuples(st.sampled_from([1, 1, 1, 2, 3]), st.booleans(), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
 
 
 @settings(max_examples=amount(60, 2000))
-@given(st.lists(STEP, min_size=2, max_size=25), st.lists(ANSWER, max_size=25))
+@given(
+    st.lists(STEP, min_size=2, max_size=25),
+    st.one_of(st.lists(ANSWER, max_size=25), st.lists(IN_TIME, max_size=25)),
+)
 def test_however_late_and_in_whatever_order_no_value_is_anothers_or_said_to_be_newer_than_it_is(
     steps: list[tuple[int, bool, float]], fates: list[tuple[float, ...]]
 ):
@@ -180,7 +205,10 @@ def test_however_late_and_in_whatever_order_no_value_is_anothers_or_said_to_be_n
                     continue
                 told, number = registers(reply.payload)
                 assert told == address
-                if slave.come == sorted(slave.come):  # as a slave does that has one request at a time
+                # As a slave does that has one request at a time, and at most what was set for it.
+                if slave.come == sorted(slave.come) and all(
+                    after < LIMIT for (after,) in filter(None, fates)
+                ):
                     formed = START + timedelta(seconds=(slave.asked[number] + reply.ended) / 2)
                     assert reply.at <= formed + timedelta(milliseconds=1)
 
