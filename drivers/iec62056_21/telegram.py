@@ -46,7 +46,8 @@ def parse(raw: bytes) -> Message:
     if len(raw) > MAX_MESSAGE:
         raise FrameDamaged(f"more than {MAX_MESSAGE} bytes: give one message")
     if any(byte & 0x80 for byte in raw):
-        plain = frames.strip_parity(raw)
+        raw = _ended(raw)
+        plain = raw if not any(byte & 0x80 for byte in raw) else frames.strip_parity(raw)
         if plain is None:
             raise FrameDamaged("characters above 7F, and they are no even parity bits")
         raw = plain
@@ -58,6 +59,13 @@ def parse(raw: bytes) -> Message:
     if first in {bytes((STX,)), bytes((SOH,))}:
         return _checked(raw)
     return _lines(raw)
+
+
+def _ended(raw: bytes) -> bytes:
+    """Return a captured telegram without what came after its last line: an adapter's own words, or noise."""
+    mark = raw.find(b"!")
+    end = raw.find(b"\n", mark)
+    return raw[: end + 1] if raw.startswith(b"/") and 0 <= mark < end else raw
 
 
 def _acknowledgement(raw: bytes) -> Message:

@@ -33,6 +33,8 @@ def check_vector(row: Row) -> str | None:
     for key, wanted in expected.items():
         if key in _REMARKS or (refused and key in {"valid", "must", "reason"}):
             continue
+        if wanted is None and (known.get(key) is None or known[key] == ""):
+            continue
         if key not in known:
             return f"{printable(str(key), 40)}: this message says nothing of it"
         fault = _items(known[key], wanted) if key == "items" else _one(key, known, wanted)
@@ -80,6 +82,11 @@ def _one(key: str, known: Row, wanted: Any) -> str | None:
     found = known[key]
     if found == wanted or (key == "crc_field" and str(wanted).upper() == found):
         return None
-    if key == "identification" and wanted == f"{known['modes']}{found}":
+    if key == "identification" and wanted in _with_modes(known["modes"], found):
         return None
     return f"{printable(str(key), 40)}: {printable(str(found), 120)}, expected {printable(str(wanted), 120)}"
+
+
+def _with_modes(modes: str, text: str) -> tuple[str, str]:
+    """The same identification by those who take its capabilities for a part of the text, with and without `\\`."""
+    return modes + text, modes.replace("\\", "") + text

@@ -60,6 +60,9 @@ def test_one_wrong_bit_is_seen_by_the_crc(line):
             {"kind": "acknowledgement", "protocol_char": "0", "baud_char": "5", "mode_char": "0"},
         ),
         (b"\x06", {"kind": "acknowledgement"}),
+        (b"/Els6\\2EK280\r\n", {"identification": "2EK280", "manufacturer": "Els", "baud_char": "6"}),
+        (b"\x01P0\x02(1234567)\x03P", {"command": "P0", "address": None, "value": "1234567", "bcc_ok": True}),
+        (b"\x01B0\x03q", {"command": "B0", "address": None, "value": None}),
         (b"\x15", {"kind": "repeat request"}),
         (
             b"/LGZ5\\2ZMD\r\n",
@@ -74,6 +77,7 @@ def test_one_wrong_bit_is_seen_by_the_crc(line):
         ),
         (frames.add_parity(b"/?!\r\n"), {"kind": "request"}),
         (b"/ABC5x\r\n1.8.0(5)\r\n!0000\r\n", {"crc_ok": False, "crc_field": "0000"}),
+        (b"/ESY5x\r\n1.8.0(5)\r\n!\r\n  258\r\n\xff\xff\r\n", {"manufacturer": "ESY", "value": "5"}),
         (b"\x02broken\x03\x00", {"bcc_ok": False}),
         (b"\x02broken\x03\x00", {"valid": False}),
     ],
