@@ -53,7 +53,7 @@ class Panel:
     def read(self, record: Record, now: datetime) -> Read:
         """Read a record; one that nothing fits is the `unparsed` signal, never nothing."""
         text = record.text
-        if any(rule.fullmatch(text[:MAX_TEXT]) for rule in self._ignore):
+        if record.report or any(rule.fullmatch(text[:MAX_TEXT]) for rule in self._ignore):
             return Read(record, None, ignored=True)
         rules = self._rules if len(text) <= MAX_TEXT else ()
         match = next((found for rule in rules if (found := rule.fullmatch(text))), None)

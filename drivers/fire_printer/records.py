@@ -16,6 +16,8 @@ class Record:
 
     lines: tuple[str, ...]
     raw: bytes
+    report: bool = False
+    """A part of a report: no event, whatever it says."""
 
     @property
     def text(self) -> str:
@@ -34,6 +36,8 @@ class RecordReader:
         self._skip = 0
         self._escape = False
         self._after_cr = False
+        self._fences = 0
+        self._closed = False
 
     def feed(self, data: bytes) -> list[Record]:
         """Take bytes in any portions; return the records that are whole."""
@@ -57,26 +61,33 @@ class RecordReader:
             elif byte >= 0x20 or byte == 0x09:
                 self._line.append(byte)
             if len(self._raw) >= MAX_RECORD:
-                found += self.flush()
+                found += self._cut()
         return found
 
     def flush(self) -> list[Record]:
-        """Return what waits for its end as a record of its own, if it holds any text."""
+        """Return what waits for its end as a record of its own, if it holds any text; a report ends here too."""
+        found = self._cut()
+        self._fences, self._closed = 0, False
+        return found
+
+    @property
+    def waiting(self) -> bool:
+        """True while a record or a report has begun and not ended."""
+        return bool(self._raw) or self._fences > 0
+
+    def _cut(self) -> list[Record]:
         self._take_line()
         lines, raw = tuple(self._lines), bytes(self._raw)
         self._lines.clear()
         self._raw.clear()
-        return [Record(lines, raw)] if lines else []
-
-    @property
-    def waiting(self) -> bool:
-        """True while a record has begun and not ended."""
-        return bool(self._raw)
+        return [Record(lines, raw, self._fences > 0)] if lines else []
 
     def _end_of_line(self, found: list[Record]) -> None:
         empty = not self._line
         self._take_line()
-        if self._options.record == "line" or empty:
+        report = self._options.report
+        inside = report is not None and self._fences > 0 and not self._closed
+        if (self._options.record == "line" or empty) and not inside:
             found += self.flush()
 
     def _take_line(self) -> None:
@@ -84,3 +95,12 @@ class RecordReader:
         self._line.clear()
         if text:
             self._lines.append(text)
+            self._count_fence(text)
+
+    def _count_fence(self, text: str) -> None:
+        report = self._options.report
+        if report is None:
+            return
+        if text.startswith(report.fence):
+            self._fences += 1
+        self._closed = self._fences >= report.fences and report.end in text

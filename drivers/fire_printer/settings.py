@@ -15,6 +15,16 @@ Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 MAX_RULES: Final = 40
 
 
+class Report(Strict, frozen=True, kw_only=True):
+    """What a panel prints that is no event and may hold empty lines: from its first fence to behind its last."""
+
+    fence: Annotated[str, msgspec.Meta(min_length=3, max_length=80)]
+    """How a fence begins."""
+    fences: Annotated[int, msgspec.Meta(ge=1, le=20)]
+    end: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    """What the last line holds, where a fence is not the end."""
+
+
 class Options(Strict, frozen=True, kw_only=True):
     """`options` of a profile and of the device in the site file, merged."""
 
@@ -24,6 +34,7 @@ class Options(Strict, frozen=True, kw_only=True):
     """Regular expressions of a whole record, tried in turn; a line feed parts its lines. Groups: `patterns.GROUPS`."""
     ignore: Annotated[tuple[Pattern, ...], msgspec.Meta(max_length=MAX_RULES)] = ()
     """Records that are no events: reports, headings."""
+    report: Report | None = None
     part: tuple[Literal["zone", "loop", "point", "device", "where"], ...] = (
         "zone",
         "loop",

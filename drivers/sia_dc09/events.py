@@ -8,7 +8,7 @@ MAX_EVENTS: Final = 32
 
 _CID: Final = re.compile(r"\s*([0-9A-Fa-f])([0-9A-Fa-f]{3})\s+([0-9A-Fa-f]{2})\s+([0-9A-Fa-f]{3})\s*")
 _MODIFIER: Final = re.compile(
-    r"(?:ri(?P<area>\d{1,6})|ti(?P<time>\d\d:\d\d(?::\d\d)?)|id(?P<id>[^/|A-Z]*)|pi(?P<pi>[^/|A-Z]*)"
+    r"(?:ri(?P<area>\d{1,6})|ti(?P<time>\d\d:\d\d(?::\d\d)?)|id(?P<id>[0-9A-F]+(?=[/a-z])|[0-9]*)"
     r"|(?P<other>[a-z]{2}[^/|A-Z]*))/?"
 )
 _EVENT: Final = re.compile(

@@ -112,12 +112,30 @@ def test_a_report_raises_nothing_and_shows_that_the_panel_lives():
     assert (heard.reply, heard.refuse) == (b"", b"")
 
 
-def test_a_report_may_be_long_and_an_event_may_not():
-    report = b"-----------------\r\nSTATUS REPORT\r\n" + b"P:01 D:014 NORMAL\r\n" * 30 + b"\r\n"
-    (heard,) = session(EDWARDS).feed(report, NOW)
-    assert heard.label == "ignored"
+def test_a_report_may_hold_anything_and_an_event_may_not_be_long():
+    fence, alarm = b"-----------------\r\n", bytes.fromhex(EDWARDS.examples[0].reply)
+    report = (
+        fence
+        + b"REPORT\r\n\r\n"
+        + fence
+        + alarm
+        + b"P:01 NORMAL\r\n" * 90
+        + fence
+        + b"END\r\n"
+        + fence
+        + b"\r\n"
+    )
+    heard = session(EDWARDS).feed(report + alarm, NOW)
+    assert [words(each.happenings) for each in heard] == [[], [], ["fire raised"]]
     long = (LINE % b"ALARM").replace(b"AZF", b"AZF " * 120)
     assert words(told(FIRESENSE, long)) == ["unparsed"]
+
+
+def test_a_report_that_never_ends_swallows_nothing_after_a_pause():
+    peer, alarm = session(EDWARDS), bytes.fromhex(EDWARDS.examples[0].reply)
+    assert list(peer.feed(b"-----------------\r\nREPORT\r\n\r\n", NOW)) == []
+    heard = peer.feed(alarm, NOW + timedelta(seconds=3))
+    assert [words(each.happenings) for each in heard] == [[], ["fire raised"]]
 
 
 def test_what_waits_too_long_for_its_end_is_told():

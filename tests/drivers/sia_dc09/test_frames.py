@@ -137,3 +137,18 @@ def test_what_is_encrypted_can_be_decrypted(size, text, noise):
 def test_another_key_yields_an_error_or_text_never_anything_else(key, blocks):
     with contextlib.suppress(FrameDamaged):
         assert isinstance(crypto.decrypt("00" * 16 * blocks, key), str)
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ("Nri1/id0129pi010/BC0", ("BC", "0", "1", "0129", None)),
+        ("Nid1A2/CL3", ("CL", "3", None, "1A2", None)),
+        ("Nti10:11ri2id7BA3", ("BA", "3", "2", "7", "10:11")),
+        ("Nda10-12-24/ti10:11/RP", ("RP", "", None, None, "10:11")),
+    ],
+)
+def test_modifiers_of_sia_events(block, told):
+    (event,), strange = sia_events(f"#1|{block}")
+    assert (event.code, event.number, event.area, event.id, event.time) == told
+    assert strange == ""
