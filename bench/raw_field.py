@@ -14,7 +14,7 @@ import termios
 import time
 import tty
 
-from bench.fieldsite import BEST_BLOCKS, CHAR_S, SLAVES
+from bench.fieldsite import BAUD, BEST_BLOCKS, CHAR_S, SLAVES
 
 TCP_BLOCKS = ((0, 106), (200, 104))
 VALUES = 40
@@ -55,6 +55,9 @@ def crc(data: bytes) -> bytes:
 def bus(seconds: float, path: str) -> None:
     port = os.open(path, os.O_RDWR | os.O_NOCTTY)
     tty.setraw(port, termios.TCSANOW)
+    modes = termios.tcgetattr(port)
+    modes[4] = modes[5] = getattr(termios, f"B{BAUD}")
+    termios.tcsetattr(port, termios.TCSANOW, modes)
     requests = []
     for unit in range(1, SLAVES + 1):
         for address, count in BEST_BLOCKS:

@@ -1,4 +1,8 @@
-"""An RS-485 bus on a pseudo-terminal: devices with the byte times of their baud rate."""
+"""An RS-485 bus on a pseudo-terminal: devices with the byte times of their baud rate.
+
+Who opens it at another rate is not understood and understands nothing, as on a real one. Its parity cannot be
+wrong: a pseudo-terminal has none.
+"""
 
 import asyncio
 import contextlib
@@ -10,6 +14,7 @@ from pathlib import Path
 
 from simulators.bus import Bus
 from simulators.modbus_frames import framing
+from simulators.speeds import heard, speed_of
 from simulators.wire import Pace, Wire
 
 READ_SIZE = 1024
@@ -20,8 +25,11 @@ class SerialServer:
 
     stranger = False
 
-    def __init__(self, bus: Bus, path: Path, frames: str, pace: Pace, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, bus: Bus, path: Path, frames: str, baud: int, pace: Pace, clock_ms: Callable[[], int]
+    ) -> None:
         self._bus = bus
+        self._baud = baud
         self._path = path
         self._wire = Wire(bus, framing(frames), pace, clock_ms)
         self._master = self._slave = -1
@@ -58,6 +66,7 @@ class SerialServer:
 
     def write(self, data: bytes) -> bool:
         """Hand bytes to the master; return False where nobody reads and the port is full."""
+        data = heard(data, self._baud, self._masters_baud)
         try:
             return os.write(self._master, data) == len(data)
         except BlockingIOError:
@@ -68,4 +77,9 @@ class SerialServer:
             data = os.read(self._master, READ_SIZE)
         except BlockingIOError:
             return
-        self._wire.take(data, self)
+        if arrived := heard(data, self._masters_baud, self._baud):
+            self._wire.take(arrived, self)
+
+    @property
+    def _masters_baud(self) -> int:
+        return speed_of(self._slave) or self._baud  # of an unusual rate nothing is known

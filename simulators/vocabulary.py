@@ -30,6 +30,7 @@ PhysicsKind = Literal[
     "auto", "electricity", "water", "door", "fire", "lift", "pump", "env", "static", "reads"
 ]
 Frames = Literal["mbap", "rtu", "ascii"]
+PTY_BAUD = 9600  # where a site says none
 
 
 class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,7 +103,10 @@ class Line(Strict, frozen=True, kw_only=True):
     pty: str | None = None
     framing: Frames | None = None
     baud: Annotated[int, msgspec.Meta(ge=300, le=1_000_000)] | None = None
-    """Bytes take the time of this baud rate: always on a pty (9600 if nothing is said), on TCP where it is said."""
+    """Bytes take the time of this baud rate: always on a pty (9600 if nothing is said), on TCP where it is said.
+
+    A pty understands nobody who opens it at another rate, and is not understood.
+    """
     turnaround: Duration | None = None
     """How long a device takes to begin its answer: 5 ms on a bus with byte times, else nothing."""
     burst: Duration = "4ms"
@@ -124,7 +128,7 @@ class Line(Strict, frozen=True, kw_only=True):
     @property
     def rate(self) -> int | None:
         """The baud rate whose byte times are kept, None where bytes take no time."""
-        return self.baud if self.tcp else self.baud or 9600
+        return self.baud if self.tcp else self.baud or PTY_BAUD
 
 
 class Link(Strict, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from simulators.serial_server import SerialServer
 from simulators.site import Line, Site, Step, misfits, seconds
 from simulators.tcp_server import TcpServer
 from simulators.truth import RUN, TruthWriter
+from simulators.vocabulary import PTY_BAUD
 from simulators.wire import Pace
 
 USUAL_TURNAROUND_S = 0.005
@@ -288,7 +289,7 @@ class World:
             host, port = _endpoint(line.tcp)
             return TcpServer(bus, host, port, line.frames, pace, self._clock_ms, stranger=self._stranger)
         path = self._folder / (line.pty or line.id)
-        return SerialServer(bus, path, line.frames, pace, self._clock_ms)
+        return SerialServer(bus, path, line.frames, line.rate or PTY_BAUD, pace, self._clock_ms)
 
 
 @asynccontextmanager

@@ -5,8 +5,9 @@ import contextlib
 import json
 import os
 import struct
+import termios
 import tty
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,18 @@ async def over_tcp(world: World) -> AsyncIterator[Master]:
         await writer.wait_closed()
 
 
+def set_speed(port: int, speed: int) -> None:
+    modes = termios.tcgetattr(port)
+    modes[4] = modes[5] = speed
+    termios.tcsetattr(port, termios.TCSANOW, modes)
+
+
 @asynccontextmanager
 async def on_pty(world: World) -> AsyncIterator[int]:
     assert world.info is not None
     port = os.open(world.info.lines["pair"].endpoint, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     tty.setraw(port)
+    set_speed(port, termios.B9600)
     try:
         yield port
     finally:
@@ -96,6 +104,35 @@ async def read_pty(port: int, size: int, timeout: float = 5) -> bytes:
 def fault(world: World, device: str, kind: str, **more: Any) -> None:
     step = {"at": "0s", "device": device, "mend": True, "fault": {"kind": kind, **more}}
     assert world.play([msgspec.convert(step, Step)]) == []
+
+
+async def becomes(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_master_at_another_speed_is_not_understood_and_understands_nothing(tmp_path: Path) -> None:
+    async with simulated(PAIR, tmp_path) as world, on_pty(world) as port:
+        line = world.counters.lines["pair"]
+        set_speed(port, termios.B19200)
+        os.write(port, rtu(1, 0, 2))
+        await becomes(lambda: line.damaged_requests == 1)
+        assert line.requests == 0
+        set_speed(port, termios.B9600)
+        os.write(port, rtu(1, 0, 2))
+        assert sound(await read_pty(port, 9))
+        # It is asked at the right speed, and answers when nobody listens at that one any more.
+        fault(world, "a", "slow", delay="300ms")
+        os.write(port, rtu(1, 0, 2))
+        await becomes(lambda: line.requests == 2)
+        set_speed(port, termios.B4800)
+        answer = await read_pty(port, 1)
+        await becomes(lambda: world.truth.replies == 2)
+        with contextlib.suppress(BlockingIOError):
+            answer += os.read(port, 512)
+        assert not sound(answer)
+        assert rtu(1, 0, 2)[:2] != answer[:2]
 
 
 @pytest.mark.parametrize("burst", ["0ms", "4ms"])
