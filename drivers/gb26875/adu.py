@@ -3,7 +3,7 @@
 Makers shorten and lengthen objects. What does not fit the standard's layout stays bytes: it is never guessed at.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -170,14 +170,19 @@ def type_name(number: int) -> str:
     return "user-defined (用户自定义)" if 128 <= number <= 254 else "reserved (预留)"
 
 
-def parse(raw: bytes) -> Adu:
-    """Read a data unit; never raises: what does not fit its layout has no objects and a `fault`."""
+def parse(raw: bytes, no_time: Collection[int] = ()) -> Adu:
+    """Read a data unit; never raises: what does not fit its layout has no objects and a `fault`.
+
+    `no_time` are types whose objects this maker sends without their time label.
+    """
     if len(raw) < 2:
         return Adu(raw[0] if raw else 0, 0, (), raw, "too short for a type and a number of objects")
     kind, count, body = raw[0], raw[1], raw[2:]
     layout = _LAYOUTS.get(kind)
     if layout is None:
         return Adu(kind, count, (), raw, "a type without a layout in the standard")
+    if kind in no_time and layout[-1] == "time":
+        layout = layout[:-1]
     objects: list[Object] = []
     place = 0
     for _ in range(count):

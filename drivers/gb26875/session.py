@@ -68,10 +68,10 @@ class Gb26875Session:
             bad = frame.frame
             label = f"checksum {bad.raw[-3]:02X}, right would be {frame.right_sum:02X}"
             return Heard("", reply=self._answer(bad, DENY, now), label=label, raw=bad.raw)
-        unit = adu.parse(frame.adu) if frame.adu else None
+        device = self._devices.get(frame.source)
+        unit = adu.parse(frame.adu, device.options.no_time if device else ()) if frame.adu else None
         label = frames.COMMANDS.get(frame.command, f"command {frame.command}")
         label += f" {unit.type} {adu.type_name(unit.type)}" if unit else ""
-        device = self._devices.get(frame.source)
         if device is not None:
             self._note(frame, unit)
         told = device is not None and unit is not None and frame.command in {SEND, REPLY}

@@ -25,6 +25,8 @@ class Options(Strict, frozen=True, kw_only=True):
     ] = ""
     """The source address of the transmission device, highest byte first."""
     time: TimeForm = "binary"
+    no_time: tuple[Byte, ...] = ()
+    """Types whose objects the maker sends without their time label."""
     timezone: str = "Asia/Shanghai"
     time_sync_h: Annotated[int, msgspec.Meta(ge=0, le=168)] = 24
     """Hours between two settings of the device's clock, the first when it is heard; 0: never."""

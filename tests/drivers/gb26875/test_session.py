@@ -155,6 +155,17 @@ def test_bcd_time_is_an_option():
     assert heard.happenings[0].at == datetime(2025, 12, 31, 15, 59, 59, tzinfo=UTC)
 
 
+def test_a_maker_that_leaves_times_out_is_an_option():
+    short = "15010B"
+    assert words(session().feed(frame(short), NOW)[0].happenings) == ["unreadable"]
+    (heard,) = session(no_time=[21]).feed(frame(short), NOW)
+    told = [each for each in words(heard.happenings) if each.endswith("raised")]
+    assert told == ["device_fire raised", "device_main_power raised"]
+    assert heard.happenings[0].at is None
+    (text,) = session(no_time=[7]).feed(frame("070101012801020304" + "00" * 31), NOW)
+    assert text.happenings == ()
+
+
 def test_only_components_of_a_type():
     profile = made(
         {"button": signal(component="fire", component_types=[23]), "fire": signal(component="fire")}
