@@ -172,7 +172,7 @@ class Fingerprints:
         firsts = [await look.first(profile) for profile in self._library]
         found = []
         for first in sorted((one for one in firsts if one is not None), key=lambda one: -one.score):
-            first.named = _names(identity, first.profile)
+            first.named = names_it(identity, first.profile)
             match = await look.more(first.profile) if first.promising else None
             if match is not None:
                 match.named = first.named
@@ -288,9 +288,11 @@ def _telling(profile: Profile, device: DeviceDriver) -> Sequence[Transaction]:
     return sorted(device.plan(profile.points), key=says, reverse=True)
 
 
-def _names(identity: Mapping[str, str], profile: Profile) -> bool:
+def names_it(identity: Mapping[str, str], profile: Profile) -> bool:
+    """Say whether a device's own words name the model of a profile, by a number in it."""
     told = " ".join(identity.values()).lower()
     words = [
         word for word in profile.model.lower().replace("/", " ").split() if any(c.isdigit() for c in word)
     ]
-    return bool(told) and any(word in told for word in words)
+    # A short one stands in many a number: it counts as a word only.
+    return any(word in told if len(word) > 2 else word in told.split() for word in words)

@@ -14,10 +14,10 @@ from drivers import registry
 from drivers.api import Reading
 from drivers.lines import Frame, TcpSettings
 from drivers.modbus import rtu
-from drivers.profile import Point
+from drivers.profile import Point, Profile
 from gateway.tools import remote as remote_module
 from gateway.tools import voice as voice_module
-from gateway.tools.fingerprint import plausible
+from gateway.tools.fingerprint import names_it, plausible
 from gateway.tools.inside import PolledLine
 from gateway.tools.jobs import JobRefused
 from gateway.tools.remote import KEPT_FOR, KEPT_JOBS, RemoteTools
@@ -301,3 +301,26 @@ async def test_a_tool_holds_up_a_line_no_longer_than_its_devices_may(configured,
     line = PolledLine(poller, TcpSettings("h", 1))  # type: ignore[arg-type]
     await line.ask(None, timeout=asked)  # type: ignore[arg-type]
     assert poller.timeouts == [given]
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("Professional 3/75 M-Bus", False),
+        ("CF 51, calculator", False),
+        ("MULTICAL 601", True),
+        ("Meter 8", True),
+    ],
+)
+def test_a_short_number_of_a_model_names_it_where_it_stands_alone(model, named):
+    told = {"model": "Kamstrup Multical 601", "version": "8", "secondary_address": "35175117-KAM-08-04"}
+    profile = Profile(
+        profile="bare",
+        vendor="x",
+        model=model,
+        device_class="meter",
+        protocol="mbus",
+        examples=(),
+        source=("x",),
+    )
+    assert names_it(told, profile) is named
