@@ -294,7 +294,7 @@ def test_the_same_batch_again_changes_nothing(desk):
     assert desk.row().count == 1
 
 
-@settings(max_examples=amount(10, 500), deadline=None)
+@settings(max_examples=amount(5, 500), deadline=None)
 @given(st.data())
 def test_there_is_never_more_than_one_row_and_it_ends_as_the_panel_is(tmp_path_factory, data):
     desk, silent = Desk(tmp_path_factory.mktemp("h")), False
