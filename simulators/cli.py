@@ -16,7 +16,16 @@ from rich.table import Table
 from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
-from simulators import cjt188_cli, dlt645_cli, gb26875_client, iec62056_cli, mbus_cli, osdp_cli, printer, sia_dc09
+from simulators import (
+    cjt188_cli,
+    dlt645_cli,
+    gb26875_client,
+    iec62056_cli,
+    mbus_cli,
+    osdp_cli,
+    printer,
+    sia_dc09,
+)
 from simulators.api_client import ApiRefused
 from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
 from simulators.processes import ProcessFailed
@@ -30,7 +39,7 @@ app = typer.Typer(
     help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
 )
 COMMANDS = frozenset(
-    {"run", "check", "demo", "cjt188", "dlt645", "gb26875", "iec62056", "mbus", "printer", "sia-dc09"}
+    {"run", "check", "demo", "cjt188", "dlt645", "gb26875", "iec62056", "mbus", "osdp", "printer", "sia-dc09"}
 )
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 

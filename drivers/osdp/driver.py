@@ -1,6 +1,7 @@
 """The OSDP driver: profiles and addresses to talks with a reader, what it says to values and signals."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -53,12 +54,19 @@ class Write:
 
 
 class OsdpDriver:
-    """OSDP v2 from the control panel's side; `random` makes the challenges of secure channels."""
+    """OSDP v2 from the control panel's side.
+
+    `random` makes the challenges of secure channels; `monotonic` tells when a reader has forgotten its panel.
+    """
 
     protocol = "osdp"
 
-    def __init__(self, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
-        self._random = random
+    def __init__(
+        self,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._random, self._monotonic = random, monotonic
         self.workshop = OsdpWorkshop()
         """For the engineer's tools."""
 
@@ -75,6 +83,7 @@ class OsdpDriver:
             _address(unit, settings),
             security,
             random=self._random,
+            monotonic=self._monotonic,
             crc=settings.check == "crc",
             mark=settings.mark,
         )

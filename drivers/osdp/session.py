@@ -2,7 +2,7 @@
 
 A reader repeats its reply until the next sequence number tells it that it was heard. So a frame without an answer
 is sent again as it was, and an answer counts once, whenever it comes. What acts (a door) is not: after its answer was
-lost the next talk begins anew at sequence 0. No clock: a reader that has forgotten us says so by a NAK.
+lost the next talk begins anew at sequence 0, as after eight seconds: by then the reader has forgotten us.
 """
 
 import itertools
@@ -17,7 +17,8 @@ from drivers.osdp.frames import Finder, Frame, build
 from drivers.osdp.multipart import IN_PARTS, Assembler
 from drivers.osdp.secure import SCBK_D, Channel
 
-MOST_REPEATS: Final = 3
+FORGOTTEN_AFTER_S: Final = 8.0
+"""A reader that hears nothing new for so long counts its panel as gone (SIA OSDP 2.2)."""
 MOST_HEARD: Final = 32
 MOST_NOISE: Final = 4096
 COUNTER_BYTES: Final = 8
@@ -70,7 +71,7 @@ class Pending:
     sequence: int
     raw: bytes
     effect: bool
-    repeats: int = 0
+    since: float
     answer: Answer | None = None
 
 
@@ -83,6 +84,7 @@ class Session:
         security: Security,
         *,
         random: Callable[[int], bytes],
+        monotonic: Callable[[], float],
         crc: bool = True,
         mark: bool = True,
     ) -> None:
@@ -95,11 +97,17 @@ class Session:
         """What polls have brought and nobody has fetched yet: code and data."""
         self.knocks = 0
         """How often the first command of all stayed without an answer."""
-        self._crc, self._mark = crc, mark
+        self._crc, self._mark, self._now = crc, mark, monotonic
         self._sequence = 0
         self._channel: Channel | None = None
         self._counter = itertools.count()
         self._parts = Assembler()
+
+    def repeatable(self, pending: Pending) -> bool:
+        """Say whether the reader, if it has heard this command, still waits for it to be repeated."""
+        if pending.effect or self._now() - pending.since >= FORGOTTEN_AFTER_S:
+            return False
+        return pending.sequence > 0 or pending.code == Command.POLL  # a first question is simply asked anew
 
     def restart(self) -> None:
         """Forget what was agreed: the next command goes out with sequence 0, in clear."""
@@ -126,7 +134,7 @@ class Session:
         )
         if self._channel is not None:
             frame = self._channel.seal(frame)
-        self.pending = Pending(code, self._sequence, build(frame, mark=self._mark), effect)
+        self.pending = Pending(code, self._sequence, build(frame, mark=self._mark), effect, self._now())
         return self.pending
 
     def take(self, pending: Pending, frame: Frame) -> bytes | None:

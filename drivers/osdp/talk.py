@@ -17,7 +17,6 @@ from drivers.osdp.session import (
     COUNTER_BYTES,
     LOST,
     MOST_HEARD,
-    MOST_REPEATS,
     Answer,
     Pending,
     Session,
@@ -91,8 +90,7 @@ class Talk:
             session.restart()
         waiting = session.pending
         if waiting is not None:
-            if not waiting.effect and waiting.repeats < MOST_REPEATS:
-                waiting.repeats += 1
+            if session.repeatable(waiting):
                 self._then = self._passed
                 return self._carry(waiting)
             session.knocks += waiting.sequence == 0

@@ -98,8 +98,10 @@ def door(
     """A reader and its panel; `reader` are fields of the simulated one."""
     dice = random.Random(seed)
     made = Reader(address, dice.randbytes, **reader)
-    device = OsdpDriver(dice.randbytes).device(profile, address, options or {})
-    return Door(made, device)
+    here: list[Door] = []
+    driver = OsdpDriver(dice.randbytes, lambda: here[0].now_ms / 1000 if here else 0.0)
+    here.append(Door(made, driver.device(profile, address, options or {})))
+    return here[0]
 
 
 def code_of(raw: bytes) -> str:

@@ -15,8 +15,9 @@ from messages.broker import Publication
 from messages.codec import decode_batch, encode
 from messages.topics import Address
 from messages.types import Command, CommandResult, DeviceEvent, Edge, Outcome
+from simulators.field_wire import FieldPty, FieldTcp
+from simulators.osdp_life import OsdpLine
 from simulators.osdp_reader import Reader
-from simulators.osdp_server import OsdpLine, OsdpSerialServer, OsdpTcpServer
 from tests.support.broker import Broker
 from tests.support.osdp import KEY
 from tests.support.toyserver import ToyServer
@@ -88,16 +89,10 @@ class Hall:
 async def hall(request, tmp_path: Path) -> AsyncIterator[Hall]:
     broker = Broker(tmp_path / "broker").start()
     made = Hall()
-    wires = (
-        OsdpTcpServer(made.line) if request.param == "tcp" else OsdpSerialServer(made.line, tmp_path / "tty")
-    )
+    wires = FieldTcp(made.line) if request.param == "tcp" else FieldPty(made.line, tmp_path / "tty")
     try:
         async with wires:
-            wire = (
-                f"tcp: 127.0.0.1:{wires.port}"
-                if isinstance(wires, OsdpTcpServer)
-                else f"serial: {wires.path}"
-            )
+            wire = f"tcp: 127.0.0.1:{wires.port}" if isinstance(wires, FieldTcp) else f"serial: {wires.path}"
             (tmp_path / "secrets").mkdir()
             (tmp_path / "secrets" / "hall").write_text(KEY.hex() + "\n")
             path = tmp_path / "gw.yaml"

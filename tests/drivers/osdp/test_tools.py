@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.site.config import load_site
+from simulators.field_wire import FieldPty, FieldTcp
+from simulators.osdp_life import OsdpLine
 from simulators.osdp_reader import Reader
-from simulators.osdp_server import OsdpLine, OsdpSerialServer, OsdpTcpServer
 from tests.support.osdp import KEY
 from tests.support.tools import Shop
 
@@ -32,10 +33,10 @@ async def test_readers_are_found_and_read_and_their_cards_left_alone(tmp_path: P
     dice = random.Random(1)
     reader = Reader(0, dice.randbytes, key=KEY, default_key=False, enforce=True)
     line = OsdpLine([reader], lambda: time.monotonic_ns() // 1_000_000)
-    wires = OsdpTcpServer(line) if kind == "tcp" else OsdpSerialServer(line, tmp_path / "tty")
+    wires = FieldTcp(line) if kind == "tcp" else FieldPty(line, tmp_path / "tty")
     (tmp_path / "hall.key").write_text(KEY.hex())
     async with wires:
-        wire = f"tcp: 127.0.0.1:{wires.port}" if isinstance(wires, OsdpTcpServer) else f"serial: {wires.path}"
+        wire = f"tcp: 127.0.0.1:{wires.port}" if isinstance(wires, FieldTcp) else f"serial: {wires.path}"
         (tmp_path / "site.yaml").write_text(SITE.format(wire=wire))
         shop = Shop(None, load_site(tmp_path / "site.yaml"))  # type: ignore[arg-type]
         reader.card(26, bytes(4))
