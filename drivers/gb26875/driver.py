@@ -48,7 +48,9 @@ class Gb26875Driver:
         return PointAt, ActionAt, Options
 
     def explain(self, frame: bytes) -> str:
-        """Describe one captured frame in the standard's words; raise `FrameDamaged`."""
+        """Describe one captured frame, or a data unit alone, in the standard's words; raise `FrameDamaged`."""
+        if frame[:2] != frames.START and (alone := adu.parse(frame)).objects:
+            return "\n".join(_unit(alone))
         found = frames.parse(frame)
         at = frames.label_time(found.time)
         command = frames.COMMANDS.get(found.command, "user-defined")
@@ -59,14 +61,17 @@ class Gb26875Driver:
             f"command {found.command} {command}, {len(found.adu)} bytes of data, checksum right",
         ]
         if found.adu:
-            unit = adu.parse(found.adu)
-            lines.append(f"type {unit.type} {adu.type_name(unit.type)}, {unit.count} objects")
-            lines += [unit.fault] if unit.fault else [_object(unit.type, item) for item in unit.objects]
+            lines += _unit(adu.parse(found.adu))
         return "\n".join(lines)
 
     def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:  # noqa: ARG002
         """Return None where our decoder agrees with one line of a vector file, else the disagreement."""
         return check_vector(row)
+
+
+def _unit(unit: adu.Adu) -> list[str]:
+    head = f"type {unit.type} {adu.type_name(unit.type)}, {unit.count} objects"
+    return [head, unit.fault] if unit.fault else [head, *(_object(unit.type, item) for item in unit.objects)]
 
 
 def _object(kind: int, item: adu.Object) -> str:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from drivers.errors import Misconfigured
+from drivers.errors import FrameDamaged, Misconfigured
 from drivers.gb26875.driver import Gb26875Driver
 from drivers.gb26875.frames import Frame, FrameReader, encode, parse, time_label
 from drivers.listen_check import words
@@ -291,4 +291,7 @@ def test_explain_names_everything():
     analog = Gb26875Driver().explain(frame("030101022801020304032003040009020715"))
     assert "temperature 80.0 degC" in analog
     assert "do not fit" in Gb26875Driver().explain(frame("150101"))
+    assert "main_power_fault" in Gb26875Driver().explain(bytes.fromhex("150108040009020715"))
+    with pytest.raises(FrameDamaged, match="no frame"):
+        Gb26875Driver().explain(bytes.fromhex("1501"))
     assert "answer within 5 min" in Gb26875Driver().explain(frame("5B0105", 1))
