@@ -5,13 +5,13 @@ standard, clause 6.2). Meters before DSMR 4 send no CRC: they are only believed 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from drivers import listen_check, profile_check
-from drivers.api import Heard, PeerSession
+from drivers.api import Heard, PeerSession, Reading
 from drivers.binding import bind
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.iec62056_21 import telegram
@@ -22,6 +22,7 @@ from drivers.iec62056_21.readers import Characters
 from drivers.iec62056_21.telegram import Message
 from drivers.iec62056_21.vectors import check_vector
 from drivers.profile import Profile, Strict
+from drivers.strict_yaml import parse_duration
 
 ANY: Final = "p1"
 """The source of a meter that is known by being the only one on its port."""
@@ -43,6 +44,13 @@ class Options(Strict, frozen=True, kw_only=True):
     """The meter's own identifier, 0-0:96.1.1 or 96.1.0; empty for the only meter of its port."""
     crc: Literal["required", "none"] = "required"
     """`none` believes telegrams without a CRC, as meters before DSMR 4 send them."""
+    every: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h)$", description="a time such as 10s, 5m or 1h"
+        ),
+    ] = "1m"
+    """How often the readings are taken: a port may tell them each second, and the meter is heard by each telegram."""
     software_parity: bool = False
     """Make 7E1 of a port set to 8N1: meters before DSMR 4 send 9600 7E1."""
 
@@ -95,19 +103,20 @@ class P1Session(PeerSession):
         self._buffer = bytearray()
         self._line_crc = options.crc
         self._quiet = 0
+        self._taken: dict[str, datetime] = {}
         self._known: dict[str, tuple[Mapping[str, PointCodec], Options]] = {}
         for source, (profile, own) in devices.items():
             merged = bind({**msgspec.to_builtins(options), **profile.options, **own}, Options, "options")
             self._known[source] = (codecs(profile), merged)
 
-    def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:  # noqa: ARG002 -- a reading is stamped where it is heard
+    def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
         """Take bytes in any portions; return what whole and sound telegrams say."""
         # Once may fall into the middle of a line; twice in a row, a second apart, nothing more is coming.
         self._quiet = 0 if data else self._quiet + 1
         self._buffer += self._characters.take(data)
         found = []
         while (raw := self._next(at_rest=self._quiet > 1)) is not None:
-            heard = self._heard(raw)
+            heard = self._heard(raw, now)
             if heard is not None:
                 found.append(heard)
         return found
@@ -138,7 +147,7 @@ class P1Session(PeerSession):
         start = self._buffer.find(b"/")
         del self._buffer[: start if start >= 0 else len(self._buffer)]
 
-    def _heard(self, raw: bytes) -> Heard | None:
+    def _heard(self, raw: bytes, now: datetime) -> Heard | None:
         try:
             message = telegram.parse(raw)
         except (FrameDamaged, UnicodeDecodeError):
@@ -150,9 +159,18 @@ class P1Session(PeerSession):
         made, options = self._known.get(source, ({}, None))
         if message.crc_ok is None and (options.crc if options else self._line_crc) == "required":
             return None
-        readout = Readout(message.sets)
-        readings = {name: codec.decode(readout) for name, codec in made.items()}
+        readings: dict[str, Reading] = {}
+        if options is not None and self._due(source, options, now):
+            readout = Readout(message.sets)
+            readings = {name: codec.decode(readout) for name, codec in made.items()}
         return Heard(source, readings, label=f"P1 telegram of {message.identification.manufacturer}", raw=raw)
+
+    def _due(self, source: str, options: Options, now: datetime) -> bool:
+        last = self._taken.get(source)
+        if last is not None and timedelta() <= now - last < timedelta(seconds=parse_duration(options.every)):
+            return False
+        self._taken[source] = now
+        return True
 
 
 def _own_id(message: Message) -> str:

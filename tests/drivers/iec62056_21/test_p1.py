@@ -1,6 +1,6 @@
 import itertools
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,14 @@ def test_one_wrong_bit_is_never_a_value(place):
     for one in heard(made, bytes(raw)) + heard(made, b"") + heard(made, b""):
         assert one.raw.rstrip() == V5.rstrip()  # the line end behind the CRC is not covered by it
     assert [one.raw for one in heard(made, V4)][-1] == V4
+
+
+def test_readings_are_taken_now_and_then_and_the_meter_is_heard_each_time():
+    made = session(every="10s")
+    times = [0, 1, 9.999, 10, 12, -5, 4.9, 5]
+    found = [made.feed(V5, NOW + timedelta(seconds=seconds))[0] for seconds in times]
+    assert [bool(one.readings) for one in found] == [True, False, False, True, False, True, False, True]
+    assert all(one.source == ANY for one in found)
 
 
 def test_a_telegram_that_broke_off_costs_itself_only():
