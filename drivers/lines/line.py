@@ -302,7 +302,7 @@ class Line(Link):
             if self._inbox:
                 data = bytes(self._inbox)
                 self._inbox.clear()
-                self._rests = looked = False
+                self._rests = False
                 payload = attempt.take(data)
                 if payload is not None:
                     return payload

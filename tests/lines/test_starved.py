@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drivers.errors import DeviceSilent
+from drivers.errors import DeviceSilent, FrameDamaged
 from drivers.lines import Line
 from tests.support.virtual import ScriptedWire, VirtualLoop, in_no_time, line_over
 from tests.support.wire import registers, rtu_read, rtu_reply
@@ -77,3 +77,21 @@ async def ask_at(line: Line, at: float) -> None:
     """Ask another unit when the first burst is here."""
     await asyncio.sleep(at - asyncio.get_running_loop().time())
     await line.exchange(rtu_read(5, 2, unit=2), timeout=0.5)
+
+
+class Babbling(ScriptedWire):
+    """From then on there are new bytes each time that one looks."""
+
+    def _hand_over(self, chunk: bytes) -> None:
+        super()._hand_over(chunk)
+        if self._sink is not None:
+            asyncio.get_running_loop().call_soon(self._hand_over, chunk)
+
+
+def test_a_line_that_babbles_is_not_looked_at_for_ever():
+    async def run() -> None:
+        async with line_over(Babbling(lambda _request, _now: [(0.045, b"\x55")])) as line:
+            with pytest.raises(FrameDamaged, match="no answer to this request"):
+                await line.exchange(rtu_read(1, 2), timeout=0.05)
+
+    in_no_time(run())
