@@ -79,6 +79,9 @@ class OsdpDriver:
         merged = {**profile.options, **options}
         settings = bind(merged, Options, "options")
         security = _security(merged, settings)
+        if security.default_key and not _alarmed(profile):
+            needs = "an event on a point at: {session: default_key}"
+            raise Misconfigured(f"options.default_key: {profile.profile} has no alarm for it: {needs}")
         session = Session(
             _address(unit, settings),
             security,
@@ -112,6 +115,12 @@ def _address(unit: int | None, settings: Options) -> int:
     if not 0 <= given <= MAX_ADDRESS:
         raise Misconfigured(f"options.address: is {given}, and OSDP has 0 to {MAX_ADDRESS}")
     return given
+
+
+def _alarmed(profile: Profile) -> bool:
+    """Say whether the use of the default key is an alarm of this profile."""
+    points = {name for name, point in profile.points.items() if point.at.get("session") == "default_key"}
+    return any(event.when.point in points and event.when.is_ for event in profile.events.values())
 
 
 def _security(options: Mapping[str, Any], settings: Options) -> Security:

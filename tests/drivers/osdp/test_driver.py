@@ -164,6 +164,12 @@ def test_options_that_cannot_work_are_named(unit, options, words):
         DRIVER.device(PROFILE, unit, options)
 
 
+def test_the_key_that_everybody_knows_is_used_only_where_it_rings():
+    assert DRIVER.device(PROFILE, 0, {"default_key": True})
+    with pytest.raises(Misconfigured, match="no alarm for it"):
+        DRIVER.device(made(events={}), 0, {"default_key": True})
+
+
 def test_a_key_that_is_none_is_never_shown(tmp_path):
     file = tmp_path / "key"
     file.write_text("00112233445566778899AABBCCDDEE")  # one byte short
