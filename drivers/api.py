@@ -23,6 +23,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):  # tens of thousands a sec
     value: Value
     quality: Quality = Quality.GOOD
     raw: bytes = b""
+    at: datetime | None = None
+    """The instant of which the device says that the value was true, where that is not now: a register that it froze."""
 
 
 @dataclass(frozen=True, slots=True)

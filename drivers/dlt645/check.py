@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from drivers.api import DeviceDriver, Reading, Transaction
 from drivers.binding import from_hex
 from drivers.dlt645.frames import Frame, frames_in
+from drivers.dlt645.frozen import SETTLED, needs
 from drivers.dlt645.plan import Talk
 from drivers.dlt645.points import Bound, PointMap
 from drivers.dlt645.reply import segment
@@ -28,7 +29,7 @@ Bind = Callable[[Profile, int | None, Mapping[str, Any]], Bindable]
 def check_profile(profile: Profile, device: Bind) -> None:
     """Raise `Misconfigured` with one line `place: what is wrong` for each problem found."""
     made = device(profile, 1, {})
-    faults = [*_conditions(profile)]
+    faults = [*_conditions(profile), *_instants(profile, made.points)]
     for index, example in enumerate(profile.examples):
         # Each with a device of its own: what one example tells is not old news in the next.
         try:
@@ -49,6 +50,23 @@ def _conditions(profile: Profile) -> Iterator[str]:
         back = action.read_back
         if back is not None:
             yield from _suits(profile, f"actions.{name}.read_back", back.point, by_is=back.is_ is not None)
+
+
+def _instants(profile: Profile, points: PointMap) -> Iterator[str]:
+    """A register that the meter froze is billed under its own instant, which must be read with it."""
+    for name, point in profile.points.items():
+        bound = points.points[name]
+        needed = needs(bound.di) if point.billing and isinstance(bound, Bound) else ""
+        if not needed:
+            continue
+        group = next((group for group in profile.atomic if name in group), ())
+        told = {
+            other.di if isinstance(other, Bound) else other.what
+            for other in (points.points[one] for one in group)
+        }
+        if needed not in told:
+            what = "`derived: settled`" if needed == SETTLED else needed
+            yield f"points.{name}.billing: a frozen register is billed in an `atomic` group with its instant, {what}"
 
 
 def _suits(profile: Profile, place: str, point: str, *, by_is: bool) -> Iterator[str]:

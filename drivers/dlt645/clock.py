@@ -1,7 +1,7 @@
 """The meter's own clock and settlement day, from the identifiers that hold them; pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from drivers.dlt645.values import Zone, digits_of, moment
@@ -11,6 +11,8 @@ TIME: Final[Mapping[int, str]] = {2007: "04000102", 1997: "C011"}
 _DAYS_2007: Final = ("04000B01", "04000B02", "04000B03")
 _DAYS_1997: Final = ("C117",)
 LAST_DAY: Final = 28
+# Beyond this a meter's clock is wrong, and so are the instants at which it froze.
+NEAR: Final = timedelta(minutes=5)
 
 Reads = Mapping[str, Sequence[bytes]]
 
@@ -44,6 +46,12 @@ def settled_at(reads: Reads, edition: int, zone: Zone, number: int, *, last: boo
         if (instant := _before(now, data)) is not None
     ]
     return max(found, default=None)
+
+
+def is_right(reads: Reads, edition: int, zone: Zone, ours: datetime | None) -> bool:
+    """Say whether nothing speaks against the meter's clock: it was not read, or was near ours."""
+    meters = clock_of(reads, edition, zone, last=True)
+    return ours is None or meters is None or abs(meters - ours) <= NEAR
 
 
 def same_day(reads: Reads, edition: int) -> bool:

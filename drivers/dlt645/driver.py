@@ -11,8 +11,9 @@ from drivers.dlt645 import clock, logs, orders, plan, segments
 from drivers.dlt645.address import ActionAt, Options, PointAt
 from drivers.dlt645.check import check_profile
 from drivers.dlt645.explain import explain
+from drivers.dlt645.frozen import instant_of
 from drivers.dlt645.plan import Talk
-from drivers.dlt645.points import Derived, PointMap
+from drivers.dlt645.points import Bound, Derived, PointMap
 from drivers.dlt645.talk import Meter, Reads, count_of, gathered
 from drivers.dlt645.values import unix
 from drivers.dlt645.vectors import check_vector
@@ -120,7 +121,19 @@ class Dlt645Device(DeviceDriver):
         if isinstance(transaction.block, orders.Write):
             return {}
         reads = gathered(reply)
-        return {name: self._reading(name, reads, reply) for name in transaction.points}
+        found = {name: self._reading(name, reads, reply) for name in transaction.points}
+        edition, options = self._options.edition, self._options
+        frozen = {
+            name: at
+            for name, bound in self._map.points.items()
+            if name in found
+            and isinstance(bound, Bound)
+            and (at := instant_of(bound.di, reads, options)) is not None
+        }
+        if not frozen:
+            return found
+        right = clock.is_right(reads, edition, options.timezone, segments.stamped(reply))
+        return found | {name: _frozen(found[name], at, right=right) for name, at in frozen.items()}
 
     def _reading(self, name: str, reads: Reads, reply: bytes) -> Reading:
         bound = self._map.points[name]
@@ -193,3 +206,11 @@ class Dlt645Device(DeviceDriver):
         value: Value = back.is_ if back.is_ is not None else Decimal(back.equals or 0)
         read = plan.transaction((back.point,), self._map)
         return CommandPlan(write, read, {back.point: value})
+
+
+def _frozen(reading: Reading, at: datetime, *, right: bool) -> Reading:
+    """Return a frozen register under its own instant; doubtful where the meter's clock is wrong now."""
+    if reading.value is None:
+        return reading
+    quality = Quality.CLOCK if reading.quality is Quality.GOOD and not right else reading.quality
+    return Reading(reading.value, quality, reading.raw, at)

@@ -99,16 +99,19 @@ def conversation(names: Sequence[str], points: PointMap) -> tuple[str, ...]:
     derived = {bound.what for name in names if not isinstance(bound := points.points[name], Bound)}
     dis = dict.fromkeys(bound.di for name in names if isinstance(bound := points.points[name], Bound))
     date, time = clock.DATE[edition], clock.TIME[edition]
-    instant: tuple[str, ...] = (date, time, date) if derived else ()
+    frozen = tuple(di for di in dis if (di[:2], di[4:6]) == _FREEZE_TIME and len(di) == 8)
+    if len(dis) == len(frozen):
+        frozen = ()
+    # What the meter says of an instant is worth what its clock is worth.
+    instant: tuple[str, ...] = (date, time, date) if derived or frozen else ()
     opening: tuple[str, ...] = instant
     closing: tuple[str, ...] = ()
-    plain = [di for di in dis if not derived or di not in {date, time}]
-    frozen = tuple(di for di in plain if (di[:2], di[4:6]) == _FREEZE_TIME and len(di) == 8)
+    plain = [di for di in dis if di not in instant]
     if "settled" in derived:
         opening = (*clock.days(edition, options.settlement_days), *instant)
         closing = instant
         plain = [di for di in plain if di not in opening]
-    if frozen and len(plain) > len(frozen):
+    if frozen:
         plain = [*frozen, *(di for di in plain if di not in frozen)]
         closing = (*frozen, *closing)
     elif "settled" in derived and not plain:

@@ -18,6 +18,7 @@ LONGEST_DETAIL = 1000
 LONGEST_PART = 80
 LONGEST_NUMBER = 40
 _NO_RAW: Mapping[str, str] = {}
+_NOW = frozenset({None})
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -49,7 +50,20 @@ class Told:
     def samples(
         self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, config: str = ""
     ) -> Iterator[tuple[Lane, Sample]]:
-        """Split readings of one exchange by lane; billing points carry their raw bytes and the configuration's hash."""
+        """Split readings of one exchange by lane; billing points carry their raw bytes and the configuration's hash.
+
+        What the device froze at an instant of its own is a sample of that instant.
+        """
+        frozen = {reading.at for reading in readings.values()} - _NOW
+        for instant in frozen:
+            own = {name: reading for name, reading in readings.items() if reading.at == instant}
+            yield from self._by_lane(instant or at, own, clock, config)
+        rest = readings if not frozen else {name: one for name, one in readings.items() if one.at is None}
+        yield from self._by_lane(at, rest, clock, config)
+
+    def _by_lane(
+        self, at: datetime, readings: Mapping[str, Reading], clock: ClockState, config: str
+    ) -> Iterator[tuple[Lane, Sample]]:
         billing = self.billing
         if billing.isdisjoint(readings):
             if readings:

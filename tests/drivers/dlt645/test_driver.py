@@ -39,6 +39,7 @@ SIGNALS = {
     "cover_open": {"label": "Cover", "severity": "high", "class": "tamper", "on": {"count": "03300D00"}},
     "power_loss": {"label": "Loss", "severity": "low", "class": "power", "on": {"count": "03110000"}},
 }
+CLOCK = ["04000101", "04000102", "04000101"]
 RELAY = {"relay_open": {"kind": "state", "at": {"di": "04000503", "bit": 4}}}
 TRIP = {"trip": {"label": "Trip", "at": {"do": "trip"}, "read_back": {"point": "relay_open", "is": True}}}
 
@@ -169,9 +170,9 @@ def test_the_daily_freeze_comes_with_its_time_in_one_piece():
         Decimal("1234.56"),
         Decimal("300.00"),
     ]
-    assert one.asked == ["05060001", "05060101", "05060001"]
+    assert one.asked == [*CLOCK, "05060001", "05060101", "05060001"]
     (whole,) = made.plan(["frozen"])
-    assert (whole.steps, set(whole.points)) == (3, set(FROZEN))
+    assert (whole.steps, set(whole.points)) == (6, set(FROZEN))
     assert made.split(whole) == []
 
 
@@ -180,11 +181,34 @@ def test_a_freeze_in_the_middle_of_its_reading_is_no_boundary():
     one.freeze(NOW - timedelta(days=1))
     made = device(profile(FROZEN, atomic=[list(FROZEN)]))
     (whole,) = made.plan(["frozen"])
-    bus, exchange = SimBus([one]), made.exchange(whole)
-    following = exchange.then(exchange.reader.feed(bus.feed(exchange.request)[0]))
+    bus, following = SimBus([one]), made.exchange(whole)
+    for _ in range(4):  # date, time, date, time of the freeze
+        following = following.then(following.reader.feed(bus.feed(following.request)[0]))
     one.freeze(NOW)
     with pytest.raises(FrameDamaged, match="05060001 changed"):
         carry(following, bus)
+
+
+def test_a_frozen_register_is_a_reading_of_its_own_instant():
+    one = meter()
+    midnight = datetime(2026, 11, 22, tzinfo=ZONE)
+    one.freeze(midnight)
+    one.settle()
+    points = FROZEN | SETTLED | ENERGY
+    made = device(profile(points, atomic=[list(FROZEN), list(SETTLED)]))
+    found, _ = read(made, SimBus([one]), list(points))
+    assert (found["frozen"].at, found["frozen"].quality) == (midnight, Quality.GOOD)
+    assert found["closing"].at == datetime(2026, 11, 1, tzinfo=ZONE)
+    assert {found[name].at for name in ("frozen_at", "settled_at", *ENERGY)} == {None}
+    one.offset = timedelta(minutes=6)
+    found, _ = read(made, SimBus([one]), list(points))
+    assert [found[name].quality for name in ("frozen", "closing", "total")] == [
+        Quality.CLOCK,
+        Quality.CLOCK,
+        Quality.GOOD,
+    ]
+    alone, _ = read(device(profile({"frozen": FROZEN["frozen"]})), SimBus([one]), ["frozen"])
+    assert alone["frozen"].at is None
 
 
 @pytest.mark.parametrize(
@@ -289,7 +313,7 @@ def test_what_is_read_of_the_clock_is_read_once():
     }
     one = meter()
     assert values(device(profile(points)), SimBus([one]), "right", "clock") == [True, seconds(NOW)]
-    assert one.asked == ["04000101", "04000102", "04000101"]
+    assert one.asked == CLOCK
 
 
 @pytest.mark.parametrize(
@@ -518,6 +542,13 @@ def test_what_cannot_be_read_is_named_with_its_place(points, options, fault):
     with pytest.raises(Misconfigured) as told:
         device(profile(points), **options)
     assert fault in str(told.value)
+
+
+@pytest.mark.parametrize(("di", "needed"), [("05060101", "05060001"), ("00010001", "derived: settled")])
+def test_a_frozen_register_is_not_billed_without_its_instant(di, needed):
+    billed = {"r": {**KWH, "billing": True, "modulus": 1000000, "at": {"di": di}}, "total": TOTAL}
+    with pytest.raises(Misconfigured, match=rf"points.r.billing.*{needed}"):
+        registry.get("dlt645").check(profile(billed))
 
 
 def test_signals_need_a_log_and_a_point_that_polls_it():
