@@ -82,7 +82,8 @@ class Gb26875Session:
             reply=self._reply(frame, now),
             refuse=self._answer(frame, DENY, now) if frame.command == SEND else b"",
             label=label,
-            number=str(frame.serial),
+            # Without a time, the first message after a restart would be the same as the first before it.
+            number=str(frame.serial) if any(frame.time) else "",
             raw=frame.raw,
         )
 

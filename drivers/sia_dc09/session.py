@@ -99,7 +99,9 @@ class Dc09Session:
                 source, {}, self._other(account, message, framed), reply, label=label, raw=framed.raw
             )
         told = tuple(self._happenings(message, account, framed, now))
-        return Heard(source, {}, told, reply, label=label, number=message.sequence, raw=_content(message))
+        # Without a time, the first event after a restart would be the same as the first before it.
+        number = message.sequence if message.time is not None else ""
+        return Heard(source, {}, told, reply, label=label, number=number, raw=_content(message))
 
     def _refused(self, source: str, account: Account, framed: Framed, why: str, nak: bytes) -> Heard:
         code = account.signals.of_message("refused")

@@ -85,6 +85,12 @@ def test_a_message_that_comes_again_says_the_same_again():
     assert (one.number, one.raw, one.happenings) == (two.number, two.raw, two.happenings)
 
 
+def test_without_a_time_the_same_again_may_be_another():
+    """A device that starts anew counts from one: its next fire must not be taken for its last."""
+    raw = encode(Frame(1, (1, 2), bytes(6), SOURCE, CENTRE, 2, bytes.fromhex("0201" + component(2))))
+    assert session().feed(raw, NOW)[0].number == ""
+
+
 def test_the_acknowledgement_has_the_serial_the_other_way_round_and_our_time():
     (heard,) = session().feed(frame("1901" + "0304"), NOW)
     ack = parse(heard.reply)

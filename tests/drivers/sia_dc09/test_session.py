@@ -172,6 +172,12 @@ def test_a_repeat_is_the_same_whatever_its_padding(key_file):
     assert (one.number, one.raw) == (two.number, two.raw)
 
 
+def test_without_a_time_the_same_again_may_be_another():
+    """A panel that starts anew counts from one: its next fire must not be taken for its last."""
+    assert hear('"SIA-DCS"0001L0#1234[#1234|NFA1]').number == ""
+    assert hear(f'"SIA-DCS"0001L0#1234[#1234|NFA1]{stamp(NOW)}').number == "0001"
+
+
 def test_an_encrypted_link_test(key_file):
     heard = hear(cipher(f"]{stamp(NOW)}", "NULL", number=0), session(key_file=key_file))
     assert (heard.source, heard.happenings, heard.label) == ("1234", (), "*NULL 0000")
