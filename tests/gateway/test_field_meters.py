@@ -11,15 +11,22 @@ from random import Random
 import pytest
 
 from drivers import registry
+from drivers.lines import SerialSettings
+from drivers.profiles_store import load_library
+from gateway.listening.limits import Limits
 from gateway.polling.edges import load
 from gateway.polling.lessons import Lessons
 from gateway.polling.polled import polled
 from gateway.site.config import Site, load_site
+from gateway.site.lines import Device, ListeningLine
+from gateway.site.listening import Ear, Source
+from gateway.site.site_file import DeviceFile, LineFile
 from simulators.cjt188 import SimBus, SimMeter
 from simulators.field_wire import FieldTcp
-from simulators.iec62056 import OpticalMeter, OpticalPty
+from simulators.iec62056 import OpticalMeter, OpticalPty, PushPty, telegram
 from tests.support.polling import at_work, now, until
 from tests.support.tools import Shop
+from tests.support.toylisten import listening
 from tests.support.wire import line_to
 
 SITE = """\
@@ -99,3 +106,19 @@ async def test_the_poller_reads_them_again_and_again(tmp_path):
             async with line_to(config.settings) as wire, at_work(wire, made) as (_, recorder):
                 await until(lambda heard=recorder, name=device.id, what=point: len(heard.of(name, what)) >= 3)
             assert set(recorder.of(device.id, point)) == {value}
+
+
+async def test_a_p1_port_is_listened_to(tmp_path):
+    made = load_library()["iskraemeco-mt382-p1"]
+    device = Device("e-2", DeviceFile(id="e-2", profile=made.profile), made, 1.0, {"billing": 60.0}, {}, None)
+    port = PushPty(tmp_path / "p1")
+    ear = Ear("dsmr-p1", SerialSettings(str(port.path), 115200), Limits(), {"e-2": Source("p1", None)})
+    line = ListeningLine("p1", LineFile(id="p1"), ear, "p1", (device,))
+    raw = telegram("ISk5\\2MT382-1000", [("1-0:1.8.1", "000004.426*kWh"), ("0-1:24.2.1", "1)(00000.107*m3")])
+    async with port, listening(line) as heart:
+        await until(lambda: heart.listeners.lines[0].up)
+        for part in (raw[:50], raw[50:], raw.replace(b"4.426", b"5.426"), raw):
+            port.push(part)
+        await until(lambda: heart.count("ok", "p1") == 2)
+        assert heart.recorder.of("e-2", "active_energy_import_t1") == [Decimal("4.426")]
+        assert heart.recorder.of("e-2", "gas_volume") == [Decimal("0.107")]
