@@ -58,14 +58,16 @@ class PointAt(Strict, frozen=True, kw_only=True):
 
 
 class SignalOn(Strict, frozen=True, kw_only=True):
-    """What a reader says by itself: exactly one of a card, keys, data of a smart card, or a reply of its maker's own.
+    """What a reader says by itself: exactly one of a card, keys, data of a smart card, a state, or a maker's own reply.
 
-    `maker` is the IEEE OUI in hex.
+    `report` is a state that has just become true, `number` which input or output; `maker` is the IEEE OUI in hex.
     """
 
     card: Literal["any", "raw", "formatted"] | None = None
     keypad: Literal[True] | None = None
     smartcard: Literal[True] | None = None
+    report: Literal["tamper", "power", "input", "output"] | None = None
+    number: Byte = 0
     maker: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f]{6}$")] | None = None
     reader: Byte | None = None
     bits: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)] | None = None
@@ -174,11 +176,13 @@ def bind_point(data: Any, place: str) -> PointAt:
 def bind_signal(data: Any, place: str) -> SignalOn:
     """Check what a signal matches; raise `Misconfigured`."""
     on = bind(data, SignalOn, place)
-    kind = one_of(on, place, ("card", "keypad", "smartcard", "maker"))
+    kind = one_of(on, place, ("card", "keypad", "smartcard", "report", "maker"))
     if on.bits is not None and kind != "card":
         raise Misconfigured(f"{place}.bits: goes with card")
-    if on.reader is not None and kind in {"maker", "smartcard"}:
+    if on.reader is not None and kind not in {"card", "keypad"}:
         raise Misconfigured(f"{place}.reader: such a reply names none")
+    if on.number and on.report not in {"input", "output"}:
+        raise Misconfigured(f"{place}.number: goes with input or output")
     return on
 
 

@@ -12,7 +12,7 @@ from drivers.osdp.codes import name as name_of
 from drivers.osdp.credentials import Telling
 from drivers.osdp.frames import parse
 from drivers.osdp.talk import Said
-from drivers.osdp.values import ANSWERS, happenings, held
+from drivers.osdp.values import ANSWERS, Teller, held
 from drivers.profile import Example, Profile
 from messages.types import Value
 
@@ -72,9 +72,9 @@ def _check_example(
     elif frame.encrypted:
         yield "reply: is encrypted: nothing but its session can read it"
     else:
-        said = Said(False, False, False, ((frame.code, frame.data),), ((frame.code, frame.data),))
+        said = Said(False, False, False, heard=((frame.code, frame.data),))
         yield from _check_values(example, points, frame.code, frame.data)
-        happened = tuple(made.code for made in happenings(said, signals, _NEUTRAL))
+        happened = tuple(made.code for made in Teller(signals, _NEUTRAL).happenings(said))
         if happened != example.happens:
             yield f"happens: the reply says {', '.join(happened) or 'nothing'}"
 

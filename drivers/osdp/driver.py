@@ -25,7 +25,7 @@ from drivers.osdp.orders import order
 from drivers.osdp.secure import KEY_BYTES
 from drivers.osdp.session import Security, Session
 from drivers.osdp.talk import Ask, Talk, said
-from drivers.osdp.values import UNREADABLE, happenings, reading
+from drivers.osdp.values import UNREADABLE, Teller, reading
 from drivers.osdp.vectors import check_vector, explain
 from drivers.osdp.workshop import OsdpWorkshop
 from drivers.profile import Profile
@@ -162,13 +162,12 @@ class OsdpDevice(DeviceDriver):
     """
 
     def __init__(self, profile: Profile, session: Session, telling: Telling) -> None:
-        self._profile, self._session, self._telling = profile, session, telling
+        self._profile, self._session = profile, session
         self._points = {
             name: bind_point(point.at, f"points.{name}.at") for name, point in profile.points.items()
         }
-        self._signals = {
-            name: bind_signal(made.on, f"signals.{name}.on") for name, made in profile.signals.items()
-        }
+        signals = {name: bind_signal(made.on, f"signals.{name}.on") for name, made in profile.signals.items()}
+        self._teller = Teller(signals, telling)
         self._actions = {
             name: bind_action(made.at, f"actions.{name}.at") for name, made in profile.actions.items()
         }
@@ -222,7 +221,7 @@ class OsdpDevice(DeviceDriver):
         """Return the cards and keys that a talk has brought, each once; from the first call on, polls fetch them."""
         self._listened = True
         found = None if isinstance(transaction.block, Write) else said(reply)
-        return () if found is None else tuple(happenings(found, self._signals, self._telling))
+        return () if found is None else tuple(self._teller.happenings(found))
 
     def split(self, transaction: Transaction) -> Sequence[Transaction]:
         """Return nothing: one command is the least that can be asked."""

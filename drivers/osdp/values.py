@@ -22,6 +22,13 @@ ANSWERS: Final[Mapping[int, Reply]] = {
 }
 UNREADABLE: Final = Reading(None, Quality.CRC)
 _ABSENT: Final = Reading(None, Quality.REFUSED)
+REPORTS: Final = {
+    "tamper": Reply.LSTATR,
+    "power": Reply.LSTATR,
+    "input": Reply.ISTATR,
+    "output": Reply.OSTATR,
+}
+STATES: Final = frozenset(REPORTS.values())
 _NO_READER: Final = IN_PARTS | {Reply.MFGREP}
 _IDENTITY: Final = {
     "vendor": slice(0, 3),
@@ -94,18 +101,39 @@ def _capability(at: PointAt, data: bytes) -> Reading:
     return Reading(None, Quality.REFUSED, data)
 
 
-def happenings(said: Said, signals: Mapping[str, SignalOn], telling: Telling) -> Iterator[Happening]:
-    """Return what polls have brought, as signals of the profile, in the reader's order."""
-    for code, data in said.heard:
-        found = _told(code, data, telling)
-        if found is None:
-            continue
-        text, evidence = found
-        for name, on in signals.items():
-            if _matches(on, code, data):
-                part = "" if code in _NO_READER else f"reader {data[0]}"
-                yield Happening(name, detail=text, evidence=bytes((code,)) + evidence, part=part)
-                break
+class Teller:
+    """Tells what polls have brought as signals of the profile, each once, in the reader's order."""
+
+    def __init__(self, signals: Mapping[str, SignalOn], telling: Telling) -> None:
+        self._signals, self._telling = signals, telling
+        self._states: dict[int, bytes] = {}
+
+    def happenings(self, said: Said) -> Iterator[Happening]:
+        """Take what a talk has brought, and return what of it is news."""
+        self._states.update((code, data) for code, data in said.answers if code in STATES)
+        for code, data in said.heard:
+            if code in STATES:
+                yield from self._changes(code, data)
+                continue
+            found = _told(code, data, self._telling)
+            if found is None:
+                continue
+            text, evidence = found
+            for name, on in self._signals.items():
+                if _matches(on, code, data):
+                    part = "" if code in _NO_READER else f"reader {data[0]}"
+                    yield Happening(name, detail=text, evidence=bytes((code,)) + evidence, part=part)
+                    break
+
+    def _changes(self, code: int, data: bytes) -> Iterator[Happening]:
+        """Tell what a report of states says that was not so before: it repeats what has not changed."""
+        before, self._states[code] = self._states.get(code, b""), data
+        for name, on in self._signals.items():
+            if on.report is None or REPORTS[on.report] != code:
+                continue
+            place = {"tamper": 0, "power": 1}.get(on.report, on.number)
+            if data[place : place + 1] == b"\1" != before[place : place + 1]:
+                yield Happening(name, evidence=bytes((code,)) + data)
 
 
 def _told(code: int, data: bytes, telling: Telling) -> tuple[str, bytes] | None:
@@ -123,6 +151,8 @@ def _told(code: int, data: bytes, telling: Telling) -> tuple[str, bytes] | None:
 def _matches(on: SignalOn, code: int, data: bytes) -> bool:
     if on.maker is not None:
         return code == Reply.MFGREP and data[:3] == bytes.fromhex(on.maker)
+    if on.report is not None:
+        return False
     if on.smartcard is not None or code in IN_PARTS:
         return on.smartcard is not None and code in IN_PARTS
     if code == Reply.MFGREP or (on.reader is not None and data[0] != on.reader):

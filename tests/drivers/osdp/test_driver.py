@@ -220,6 +220,26 @@ STATE = {"label": "x", "kind": "state"}
             },
             "signals: need a point of the session",
         ),
+        (
+            {
+                "signals": {
+                    "s": Signal(
+                        on={"report": "tamper", "number": 1}, label="x", severity="low", alarm_class="x"
+                    )
+                }
+            },
+            "signals.s.on.number",
+        ),
+        (
+            {
+                "signals": {
+                    "s": Signal(
+                        on={"report": "tamper", "reader": 1}, label="x", severity="low", alarm_class="x"
+                    )
+                }
+            },
+            "signals.s.on.reader",
+        ),
         ({"signals": {"s": Signal(on={}, label="x", severity="low", alarm_class="x")}}, "signals.s.on"),
         (
             {"actions": {"a": Action(label="x", at={"output": {"on": True, "seconds": 0}})}},

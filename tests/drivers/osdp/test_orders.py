@@ -134,6 +134,8 @@ def test_no_key_is_ever_shown(key):
     here = door(options=key, key=KEY)
     here.read("online")
     plan = here.device.command("set_key", {})
-    shown = repr((plan, here.device._session.security, here.device._telling, vars(here.device._session)))
+    shown = repr(
+        (plan, here.device._session.security, here.device._teller._telling, vars(here.device._session))
+    )
     assert repr(KEY)[2:-1] not in shown
     assert KEY.hex() not in shown

@@ -98,6 +98,21 @@ def test_a_card_is_told_once_and_only_to_who_asks_for_it():
     assert here.poll() == ()
 
 
+def test_a_housing_that_was_open_for_a_moment_is_told_once():
+    here = door()
+    here.read("online", "tamper")
+    here.reader.set_tamper(True)
+    here.reader.set_input(0, 1)
+    here.reader.set_tamper(True)
+    here.reader.set_tamper(False)
+    assert [made.code for made in here.poll()] == ["opened"]
+    assert here.read("tamper") == {"tamper": False}
+    here.reader.tamper = True  # and where only the reading tells it, a report of it is no news
+    assert here.read("tamper") == {"tamper": True}
+    here.reader.set_tamper(True)
+    assert here.poll() == ()
+
+
 def test_a_tool_that_reads_points_fetches_no_card_away():
     here = door()
     here.reader.card(26, CARD)
