@@ -37,11 +37,10 @@ from messages.types import (
     Sample,
     Severity,
 )
-from simulators.estate import Estate
 from simulators.processes import until
 from simulators.world import RunInfo
 from tests.support import hostile
-from tests.support.installation import Installation, installation
+from tests.support.installation import Installation, QuickEstate, installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -96,7 +95,7 @@ COOKIES = [
 ]
 
 
-class Patient(Estate):
+class Patient(QuickEstate):
     """The devices are simulated in the process that floods the server: they may have to wait for their turn."""
 
     def write_gateway_files(self, info: RunInfo) -> None:
@@ -295,7 +294,7 @@ def iso(at: datetime) -> str:
 # -- readers that do not read --------------------------------------------------------------------------------
 
 SLOW = 30
-FLOOD = 120
+FLOOD = 60
 EVENTS = 100
 
 
@@ -352,7 +351,7 @@ async def test_readers_that_never_read_cost_little_and_are_given_up(tmp_path: Pa
             async with asyncio.timeout(60):
                 await fire.wait()
             watching.cancel()
-        assert grown < 300, f"{grown:.0f} MB for {SLOW} readers that do not read"
+        assert grown < 100, f"{grown:.0f} MB for {SLOW} readers that do not read"
 
         async def gone() -> bool | None:
             return True if still_held(site, ports) == 0 else None
