@@ -6,6 +6,7 @@ Nothing here knows a protocol, so that a simulator may load the same data. What 
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def load_marked_library(folders: Sequence[Path] = ()) -> Mapping[str, tuple[Prof
     problems: list[Problem] = []
     for file in profile_files(folders):
         try:
-            profile, marks = load_marked(file)
+            profile, marks = _known(file) if file.parent == SHIPPED else load_marked(file)
         except YamlError as err:
             problems += err.problems
             continue
@@ -79,6 +80,17 @@ def load_marked_library(folders: Sequence[Path] = ()) -> Mapping[str, tuple[Prof
     if problems:
         raise YamlError(problems)
     return library
+
+
+def _known(file: Path) -> tuple[Profile, Marks]:
+    """Read a shipped profile once for the life of the process, which loads a site again at each reload and offer."""
+    told = file.stat()
+    return _read_once(file, told.st_mtime_ns, told.st_size)
+
+
+@lru_cache(maxsize=MAX_PROFILES)
+def _read_once(file: Path, _changed_ns: int, _size: int) -> tuple[Profile, Marks]:
+    return load_marked(file)
 
 
 def check_with_driver(profile: Profile, driver: Driver, marks: Marks, file: Path) -> None:

@@ -203,3 +203,15 @@ def test_the_example_of_the_handbook_loads(tmp_path):
     yaml = text.split("```yaml\n", 1)[1].split("```", 1)[0]
     assert registry.check_profile_file(write(tmp_path, yaml)).vendor == "Acme"
     assert SHIPPED.is_dir()
+
+
+def test_a_shipped_profile_is_read_once_and_anew_when_it_has_changed(tmp_path, monkeypatch):
+    text = (SHIPPED / "eastron-sdm630.yaml").read_text("utf-8")
+    file = tmp_path / "eastron-sdm630.yaml"
+    file.write_text(text, "utf-8")
+    monkeypatch.setattr("drivers.profiles_store.SHIPPED", tmp_path)
+    (first,) = load_library().values()
+    assert load_library() == {first.profile: first}
+    assert load_library()[first.profile] is first
+    file.write_text(text.replace("vendor: Eastron", "vendor: Eastron and sons"), "utf-8")
+    assert load_library()[first.profile].vendor == "Eastron and sons"
