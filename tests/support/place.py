@@ -96,6 +96,7 @@ class Place:
     def __init__(self, folder: Path, broker: Broker, world: World, toy: ToyServer) -> None:
         self.folder, self.broker, self.world, self.toy = folder, broker, world, toy
         self.path = site_file(folder, world, broker)
+        self._decoded: dict[bytes, tuple[Item, ...]] = {}
 
     @property
     def site(self) -> Site:
@@ -103,9 +104,13 @@ class Place:
 
     @property
     def items(self) -> list[Item]:
-        return [
-            item for _, payload in sorted(self.toy.payloads.items()) for item in decode_batch(payload).items
-        ]
+        return [item for _, payload in sorted(self.toy.payloads.items()) for item in self._items_of(payload)]
+
+    def _items_of(self, payload: bytes) -> tuple[Item, ...]:
+        """Decode a payload once, however often a test looks at what has come."""
+        if payload not in self._decoded:
+            self._decoded[payload] = decode_batch(payload).items
+        return self._decoded[payload]
 
     @property
     def samples(self) -> list[Sample]:
