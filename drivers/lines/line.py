@@ -198,7 +198,6 @@ class Line(Link):
     async def _carry(self, exchange: Exchange, timeout: float, limit: float) -> Reply:
         attempt = Attempt(exchange, None if exchange.matched else self._echo)
         self._hushed = exchange.secret
-        byte_time = self._time.byte_time
         self._inbox.clear()
         self._unease.asked()
         since = self._late.asked(exchange, self._now(), repeat=self._repeat)
@@ -208,7 +207,8 @@ class Line(Link):
             return await self._no_reply(began, sent)
         window = timeout if exchange.matched else self._late.window(exchange, timeout, limit)
         loop = asyncio.get_running_loop()
-        frame = exchange.reply_bytes * byte_time
+        pace = self._time if exchange.baud is None else self._at(exchange.baud)  # at which the reply comes
+        frame = exchange.reply_bytes * pace.byte_time
         self._window, self._last = window, sent + max(window, limit) + frame
         self._deadline = sent + window + frame
         self._timer = loop.call_later(self._deadline - began, self._expire)
@@ -253,10 +253,12 @@ class Line(Link):
         await asyncio.sleep(self._busy_until - self._now() + _SENT)
         if not self._up:
             raise LineDown(self._why)
-        base = self._shifted or self._pace.mode or SerialMode()
-        self._shifted = msgspec.structs.replace(base, baud=baud)
+        self._shifted = self._at(baud)
         self._wire.tune(self._shifted)
         self._mode, self._time = self._shifted, self._shifted
+
+    def _at(self, baud: int) -> SerialMode:
+        return msgspec.structs.replace(self._shifted or self._pace.mode or SerialMode(), baud=baud)
 
     async def _second(self, attempt: Attempt, first: bytes) -> bytes:
         """Listen on until the time-out, and return the answer to believe."""

@@ -100,6 +100,16 @@ async def test_the_speed_changes_once_the_request_has_left_and_goes_back_afterwa
     ]
 
 
+async def test_a_reply_at_another_speed_is_waited_for_at_that_speed(tmp_path):
+    long = ask(
+        "ack", baud=115200, reply_bytes=2000
+    )  # 0.2 s at that speed, more than a minute at the line's own
+    async with PtyPeer(lambda _: [], tmp_path) as peer, line_to(peer.settings(baud=300)) as line:
+        async with asyncio.timeout(10):
+            with pytest.raises(DeviceSilent):
+                await line.exchange(long, timeout=0.02)
+
+
 async def test_a_step_waits_for_the_silence_that_its_device_needs(tmp_path):
     times: list[float] = []
 
