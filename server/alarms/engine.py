@@ -17,6 +17,8 @@ from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge, Severit
 from server.alarms import store
 from server.alarms.knowledge import Knowledge, system_alarm
 from server.alarms.lifecycle import Move, State
+from server.alarms.parts import MOST_PARTS, above, key_of, lies_in, system_key
+from server.alarms.records import write_record
 from server.db.tables_alarms import alarm_keys, alarms
 from server.db.upsert import upsert
 from server.ingest.sinks import EventItem
@@ -45,15 +47,39 @@ class AlarmEngine:
         """Apply the events of one batch in order; never raises for what an event says."""
         known = Knowledge(conn, site, gateway)
         for item in events:
-            key = _key(site, gateway, item.event)
-            last = conn.execute(_LAST, {"wanted": key}).mappings().first()
-            if last is not None and not _newer(known, item, last):
-                self._behind(conn, key, item, known, now)
+            if known.event(item.event.device, item.event.code).record:
+                write_record(conn, item, known, now)
+            else:
+                self._apply(conn, site, item, known, now)
+
+    def _apply(self, conn: Connection, site: str, item: EventItem, known: Knowledge, now: datetime) -> None:
+        event = item.event
+        key = _key(conn, site, known.gateway, event)
+        if _outdated(conn, site, key, item, known):
+            self._behind(conn, key, item, known, now)
+            return
+        self._live(conn, key, item, known, now)
+        # A pulse leaves the condition as it is, so it must not outdate a raise that is still on its way.
+        if event.edge is not Edge.PULSE:
+            _remember(conn, key, item, now)
+        if event.edge is Edge.CLEARED and (info := known.event(event.device, event.code)).spoken:
+            self._end_below(conn, site, item, known, now, info.label)
+
+    def _end_below(
+        self, conn: Connection, site: str, item: EventItem, known: Knowledge, now: datetime, label: str
+    ) -> None:
+        """End what stands of the parts that lie in the one that has ended."""
+        event = item.event
+        for standing in store.open_parts(conn, site, event.device, event.code):
+            if not lies_in(standing["part"], event.part) or not State(standing["state"]).active:
                 continue
-            self._live(conn, key, item, known, now)
-            # A pulse leaves the condition as it is, so it must not outdate a raise that is still on its way.
-            if item.event.edge is not Edge.PULSE:
-                _remember(conn, key, item, now)
+            last = conn.execute(_LAST, {"wanted": standing["key"]}).mappings().first()
+            if last is not None and not _newer(known, item, last):
+                continue  # it began after this end
+            facts = {"cleared_at": _seen_at(item, now)}
+            note = printable(f"with {event.part or label}: {_note(item, now)}", 1000)
+            store.move(conn, standing, Move.CLEARED, actor=known.gateway, now=now, note=note, facts=facts)
+            _remember(conn, standing["key"], item, now)
 
     def _live(self, conn: Connection, key: str, item: EventItem, known: Knowledge, now: datetime) -> None:
         event = item.event
@@ -140,7 +166,7 @@ class AlarmEngine:
         detail: str,
     ) -> None:
         """Raise what the server itself has seen, `gateway_silent`, `device_silent`, …; once while it stands."""
-        key = _system_key(site, gateway, device, kind)
+        key = system_key(site, gateway, device, kind)
         known = Knowledge(conn, site, gateway)
         standing = store.open_alarm(conn, key)
         parent = _silent_gateway(conn, site, gateway) if device is not None else None
@@ -171,7 +197,7 @@ class AlarmEngine:
         self, conn: Connection, kind: str, *, site: str, gateway: str, device: str | None, at: datetime
     ) -> None:
         """The condition of `raise_system` has ended; nothing standing changes nothing."""
-        standing = store.open_alarm(conn, _system_key(site, gateway, device, kind))
+        standing = store.open_alarm(conn, system_key(site, gateway, device, kind))
         if standing is None or not State(standing["state"]).active:
             return
         what = Move.FOLDED if standing["suppressed_by"] is not None else Move.CLEARED
@@ -250,6 +276,7 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
     return known.place(event.device) | {
         "key": key,
         "code": event.code,
+        "part": printable(event.part, 80) if key.endswith(f"|{event.part}") else "",
         "alarm_class": info.alarm_class,
         "severity": info.severity,
         "label": info.label,
@@ -276,20 +303,35 @@ def _seen_at(item: EventItem, now: datetime) -> datetime:
     return item.event.seen_at if item.sane_time else now
 
 
-def _key(site: str, gateway: str, event: DeviceEvent) -> str:
-    # Of the silence of a device there is one alarm, whoever notices first: its gateway's journal or the heartbeats.
-    if event.code == DEVICE_SILENT:
-        return _system_key(site, gateway, event.device, event.code)
-    return f"{site}|{event.device}|{event.code}"
+def _key(conn: Connection, site: str, gateway: str, event: DeviceEvent) -> str:
+    """Return the key of an event's alarm; beyond a bound new parts share the alarm of the whole device."""
+    key = key_of(site, gateway, event)
+    # An end of a part is never the end of what many share.
+    if (
+        not event.part
+        or event.edge is Edge.CLEARED
+        or conn.execute(_LAST, {"wanted": key}).first() is not None
+    ):
+        return key
+    many = store.count_parts(conn, site, event.device, event.code) >= MOST_PARTS
+    return key_of(site, gateway, event, "") if many else key
 
 
-def _system_key(site: str, gateway: str, device: str | None, kind: str) -> str:
-    # A colon cannot stand in an id: neither a device nor a profile's event code can collide with these.
-    return f"{site}|{device or f'gateway:{gateway}'}|system:{kind}"
+def _outdated(conn: Connection, site: str, key: str, item: EventItem, known: Knowledge) -> bool:
+    """Tell whether something newer has settled this: of the same key, or the end of what the part lies in."""
+    last = conn.execute(_LAST, {"wanted": key}).mappings().first()
+    if last is not None and not _newer(known, item, last):
+        return True
+    for part in above(item.event.part):
+        wanted = key_of(site, known.gateway, item.event, part)
+        last = conn.execute(_LAST, {"wanted": wanted}).mappings().first()
+        if last is not None and last["edge"] == Edge.CLEARED and not _newer(known, item, last):
+            return True
+    return False
 
 
 def _silent_gateway(conn: Connection, site: str, gateway: str) -> int | None:
-    standing = store.open_alarm(conn, _system_key(site, gateway, None, "gateway_silent"))
+    standing = store.open_alarm(conn, system_key(site, gateway, None, "gateway_silent"))
     return standing["id"] if standing is not None and State(standing["state"]).active else None
 
 

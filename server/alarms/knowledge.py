@@ -138,6 +138,8 @@ class Knowledge:
                     severity=Severity(found["severity"]),
                     alarm_class=found["alarm_class"],
                     latched=found["latched"],
+                    spoken=found["spoken"],
+                    record=found["record"],
                 )
         if device == self.gateway and code in _SYSTEM:
             return _SYSTEM[code]

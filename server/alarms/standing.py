@@ -107,6 +107,7 @@ def _ended(conn: Connection, address: Address, state: GatewayState) -> Standing:
         .join(alarm_keys, alarm_keys.c.key == alarms.c.key)
         .where(
             alarms.c.site == site,
+            alarms.c.part == "",  # a heartbeat tells of whole devices
             alarms.c.closed_at.is_(None),
             alarms.c.state.in_([State.NEW, State.ACKED]),
             alarm_keys.c.edge == Edge.RAISED,
@@ -123,7 +124,7 @@ def _ended(conn: Connection, address: Address, state: GatewayState) -> Standing:
         stands.join(devices, mine)
         .join(profile_events, told)
         .join(gateways, born & now)
-        .where(devices.c.lifecycle == "active")
+        .where(devices.c.lifecycle == "active", profile_events.c.spoken.is_(False))
     )
     of_itself = stands.where(alarms.c.device == gateway, alarms.c.code.in_(OWN_EVENTS))
     found = {(device, code) for query in (of_devices, of_itself) for device, code in conn.execute(query)}

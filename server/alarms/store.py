@@ -1,10 +1,10 @@
 """Alarm rows: created and moved here only, each move with its journal entry and its outbox entry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from messages.types import Severity
 from server.alarms.lifecycle import Move, State, after, wants_reset, worse
@@ -16,6 +16,14 @@ SYSTEM = "system"
 
 # Built once: in a flood of alarms, putting these together again and again would cost more than running them.
 _OPEN = select(alarms).where(alarms.c.key == bindparam("wanted"), alarms.c.closed_at.is_(None))
+_PARTS = select(alarms).where(
+    alarms.c.site == bindparam("site"),
+    alarms.c.device == bindparam("device"),
+    alarms.c.code == bindparam("code"),
+    alarms.c.part != "",
+    alarms.c.closed_at.is_(None),
+)
+_COUNT = select(func.count()).select_from(_PARTS.subquery())
 _BY_ID = select(alarms).where(alarms.c.id == bindparam("wanted"))
 _NUMBER = update(alarms).where(alarms.c.id == bindparam("this"))
 _INSERT, _JOURNAL = insert(alarms), insert(alarm_journal)
@@ -27,6 +35,17 @@ _DEVICE = update(devices).where(
 def open_alarm(conn: Connection, key: str) -> RowMapping | None:
     """Return the open alarm of `key`: there is at most one."""
     return conn.execute(_OPEN, {"wanted": key}).mappings().first()
+
+
+def open_parts(conn: Connection, site: str, device: str, code: str) -> Sequence[RowMapping]:
+    """Return the open alarms of a device and code that are of single parts."""
+    wanted = {"site": site, "device": device, "code": code}
+    return conn.execute(_PARTS, wanted).mappings().all()
+
+
+def count_parts(conn: Connection, site: str, device: str, code: str) -> int:
+    """Return how many they are."""
+    return int(conn.execute(_COUNT, {"site": site, "device": device, "code": code}).scalar_one())
 
 
 def alarm_by_id(conn: Connection, alarm_id: int) -> RowMapping | None:

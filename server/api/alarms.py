@@ -41,6 +41,7 @@ EXAMPLE: dict[str, Any] = {
     "place": "corridor",
     "device": "fire-1",
     "device_name": "Fire panel",
+    "part": "",
     "code": "zone3",
     "class": "fire",
     "severity": "critical",
@@ -87,6 +88,7 @@ class Alarm(BaseModel):
     place: str
     device: str
     device_name: str
+    part: str
     code: str
     class_: str = Field(alias="class")
     severity: Severity

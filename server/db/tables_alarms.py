@@ -11,7 +11,9 @@ alarms = Table(
     Column("id", Key, primary_key=True, autoincrement=True),
     Column("q", BigInteger, nullable=False),
     Column("moved_q", BigInteger, nullable=False),  # `q` of the last change of state: repeats leave it alone
-    Column("key", Text, nullable=False),  # site|device|code
+    Column(
+        "key", Text, nullable=False
+    ),  # site|device|code, and |part where a part of the device is concerned
     Column("site", Text, nullable=False),
     Column("gateway", Text, nullable=False),
     Column("device", Text, nullable=False),  # empty: the gateway itself
@@ -39,6 +41,7 @@ alarms = Table(
     Column("detail", Text, nullable=False),
     Column("evidence", Text, nullable=False),
     Column("suppressed_by", ForeignKey("alarms.id")),
+    Column("part", Text, nullable=False, server_default=""),
     Index(
         "ux_alarms_open_key",
         "key",
@@ -72,6 +75,39 @@ alarm_keys = Table(
     Column("edge", Text, nullable=False),
 )
 """How far the events of one key have been applied, whether an alarm is open or not."""
+
+records = Table(
+    "records",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    # As they were when it happened, as with alarms.
+    Column("device_name", Text, nullable=False),
+    Column("building", Text, nullable=False),
+    Column("floor", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("alarm_class", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("label_zh", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("number", Text, nullable=False),  # the device's own
+    Column("detail", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("at", Instant),  # by the device
+    Column("seen_at", Instant, nullable=False),  # by the gateway
+    Column("stored_at", Instant, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Index(None, "site", "device", "id"),
+    Index(None, "stored_at"),
+    sqlite_autoincrement=True,
+)
+"""What happened and is no alarm: doors that were opened by who may, cars that drove in."""
 
 alarm_journal = Table(
     "alarm_journal",

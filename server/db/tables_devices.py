@@ -1,6 +1,17 @@
 """The device archive: gateways, profiles and devices as births tell them, and the history of their states."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from server.db.schema import metadata
 from server.db.types import ClockType, Exact, Instant, Json, Key
@@ -72,6 +83,8 @@ profile_events = Table(
     Column("severity", Text, nullable=False),
     Column("alarm_class", Text, nullable=False),
     Column("latched", Boolean, nullable=False),
+    Column("spoken", Boolean, nullable=False, server_default=false()),  # no reading tells whether it stands
+    Column("record", Boolean, nullable=False, server_default=false()),  # written down, and no alarm
 )
 
 profile_actions = Table(

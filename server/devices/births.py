@@ -215,6 +215,8 @@ def _events(info: ProfileInfo) -> list[dict[str, Any]]:
             "severity": known.severity.value,
             "alarm_class": known.alarm_class,
             "latched": known.latched,
+            "spoken": known.spoken,
+            "record": known.record,
         }
         for code, known in info.events.items()
     ]

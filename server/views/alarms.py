@@ -25,6 +25,7 @@ def alarm_view(row: RowMapping) -> dict[str, Any]:
         "place": row["place"],
         "device": row["device"],
         "device_name": row["device_name"],
+        "part": row["part"],
         "code": row["code"],
         "class": row["alarm_class"],
         "severity": row["severity"],

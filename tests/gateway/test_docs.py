@@ -13,14 +13,17 @@ PAGE = ROOT / "docs" / "gateway.md"
 
 
 def test_the_site_file_of_the_page_loads(tmp_path: Path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    text, listens = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    text += listens.removeprefix("lines:\n")
     (tmp_path / "profiles").mkdir()
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "gw-a").write_text("x")
     (tmp_path / "ca.pem").write_text("x")
     path = tmp_path / "site.yaml"
     path.write_text(text, encoding="utf-8")
-    shop = load_site(path).devices[1]
+    site = load_site(path)
+    assert [line.id for line in site.listening] == ["fire", "printer"]
+    shop = site.devices[1]
     assert shop.meter is not None
     assert str(shop.meter.multiplier) == "3000"
 
