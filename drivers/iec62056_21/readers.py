@@ -4,7 +4,7 @@ from typing import Final
 
 from drivers.errors import DeviceRefused, FrameDamaged
 from drivers.iec62056_21 import frames
-from drivers.iec62056_21.frames import ETX, NAK, STX, Identification
+from drivers.iec62056_21.frames import ACK, ETX, NAK, STX, Identification
 
 MAX_NOISE: Final = 4096
 MAX_BLOCK: Final = 65536
@@ -151,9 +151,14 @@ class BlockReader:
         return start >= 0
 
     def _plain(self) -> bytes | None:
+        if self._buffer[:1] == bytes((ACK,)):  # the echo of our own acknowledgement
+            line = self._buffer.find(b"\n")
+            if line < 0 and len(self._buffer) <= frames.MAX_IDENTIFICATION:
+                return None
+            del self._buffer[: line + 1]
         end = self._buffer.find(b"!")
         if end >= 0:
-            return self._sound(bytes(self._buffer[:end]))
+            return self._sound(bytes(self._buffer[:end]).lstrip(bytes((STX,))))
         if len(self._buffer) > MAX_BLOCK:
             raise FrameDamaged(f"more than {MAX_BLOCK} bytes without an end")
         return None
