@@ -20,6 +20,10 @@ NOT_READ = frozenset({Quality.COMM, Quality.TIMEOUT, Quality.CRC, Quality.REFUSE
 # readings. It may be as far off as leaves no doubt which request is meant, and this in any case.
 SLACK_MS = 450
 MOST_SLACK_MS = 2000
+# Asked again while an answer was still owed, a gateway cannot know which of the two requests was answered: its stamp
+# is then the middle from the first of them on, and so much beside it.
+STAMP_MS = 150
+UNANSWERED = frozenset({"damaged", "silent", "late", "truncated"})
 
 _ROWS = """
 select series.device, series.point, samples.bucket * :hour + samples.offset_ms as at, samples.dup,
@@ -103,7 +107,8 @@ def _slack(replies: Sequence[ReplyRow]) -> dict[int, tuple[int, int]]:
     """Half of the distance to the request for the same block before, and to the one after, whatever became of them.
 
     A row's time is the middle of an exchange, which began after the end of the one before and ended before the
-    beginning of the next: so it cannot be further off, however long anybody stood still.
+    beginning of the next: so it cannot be further off, however long anybody stood still. Where the one before was not
+    answered, it may have been meant.
     """
     times: dict[tuple[str, int, int | None, int | None], list[ReplyRow]] = defaultdict(list)
     for row in replies:
@@ -114,6 +119,10 @@ def _slack(replies: Sequence[ReplyRow]) -> dict[int, tuple[int, int]]:
         gaps = [MOST_SLACK_MS * 3, *(late.t0 - early.t1 for early, late in pairwise(rows)), MOST_SLACK_MS * 3]
         for row, (before, after) in zip(rows, pairwise(gaps), strict=True):
             slack[id(row)] = (_half(before), _half(after))
+        for early, late in pairwise(rows):
+            if early.fate in UNANSWERED and late.t0 - early.t1 <= MOST_SLACK_MS * 3:
+                before, after = slack[id(late)]
+                slack[id(late)] = (max(before, late.t0 - (early.t0 + late.t1) // 2 + STAMP_MS), after)
     return slack
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,26 @@ def test_each_lost_doubled_or_changed_row_is_found(polls: list[tuple[int, str]],
             rows.append(row(n, value, dup=1))
     result = match(truth, rows)
     assert {"missing": result.missing, "doubled": result.doubled, "wrong": result.wrong} == expected
+
+
+@pytest.mark.parametrize(
+    ("fate", "at", "good"), [("truncated", 1150, True), ("good", 1150, False), ("truncated", 1000, False)]
+)
+def test_a_read_that_was_put_again_is_stamped_from_its_first_request_on(
+    fate: str, at: int, good: bool
+) -> None:
+    answer = {"n": 1, "line": "l", "unit": 1, "device": "d", "function": 3, "points": ("p",)}
+    truth = Truth(
+        [ChangeRow(n=1, t=0, device="d", point="p", value="1", registers="0001")],
+        [
+            msgspec.convert(answer | {"t0": 10, "t1": 12, "fate": fate}, ReplyRow),
+            msgspec.convert(answer | {"t0": 2500, "t1": 2520, "fate": "good"}, ReplyRow),
+        ],
+        [],
+    )
+    rows = [StoredRow("d", "p", 11, 0, Decimal(1), Quality.GOOD, None)] if fate == "good" else []
+    result = match(truth, [*rows, StoredRow("d", "p", at, 0, Decimal(1), Quality.GOOD, None)])
+    assert (result.missing, result.doubled) == ((0, 0) if good else (1, 1))
 
 
 def test_samples_that_say_that_nothing_was_read_are_no_readings() -> None:
