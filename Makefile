@@ -57,6 +57,9 @@ test: dev debian  ## Everything: checks, page tests, all Python tests with real 
 bench: dev  ## Print speed as ratios against the raw limit, side by side in one run
 	@$(BIN)/python -m bench
 
+fuzz: dev  ## Bend frames into every decoder for FUZZ_MINUTES (60); findings name a seed
+	@$(BIN)/python -m tests.support.fuzz --minutes $(or $(FUZZ_MINUTES),60)
+
 lock:  ## Pin all packages anew (needs uv: pip install uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--extra all pyproject.toml -o requirements.lock
@@ -66,4 +69,4 @@ lock:  ## Pin all packages anew (needs uv: pip install uv)
 clean:  ## Remove the demo's state and everything built
 	rm -rf demo build dist bench/out tests/out server/static server/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .venv
 
-.PHONY: help setup dev demo debian check test bench lock clean
+.PHONY: help setup dev demo debian check test bench fuzz lock clean
