@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 from drivers.api import Exchange
+from drivers.errors import DriverError
 from drivers.profile import Example, Profile
 
 
@@ -64,3 +65,26 @@ class Workshop(Protocol):
         Unit and network ids are taken out, and what no point of the profile covers is blanked. `change` may put other
         bytes, as many, in the place of a point's. None where these are not one sound read of points of the profile.
         """
+
+
+class AddressSearch(Protocol):
+    """A search for devices by addresses of their own, question by question; pure."""
+
+    def exchange(self) -> Exchange | None:
+        """Return the next question, the same until it is answered or has failed; None when all is looked at."""
+
+    def answered(self, payload: bytes) -> str:
+        """Note the answer to the last question; return the address that it found, empty for none."""
+
+    def failed(self, error: DriverError) -> None:
+        """Note that the last question brought no answer that can be read."""
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A bench that can search: a scan that asks for the unit `search_unit` begins it."""
+
+    search_unit: int
+
+    def search(self) -> AddressSearch:
+        """Begin a search of a line."""

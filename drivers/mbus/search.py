@@ -79,14 +79,16 @@ class Search:
             then=lambda raw: raw,
         )
 
-    def answered(self, payload: bytes) -> None:
-        """Note the answer to the last question."""
+    def answered(self, payload: bytes) -> str:
+        """Note the answer to the last question; return the address that it found, empty for none."""
+        known = len(self.found)
         try:
             header = telegram.parse(frames.parse(payload)).header
         except DriverError:
             self.heard(Heard.SEVERAL)
-            return
+            return ""
         self.heard(Found(header) if header.ident else Heard.SEVERAL)
+        return Found(header).address if len(self.found) > known else ""
 
     def failed(self, error: DriverError) -> None:
         """Note that the last question brought no answer that can be read: silence means nobody, before any E5."""

@@ -12,6 +12,7 @@ from drivers.mbus.address import Options, target, written
 from drivers.mbus.conversation import Memory, read_out, reset_link
 from drivers.mbus.frames import ACK
 from drivers.mbus.products import product
+from drivers.mbus.search import Search
 from drivers.profile import Example, Profile
 from drivers.workshop import Guess, Seen
 
@@ -26,6 +27,12 @@ class MbusWorkshop:
     def probe(self, unit: int, options: Mapping[str, Any]) -> Exchange:
         """Reset the link of a primary address: whoever has it answers E5."""
         return reset_link(target(unit, _options(options).address))
+
+    search_unit = frames.NETWORK
+
+    def search(self) -> Search:
+        """Begin a search by secondary addresses."""
+        return Search()
 
     def identify(self, unit: int, options: Mapping[str, Any]) -> Sequence[Exchange]:
         """Read the first telegram: its header says who it is."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, Misconfigured
-from drivers.lines import SerialSettings
+from drivers.lines import Reply, SerialSettings
+from drivers.workshop import Searching
 from gateway.tools.access import Tuning
 from gateway.tools.fingerprint import Fingerprints
 from gateway.tools.work import Work, absent, rtt_ms
@@ -49,6 +50,8 @@ class _Scan:
         self.done = self.noise = 0
         self.spent = self.next_at = 0.0
         self.found: dict[int, Tuning] = {}
+        self.addresses: set[str] = set()
+        """Who was found by an address of its own."""
         self.refused: list[str] = []
         """Settings that the adapter cannot do."""
         self.nobody = ""
@@ -73,7 +76,10 @@ class _Scan:
     async def _all(self, tuning: Tuning) -> None:
         for unit in self.units:
             self._tell(unit, tuning)
-            if unit not in self.found:
+            bench = self.work.workshop
+            if isinstance(bench, Searching) and unit == bench.search_unit:
+                await self._search(bench, tuning)
+            elif unit not in self.found:
                 await self._look(unit, tuning)
             self.done += 1
 
@@ -82,7 +88,7 @@ class _Scan:
         text = "" if unit is None else f"{described(self.work, tuning)} unit {unit}".strip()
         self.work.say(self.done, self.total, each * (self.total - self.done), text)
         self.work.result.update(
-            found=len(self.found),
+            found=len(self.found) + len(self.addresses),
             asked=self.done,
             settings=len(self.settings),
             noise=self.noise,
@@ -102,6 +108,28 @@ class _Scan:
             row |= await self.prints.of(unit, tuning, timeout=self.args.timeout_ms / 1000)
         self.alike += row["alike"]
         self.work.row(row)
+
+    async def _search(self, bench: Searching, tuning: Tuning) -> None:
+        """Look for devices by addresses of their own."""
+        search, timeout = bench.search(), self.args.timeout_ms / 1000
+        while (question := search.exchange()) is not None:
+            await self._pace()
+            try:
+                reply = await self.work.wire.ask(question, timeout=timeout, tuning=tuning)
+            except (DeviceSilent, FrameDamaged, DeviceRefused) as err:
+                search.failed(err)
+                continue
+            address = search.answered(reply.payload)
+            if address and address not in self.addresses:
+                self.addresses.add(address)
+                self.work.row(self._found(bench, address, tuning, reply))
+
+    def _found(self, bench: Searching, address: str, tuning: Tuning, reply: Reply) -> dict[str, Any]:
+        row = self._row(bench.search_unit, tuning, rtt_ms(reply), "answers")
+        known = (one for one in self.work.line.devices if one.file.address)
+        mine = (one.id for one in known if address.startswith(one.file.address.upper()))
+        identity = self.work.workshop.identity(reply.payload)
+        return {**row, "configured": next(mine, None), "identity": dict(identity)}
 
     async def _ask_nobody(self) -> None:
         """Ask a unit that is nobody's: a device on TCP that does not look at the unit id answers to any."""
