@@ -79,6 +79,7 @@ def build(
         commits=hub,
         monotonic=time.monotonic,
         samples_days=settings.samples_days,
+        records_days=settings.records_days,
     )
     ingest = Ingest(writer, clock=clock, random=rng)
     tools = ToolDesk(engine, hub, clock, ingest.publish_tool)

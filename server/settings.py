@@ -61,6 +61,8 @@ class Settings(_Strict, frozen=True, kw_only=True):
     log: Literal["text", "json"] = "text"
     samples_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
     """Samples of points that are not billed are kept this long; None and everything else: for ever."""
+    records_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] | None = None
+    """Records (cards, cars, keys) are kept this long; None: while they are among the newest two million."""
 
     @property
     def data(self) -> Path:

@@ -27,6 +27,7 @@ from server.services import Clock
 from server.tools.store import jobs_by_id
 from server.views.alarms import alarms_by_id
 from server.views.devices import devices_by_id, gateways_by_id
+from server.views.records import records_by_id
 from server.views.wire import iso, plain, to_json
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ _LOADERS = {
     "gateways": gateways_by_id,
     "tools": jobs_by_id,
     "configs": configs_by_id,
+    "records": records_by_id,
 }
 
 
@@ -80,7 +82,7 @@ def parse_topics(text: str) -> Topics:
     objects: set[str] = set()
     values: set[str] = set()
     for word in filter(None, text.split(",")):
-        if word in {"alarms", "tools", "configs"}:
+        if word in {"alarms", "tools", "configs", "records"}:
             objects.add(word)
         elif word == "devices":
             objects |= {"devices", "gateways"}
@@ -88,7 +90,7 @@ def parse_topics(text: str) -> Topics:
             values.add(word.removeprefix("values:"))
         else:
             raise ValueError(
-                f"{word[:80]!r} is no topic: alarms, devices, tools, configs, values:<site>/<device>"
+                f"{word[:80]!r} is no topic: alarms, devices, records, tools, configs, values:<site>/<device>"
             )
     if len(values) > 200:
         raise ValueError("at most 200 devices' values in one stream")

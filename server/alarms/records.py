@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert
 from messages.text import printable
 from messages.types import DeviceEvent
 from server.alarms.knowledge import Knowledge
+from server.db.outbox import record_change
 from server.db.tables_alarms import records
 from server.ingest.sinks import EventItem
 
@@ -37,4 +38,6 @@ def write_record(conn: Connection, item: EventItem, known: Knowledge, now: datet
         "seq": item.seq,
         "idx": item.index,
     }
-    conn.execute(insert(records), row)
+    key = conn.execute(insert(records), row).inserted_primary_key
+    assert key is not None
+    record_change(conn, "records", str(key[0]), site=row["site"], at=now)

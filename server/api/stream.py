@@ -56,7 +56,7 @@ class EventStream(Response):
     summary="Changes as they happen",
     responses={
         200: {
-            "description": "Events: alarms, devices, gateways, tools, configs, values, live, hb, reset, bye",
+            "description": "Events: alarms, devices, gateways, records, tools, configs, values, live, hb, reset, bye",
             "content": {"text/event-stream": {"example": EXAMPLE, "schema": {"type": "string"}}},
         },
         **failures(503),
@@ -71,7 +71,7 @@ async def stream(
         str,
         Query(
             max_length=20_000,
-            description="alarms, devices, tools, configs, values:<site>/<device>; by commas",
+            description="alarms, devices, records, tools, configs, values:<site>/<device>; by commas",
         ),
     ] = "alarms",
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,

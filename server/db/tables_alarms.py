@@ -103,7 +103,8 @@ records = Table(
     Column("late", Boolean, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("idx", Integer, nullable=False),
-    Index(None, "site", "device", "id"),
+    Index(None, "site", "device", "seen_at"),
+    Index(None, "seen_at"),
     Index(None, "stored_at"),
     sqlite_autoincrement=True,
 )

@@ -1,10 +1,12 @@
-"""Samples that may go: old, never billed, and of a point that a birth has named."""
+"""What may go: old samples, never billed and of a point that a birth has named; old records, and too many."""
 
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy.sql.functions import max as sql_max
 from sqlalchemy.sql.functions import min as sql_min
 
+from server.db.tables_alarms import records
 from server.db.tables_core import meta
 from server.db.tables_delivery import samples, series
 from server.db.tables_devices import devices, profile_points
@@ -14,6 +16,8 @@ from server.ingest.samples import HOUR_MS
 
 _FLOOR = "samples_kept_from_hour"
 HOURS_AT_ONCE = 6  # a transaction that deletes for seconds would keep alarms waiting
+RECORDS_MOST = 2_000_000
+RECORDS_AT_ONCE = 10_000
 
 
 def drop_old_samples(conn: Connection, before: datetime) -> int:
@@ -42,3 +46,16 @@ def drop_old_samples(conn: Connection, before: datetime) -> int:
     # Where to begin next time: billed samples stay below it for ever and must not be looked through again.
     upsert(conn, meta, {"name": _FLOOR}, {"value": str(end)})
     return gone
+
+
+def drop_old_records(conn: Connection, before: datetime | None, most: int = RECORDS_MOST) -> int:
+    """Delete some of the records stored before `before`, and beyond the newest `most`; return how many rows.
+
+    Call it again and again. Without `before` only their number is bounded: a reader that stammers fills no disk.
+    """
+    newest = conn.execute(select(sql_max(records.c.id))).scalar() or 0
+    old = records.c.id <= newest - most
+    if before is not None:
+        old |= records.c.stored_at < before
+    some = select(records.c.id).where(old).limit(RECORDS_AT_ONCE)
+    return conn.execute(delete(records).where(records.c.id.in_(some))).rowcount

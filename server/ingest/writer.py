@@ -19,7 +19,7 @@ from server.devices.liveness import Liveness
 from server.ingest.forks import TAKEN
 from server.ingest.judge import Group, Incoming, Judge, Totals
 from server.ingest.lanes import LaneBook
-from server.ingest.retention import drop_old_samples
+from server.ingest.retention import drop_old_records, drop_old_samples
 from server.ingest.samples import SampleStore
 from server.ingest.sinks import AlarmSink, CommitSink, ResultSink
 
@@ -56,9 +56,10 @@ class Writer:
         commits: CommitSink,
         monotonic: Callable[[], float],
         samples_days: int | None = None,
+        records_days: int | None = None,
     ) -> None:
         self._engine = engine
-        self._samples_days = samples_days
+        self._samples_days, self._records_days = samples_days, records_days
         self._ticks = 0
         self._commits = commits
         self._lanes = LaneBook()
@@ -96,11 +97,17 @@ class Writer:
             self._live.tick(conn, now)
             self._live.write_seen(conn)
             self._samples.write_latest(conn)
-            if self._samples_days is not None and self._ticks % PRUNE_TICKS == 0:
-                drop_old_samples(conn, now - timedelta(days=self._samples_days))
+            if self._ticks % PRUNE_TICKS == 0:
+                self._prune(conn, now)
         self._ticks += 1
         self._samples.latest_written()
         self._commits.committed([])
+
+    def _prune(self, conn: Connection, now: datetime) -> None:
+        if self._samples_days is not None:
+            drop_old_samples(conn, now - timedelta(days=self._samples_days))
+        days = self._records_days
+        drop_old_records(conn, None if days is None else now - timedelta(days=days))
 
     def standing(self) -> list[Answer]:
         """Return where each living lane stands, to be told after a reconnect: an answer may have been lost."""

@@ -43,11 +43,13 @@ broker: {url: "mqtts://broker.example:8883", username: srv, password_file: secre
 timezone: Europe/London
 log: json
 samples_days: 400
+records_days: 180
 """,
     )
     settings = load(path)
     assert settings.data == tmp_path / "state"
     assert isinstance(settings.broker, ExternalBroker)
+    assert (settings.samples_days, settings.records_days) == (400, 180)
     assert settings.broker.password_file == str(tmp_path / "secrets/srv")
     assert settings.broker.ca_file == str(tmp_path / "ca.pem")
     (tmp_path / "secrets").mkdir()

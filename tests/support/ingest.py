@@ -113,6 +113,7 @@ def writer(
     sinks: Sinks | None = None,
     monotonic: Monotonic | None = None,
     samples_days: int | None = None,
+    records_days: int | None = None,
 ) -> Writer:
     """A writer on `engine`."""
     sinks = sinks or Sinks()
@@ -123,6 +124,7 @@ def writer(
         commits=sinks,
         monotonic=monotonic or Monotonic(),
         samples_days=samples_days,
+        records_days=records_days,
     )
 
 
