@@ -168,7 +168,7 @@ def test_what_the_profile_calls_missing_is_none():
     assert values(decoded(points, frame([Value(b"\x13", 2**31 - 2)]))) == {"x": Decimal(2**31 - 2).scaleb(-3)}
 
 
-@pytest.mark.parametrize("status", range(256))
+@given(status=st.integers(0, 255))
 def test_each_bit_of_the_status_byte(status):
     names = ["application_busy", "application_error", "abnormal_condition"]
     names += ["power_low", "permanent_error", "temporary_error", 5, 6, 7]

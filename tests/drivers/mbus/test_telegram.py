@@ -45,7 +45,7 @@ def test_what_is_encrypted_is_reported_and_not_decoded(signature, mode):
     assert "encrypted" in explain(long(0x08, 1, 0x72, bytes.fromhex(WHO + "2A00" + signature + "FFFF")))
 
 
-@pytest.mark.parametrize("status", range(256))
+@given(status=st.integers(0, 255))
 def test_fixed_data(status):
     found = parsed(0x73, "78563412" + f"0A{status:02X}E97E" + "01000000" + "35010000")
     binary, stored = status & 1, status >> 1 & 1
