@@ -1,0 +1,1 @@
+"""ONVIF cameras: their messages, events and discovery; sans-I/O."""
