@@ -31,6 +31,7 @@ from gateway.site.listening import Socket, ear_of, options_of
 from gateway.site.meters import multiplier_of, wrong_ratings
 from gateway.site.password import PasswordMissing, password_of
 from gateway.site.site_file import DeviceFile, LineFile, ListenFile, SiteFile
+from gateway.site.twins import check_twins
 from messages.broker import BrokerAddress, BrokerUrlError, parse_url
 from messages.text import printable
 from messages.types import MAX_DEVICES, MeterInfo
@@ -222,7 +223,7 @@ class _Checker:
         self._timeout((*path, "shortest_timeout"), line.shortest_timeout or "1s")
         if line.fire_budget is not None:
             self._budget((*path, "fire_budget"), line.fire_budget)
-        self._same_units(path, line)
+        check_twins(line, self.library, path, self.wrong)
         check_framing(line, path, self.wrong)
         check_line(line, self.library, (*path, "report"), self.wrong)
         devices = tuple(
@@ -267,17 +268,6 @@ class _Checker:
             self.wrong((*path, "tcp"), "write address:port, for example 192.168.1.10:502")
             return None
         return TcpSettings(*endpoint, echo=line.echo, late_guard=guard)
-
-    def _same_units(self, path: Path_, line: LineFile) -> None:
-        for index, device in enumerate(line.devices):
-            others = [
-                other.id
-                for other in line.devices
-                if device.unit is not None and other.unit == device.unit and other is not device
-            ]
-            if others:
-                text = f"unit {device.unit} also belongs to {', '.join(others)}: two would answer at once"
-                self.wrong((*path, "devices", index, "unit"), text)
 
     def _same_endpoints(self, lines: Iterable[LineConfig | ListeningLine]) -> None:
         seen: dict[object, str] = {}

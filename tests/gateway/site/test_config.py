@@ -158,6 +158,28 @@ def test_two_devices_with_one_unit_are_both_named(tmp_path: Path):
     assert "also belongs to m-101" in found[1]
 
 
+def test_two_devices_with_one_address_are_both_named(tmp_path: Path):
+    meter = "      - {{id: {}, profile: dlt645-dtzy-three-phase, {}}}\n"
+    more = "".join(
+        meter.format(name, how)
+        for name, how in (
+            ("e-1", 'address: "000012345678"'),
+            ("e-2", 'options: {address: "12345678"}'),
+            ("e-3", 'address: "12345679"'),
+        )
+    )
+    found = problems(tmp_path, changed("  - id: riser-b", f"{more}  - id: riser-b"))
+    assert [problem.partition(": ")[2] for problem in found] == [
+        "lines[0].devices[1].address: address 000012345678 also belongs to e-2: two would answer at once",
+        "lines[0].devices[2].address: address 12345678 also belongs to e-1: two would answer at once",
+    ]
+
+
+def test_devices_of_two_protocols_may_have_one_unit(tmp_path: Path):
+    more = "      - {id: h-1, profile: mbus-kamstrup-multical-601, unit: 1}\n  - id: riser-b"
+    assert len(load_site(site_at(tmp_path, changed("  - id: riser-b", more))).devices) == 3
+
+
 def test_devices_without_a_unit_do_not_clash(tmp_path: Path):
     text = changed("        unit: 1\n", "").replace(
         "  - id: riser-b", "      - {id: m-102, profile: chint-ddsu666}\n  - id: riser-b"
