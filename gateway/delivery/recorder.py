@@ -7,13 +7,13 @@ ever: what no longer fits is dropped, oldest telemetry first, counted and said.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from gateway.delivery.journal import JournalDown, JournalFull
 from messages.codec import MessageError
-from messages.types import DeviceEvent, Item, Lane, Sample
+from messages.types import DeviceEvent, Edge, Item, Lane, Sample
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ VALUES = (
 )
 MAX_WAITING: Mapping[Lane, int] = {Lane.BILLING: 200_000, Lane.TELEMETRY: 200_000}  # values: some 25 MB each
 RETRY_S = 1.0
+_LEVELS: Mapping[Edge, int] = {Edge.RAISED: logging.WARNING}
 
 
 class Book(Protocol):
@@ -78,10 +79,17 @@ class JournalRecorder:
             self._dropped(queue, [oldest], "memory is full while the disk takes nothing")
         queue.filled.set()
 
-    async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
-        """Journal events with the state they lead to; False if nobody keeps them, so that they come again."""
+    async def events(
+        self, events: Sequence[DeviceEvent], state: Mapping[str, bytes], quiet: Collection[DeviceEvent] = ()
+    ) -> bool:
+        """Journal events with the state they lead to; False if nobody keeps them, so that they come again.
+
+        Those in `quiet` are no news to whoever reads the log: a host of a thousand detectors says of each what it
+        does not have.
+        """
         for event in events:
-            log.warning("%s: %s %s (%s)", event.device, event.code, event.edge.value, event.detail)
+            level = logging.DEBUG if event in quiet else _LEVELS.get(event.edge, logging.INFO)
+            log.log(level, "%s: %s %s (%s)", event.device, event.code, event.edge.value, event.detail)
         try:
             await self.book.append(Lane.ALARM, events, state=state)
         except JournalDown as err:

@@ -1,7 +1,7 @@
 """What a line's poller is given: its wire, where readings go, what is counted, and time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -78,8 +78,13 @@ class Recorder(Protocol):
         `settled` is called once: True when the journal has it, False when it was dropped.
         """
 
-    async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
-        """Journal alarm edges together with the state they lead to; False if they are not kept: propose them again."""
+    async def events(
+        self, events: Sequence[DeviceEvent], state: Mapping[str, bytes], quiet: Collection[DeviceEvent] = ()
+    ) -> bool:
+        """Journal alarm edges together with the state they lead to; False if they are not kept: propose them again.
+
+        Those in `quiet` are kept as the others, and not worth a line of the log.
+        """
 
 
 class Meters(Protocol):

@@ -86,6 +86,10 @@ class Signals:
             _apply(happening, standing, numbers, set())
         return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers)))
 
+    def concerns(self, happening: Happening) -> bool:
+        """Say whether it changes anything that is known: not the end of what nobody has heard of."""
+        return happening.edge is not Edge.CLEARED or name_of(happening) in self.standing
+
     def commit(self, told: Iterable[Happening]) -> None:
         """Take `told` as journaled."""
         for happening in told:

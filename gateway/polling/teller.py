@@ -96,8 +96,13 @@ class Teller:
             state[edge_key(device.id)] = device.edges.after(changes)
         if told:
             state[signals_key(device.id)] = device.signals.after(told)
-        events = device.events(changes, at, clock) + device.said(told, at, clock)
-        if not await self.recorder.events(events, state):
+        said = device.said(told, at, clock)
+        quiet = {
+            event
+            for event, happening in zip(said, told, strict=True)
+            if not device.signals.concerns(happening)
+        }
+        if not await self.recorder.events(device.events(changes, at, clock) + said, state, quiet):
             return False
         device.edges.commit(changes)
         if told:

@@ -5,7 +5,7 @@ Hours of polling run in milliseconds. `Bench.run(seconds)` lets the poller work 
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -172,7 +172,9 @@ class Remembered:
         self.samples.append((lane, sample))
         self.read += len(sample.values) if read else 0
 
-    async def events(self, events: Sequence[DeviceEvent], state: Mapping[str, bytes]) -> bool:
+    async def events(
+        self, events: Sequence[DeviceEvent], state: Mapping[str, bytes], quiet: Collection[DeviceEvent] = ()
+    ) -> bool:
         if self.takes:
             self.edges += events
             self.state.update(state)

@@ -1,8 +1,10 @@
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import gateway.delivery.recorder
@@ -49,6 +51,19 @@ def numbers(items: Sequence[Item]) -> list[int]:
     return [
         int(item.values["p"]) for item in items if isinstance(item, Sample) and item.values["p"] is not None
     ]
+
+
+async def test_what_begins_is_a_warning_and_what_ends_or_is_said_once_is_not(caplog):
+    caplog.set_level(logging.DEBUG)
+    begun, over, card = (msgspec.structs.replace(EVENT, edge=edge) for edge in Edge)
+    nothing = msgspec.structs.replace(over, part="1/1/42/7")
+    book = Book()
+    await JournalRecorder(book).events((begun, over, card, nothing), {}, quiet={nothing})
+    assert book.kept == [begun, over, card, nothing]
+    levels = [logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG]
+    assert [
+        record.levelno for record in caplog.records if record.name == "gateway.delivery.recorder"
+    ] == levels
 
 
 async def test_samples_reach_a_real_journal_in_order_and_are_counted(tmp_path: Path):
