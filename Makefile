@@ -42,7 +42,7 @@ check: dev  ## Format, lint, types, import arrows, fast tests
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not e2e and not browser and not strangers"
+	@$(BIN)/python -m pytest -q -n 4 --maxschedchunk=2 -m "not slow and not e2e and not browser and not strangers"
 
 test: dev debian  ## Everything: checks, page tests, all Python tests with real processes and a real browser
 	@$(BIN)/ruff format --check .
@@ -50,9 +50,9 @@ test: dev debian  ## Everything: checks, page tests, all Python tests with real 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m server.build_pages --test
-	@$(BIN)/python -m pytest -q -n 2 -m "not e2e and not browser"
-	@echo "== now the real processes and the real browser, for about ten minutes"
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "e2e or browser" --durations=10
+	@$(BIN)/python -m pytest -q -n 4 --maxschedchunk=2 -m "not e2e and not browser"
+	@echo "== now the real processes and the real browser, for about six minutes"
+	@$(BIN)/python -m pytest -q -n 4 --maxschedchunk=1 -m "e2e or browser" --durations=10
 
 bench: dev  ## Print speed as ratios against the raw limit, side by side in one run
 	@$(BIN)/python -m bench
