@@ -11,7 +11,7 @@ from typing import Final
 from drivers.exact import scaled
 from drivers.mbus.meaning import FD, MAIN, Meaning
 from drivers.mbus.records import Record
-from drivers.modbus.shortest import shortest32
+from drivers.shortest import shortest32
 
 INTEGERS: Final = frozenset({1, 2, 3, 4, 6, 7})
 _BCD: Final = frozenset({9, 10, 11, 12, 14})

@@ -8,8 +8,8 @@ from typing import Final
 
 from drivers.api import Reading
 from drivers.modbus.address import BIT_TABLES, PointAt
-from drivers.modbus.shortest import shortest32, shortest64
 from drivers.profile import Point
+from drivers.shortest import shortest32, shortest64
 from messages.types import Quality, Value
 
 # Wide enough for every register and every exponent: a result that would be rounded is a bug, and says so.

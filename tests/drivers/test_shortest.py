@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.modbus.shortest import shortest32, shortest64
+from drivers.shortest import shortest32, shortest64
 
 
 def bits_of(number: float) -> int:
