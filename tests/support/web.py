@@ -182,7 +182,7 @@ class House:
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
             broker_refuses=lambda: self.broker_refuses,
-            check_config=lambda address, offer: self.checks(address, offer),
+            check_config=lambda address, offer: self.checks(address, offer),  # noqa: PLW0108 - tests replace it
         )
         self.writer = Writer(
             self.engine,
