@@ -271,7 +271,7 @@ def _assemble(
         inlets=inlets,
         random=given.random,
     )
-    remote = _remote(start, store, reloader, Sight(fleet, uplink), given, own, uplink, address)
+    remote = _remote(start, store, reloader, Sight(fleet, uplink, listeners), given, own, uplink, address)
     inside = Inside(fleet, journal, uplink, given.clock_state)
     tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
     fleet.changed, listeners.changed = changed, changed

@@ -3,9 +3,12 @@
 What a change touches has to be well again: each such device that answered before. A neighbour, asked as before on a
 wire that was set up anew, may die by chance: one alone does not count, two or more do. Lines that stay as they are
 have nothing to do with the change, and their devices do not count at all.
+
+A listening line that was open has to be open again, and its devices have to be heard again; but none that may be
+silent for longer than the trial lasts: of those it is only said.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,7 +18,7 @@ import msgspec
 from gateway.site.lines import Device, LineConfig, ListeningLine
 
 Health = Mapping[str, tuple[str, ...]]
-"""The devices that answer, each with those of its points that are not good."""
+"""The devices that answer or are heard, each with those of its points that are not good, and listening lines."""
 
 MOST_ATTEMPTS = 3
 NAMED = 5
@@ -32,6 +35,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The devices that the change touches, as they were."""
     beside: dict[str, dict[str, tuple[str, ...]]] = {}
     """By line that is set up anew: the devices on it that are asked as before."""
+    patient: tuple[str, ...] = ()
+    """Devices that were heard, are concerned, and may be silent for longer than this: they decide nothing."""
 
     @property
     def left_s(self) -> float:
@@ -67,6 +72,8 @@ def concerned(
             continue
         known = {device.id: _asked(device) for device in was.devices} if was is not None else {}
         rewired = was is None or _wire(was) != _wire(line)
+        if isinstance(line, ListeningLine) and (ear := ear_name(line.id)) in health:
+            touched[ear] = health[ear]
         for device in line.devices:
             if device.id not in health:
                 continue
@@ -77,8 +84,39 @@ def concerned(
     return touched, beside
 
 
+def patient(lines: Iterable[LineConfig | ListeningLine], limit_s: float) -> frozenset[str]:
+    """Return the devices that may be silent for longer than this without anything being wrong."""
+    ears = (line.ear for line in lines if isinstance(line, ListeningLine))
+    sources = (pair for ear in ears for pair in ear.sources.items())
+    return frozenset(name for name, source in sources if source.within is None or source.within > limit_s)
+
+
+def trial_of(
+    limit_s: float,
+    health: Health,
+    old: Iterable[LineConfig | ListeningLine],
+    new: Sequence[LineConfig | ListeningLine],
+) -> Trial:
+    """Begin a trial: who counts in it, by how all are before the change."""
+    touched, beside = concerned(health, old, new)
+    late = patient(new, limit_s)
+    named = tuple(name for group in (touched, *beside.values()) for name in group if name in late)
+    near = {
+        line: {name: bad for name, bad in group.items() if name not in late} for line, group in beside.items()
+    }
+    before = {name: bad for name, bad in touched.items() if name not in late}
+    return Trial(limit_s=limit_s, before=before, beside=near, patient=named)
+
+
+def ear_name(line: str) -> str:
+    """Name a listening line among devices; no device can be called so."""
+    return f"line {line}"
+
+
 def _wire(line: LineConfig | ListeningLine) -> object:
-    return line.settings if isinstance(line, LineConfig) else line.ear
+    if isinstance(line, LineConfig):
+        return line.settings
+    return line.ear.protocol, line.ear.place, line.ear.limits  # its devices are compared one by one
 
 
 def _asked(device: Device) -> tuple[object, ...]:
@@ -149,8 +187,11 @@ def worse(before: Health, now: Health, configured: Mapping[str, Collection[str]]
     there = [device for device in before if device in configured]
     silent = [device for device in there if device not in now]
     reasons = []
-    if silent:
+    deaf = [name for name in silent if name.startswith(ear_name(""))]
+    if silent := [name for name in silent if name not in deaf]:
         reasons.append(f"{_named(silent)} no longer answer{'s' * (len(silent) == 1)}")
+    if deaf:
+        reasons.append(f"{_named(deaf)} no longer listen{'s' * (len(deaf) == 1)}")
     for device in there:
         if device in now:
             lost = [
@@ -168,6 +209,12 @@ def verdict(trial: Trial, reasons: Collection[str], *, heard: bool) -> tuple[Ver
     if trial.left_s > 0:
         return Verdict.GOES_ON, ""
     return Verdict.ROLL_BACK, why_not(trial, reasons, heard=heard)
+
+
+def unheard(trial: Trial, now: Health) -> str:
+    """Say who has not been heard since and need not have been; empty where everybody was."""
+    missing = [name for name in trial.patient if name not in now]
+    return f"not heard since, and may be silent for longer: {_named(missing)}" if missing else ""
 
 
 def why_not(trial: Trial, reasons: Collection[str], *, heard: bool) -> str:

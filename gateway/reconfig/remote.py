@@ -18,7 +18,16 @@ import msgspec
 from drivers.strict_yaml import YamlError
 from gateway.reconfig.check import examined
 from gateway.reconfig.config_store import ConfigStore, Record, Version, Word
-from gateway.reconfig.probation import Aftermath, Trial, Verdict, concerned, unwell, verdict
+from gateway.reconfig.probation import (
+    Aftermath,
+    Trial,
+    Verdict,
+    ear_name,
+    trial_of,
+    unheard,
+    unwell,
+    verdict,
+)
 from gateway.reconfig.reload import Reloader, ReloadRefused
 from gateway.reconfig.sight import Sight, Surface
 from gateway.reconfig.start import EDITED, Start, begin, first_problem, given_up, problems_of
@@ -169,11 +178,11 @@ class RemoteConfig:
             yaml=offer.site_yaml,
             over=fingerprint(self.reloader.site.path),
         )
-        touched, beside = concerned(self.surface.health(), self.reloader.site.all_lines, site.all_lines)
+        limit_s = offer.health_minutes * MINUTE_S
         staged = msgspec.structs.replace(
             self.record,
             tried=version,
-            trial=Trial(limit_s=offer.health_minutes * MINUTE_S, before=touched, beside=beside),
+            trial=trial_of(limit_s, self.surface.health(), self.reloader.site.all_lines, site.all_lines),
             word=self._word(offer.id, ConfigState.STAGED),
         )
         try:
@@ -208,9 +217,9 @@ class RemoteConfig:
         outcome, why = verdict(trial, self._reasons(trial), heard=self.surface.heard_since(self._applied_at))
         if outcome is Verdict.CONFIRMED:
             log.info("configuration %s has proved itself", tried.id)
-            await self._keep(
-                good=tried, tried=None, trial=None, word=self._word(tried.id, ConfigState.CONFIRMED)
-            )
+            said = unheard(trial, self.surface.health())
+            word = self._word(tried.id, ConfigState.CONFIRMED, said)
+            await self._keep(good=tried, tried=None, trial=None, word=word)
             self._before = None
         elif outcome is Verdict.ROLL_BACK:
             await self._roll_back(why)
@@ -227,7 +236,9 @@ class RemoteConfig:
         return missing.reasons
 
     def _configured(self) -> dict[str, Collection[str]]:
-        return {device.id: device.profile.points.keys() for device in self.reloader.site.devices}
+        site = self.reloader.site
+        ears: dict[str, Collection[str]] = {ear_name(line.id): () for line in site.listening}
+        return ears | {device.id: device.profile.points.keys() for device in site.devices}
 
     async def _roll_back(self, why: str) -> None:
         trial, tried = self.record.trial, self.record.tried

@@ -14,11 +14,14 @@ from gateway.reconfig.probation import (
     Verdict,
     begun_again,
     concerned,
+    ear_name,
+    trial_of,
+    unheard,
     unwell,
     verdict,
     worse,
 )
-from gateway.site.config import LineConfig, Site, load_site
+from gateway.site.config import LineConfig, ListeningLine, Site, load_site
 
 HEAD = 'site: s\ngateway: g\nbroker: {url: "mqtt://127.0.0.1:1883"}\nlines:\n'
 METERS = "".join(f"      - {{id: m-{n}, profile: eastron-sdm630, unit: {n}}}\n" for n in (1, 2, 3))
@@ -87,13 +90,15 @@ def test_a_process_that_keeps_ending_gets_few_chances():
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[LineConfig, ...]]:
+def lines(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], tuple[LineConfig | ListeningLine, ...]]:
     path = tmp_path_factory.mktemp("site") / "gw.yaml"
 
-    def made(text: str) -> tuple[LineConfig, ...]:
+    def made(text: str) -> tuple[LineConfig | ListeningLine, ...]:
         path.write_text(HEAD + text, encoding="utf-8")
         site: Site = load_site(path)
-        return site.lines
+        return site.all_lines
 
     return made
 
@@ -163,3 +168,36 @@ def test_what_fails_with_the_configuration_before_as_well_is_said():
     assert after.judge({"m-1": ()}, SITE, 30.0) == (
         "m-2 does no better with the configuration before: look there first, then offer this again"
     )
+
+
+EARS = """\
+  - id: fire
+    listen: {at: "127.0.0.1:5200", heard_within: 3m}
+    devices:
+      - {id: fa-1, profile: sia-dc09-panel, address: "1"}
+      - {id: fa-2, profile: sia-dc09-panel, address: "2", heard_within: 10m}
+      - {id: fa-3, profile: sia-dc09-panel, address: "3", heard_within: never}
+"""
+EAR = ear_name("fire")
+HEARD: dict[str, tuple[str, ...]] = {EAR: (), "fa-1": (), "fa-2": (), "fa-3": ()}
+
+
+def test_a_listening_line_must_be_open_again_and_who_speaks_within_the_trial_be_heard_again(lines):
+    moved = lines(EARS.replace("5200", "5201"))
+    trial = trial_of(300.0, HEARD, lines(EARS), moved)
+    assert (set(trial.before), trial.beside, set(trial.patient)) == ({EAR, "fa-1"}, {}, {"fa-2", "fa-3"})
+    site = dict.fromkeys(HEARD, ())
+    assert unwell(trial, (), {}, site).reasons == ["fa-1 no longer answers", "line fire no longer listens"]
+    assert unwell(trial, (), {EAR: (), "fa-1": ()}, site).reasons == []
+    assert (
+        unheard(trial, {EAR: (), "fa-1": ()}) == "not heard since, and may be silent for longer: fa-2, fa-3"
+    )
+    assert unheard(trial, HEARD) == ""
+    assert trial_of(600.0, HEARD, lines(EARS), moved).before.keys() == {EAR, "fa-1", "fa-2"}
+
+
+def test_of_a_listening_line_only_what_changes_is_touched(lines):
+    one = trial_of(900.0, HEARD, lines(EARS), lines(EARS.replace('address: "1"', 'address: "7"')))
+    assert (set(one.before), one.beside, one.patient) == ({EAR, "fa-1"}, {"fire": {"fa-2": ()}}, ("fa-3",))
+    same = trial_of(900.0, HEARD, lines(EARS), lines(EARS))
+    assert (same.before, same.beside, same.patient) == ({}, {}, ())
