@@ -1,15 +1,13 @@
 """What is told of a card or of keys that were pressed: as little of a person as the site has asked for."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
+from drivers.credential import How, fingerprint
 from drivers.osdp.codes import Reply
 from drivers.osdp.fields import fields
 from drivers.osdp.frames import Frame
 
-_DIGITS: Final = 16
 _SAMPLE: Final = 26  # bits of the one format that everybody has
 
 
@@ -17,7 +15,7 @@ _SAMPLE: Final = 26  # bits of the one format that everybody has
 class Telling:
     """How much is told, and the key of the hash."""
 
-    how: Literal["hash", "clear", "none"] = "none"
+    how: How = "none"
     key: bytes = field(default=b"", repr=False)
 
     def card(self, code: int, data: bytes) -> tuple[str, bytes] | None:
@@ -33,7 +31,7 @@ class Telling:
             return size, head
         # Reader and direction are left out: the same card is the same credential wherever it is shown.
         what = bytes((code,)) + (data[2:4] + _masked(secret, made["bits"]) if code == Reply.RAW else secret)
-        return f"{size}, credential {self._hash(what)}", head
+        return f"{size}, credential {fingerprint(self.key, what)}", head
 
     def keys(self, data: bytes) -> tuple[str, bytes] | None:
         """Return the text and the evidence of pressed keys; what was typed may be a PIN and is never told."""
@@ -41,9 +39,6 @@ class Telling:
         if made is None:
             return None
         return f"{made['count']} {'key' if made['count'] == 1 else 'keys'}", data[:2]
-
-    def _hash(self, what: bytes) -> str:
-        return hmac.new(self.key, what, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
 def _masked(secret: bytes, bits: int) -> bytes:

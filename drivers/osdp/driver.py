@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from drivers.api import CommandPlan, DeviceDriver, Exchange, Happening, Known, Reading, Timing, Transaction
 from drivers.binding import bind
+from drivers.credential import agreed
 from drivers.errors import Misconfigured
 from drivers.osdp.address import (
     MAX_ADDRESS,
@@ -145,14 +146,7 @@ def _key(text: str, name: str) -> bytes:
 
 
 def _telling(options: Mapping[str, Any], settings: Options) -> Telling:
-    secret = secret_of(options, "credential_key")
-    how = settings.credential or ("none" if secret is None else "hash")
-    if how == "hash" and not secret:
-        why = "there are few enough cards to try them all"
-        raise Misconfigured(
-            f"options.credential: a hash needs credential_key_file or credential_key_env: {why}"
-        )
-    return Telling(how, (secret or "").encode())
+    return Telling(*agreed(options, settings.credential))
 
 
 class OsdpDevice(DeviceDriver):
