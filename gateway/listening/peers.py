@@ -81,9 +81,15 @@ class Peer:
     async def _take(self, data: bytes, mouth: Mouth) -> float:
         now = self.hearing.around.monotonic
         brake = self.bytes_rate.take(len(data), now()) if data else 0.0
+        refused = b""
         for heard in self.session.feed(data, self.hearing.around.clock()):
             brake = max(brake, self.messages_rate.take(1, now()))
-            await self._say(mouth, await self.hearing.take(heard, self.name))
+            answer = await self.hearing.take(heard, self.name)
+            if heard.joined:  # what was kept of them is known when the sender tells all of them again
+                refused = refused or answer
+                continue
+            await self._say(mouth, refused or answer)
+            refused = b""
         return brake
 
     async def _say(self, mouth: Mouth, data: bytes) -> None:
