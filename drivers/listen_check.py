@@ -22,7 +22,7 @@ def example_faults(profile: Profile, session: Open) -> Iterator[str]:
     for index, example in enumerate(profile.examples):
         place = f"examples[{index}]"
         try:
-            heard = hear(from_hex(example.reply), profile, session)
+            heard = hear(sent(example.reply), profile, session)
         except DriverError as err:
             yield f"{place}: {err}"
             continue
@@ -30,6 +30,11 @@ def example_faults(profile: Profile, session: Open) -> Iterator[str]:
             yield f"{place}: the bytes hold no whole message"
         else:
             yield from (f"{place}.{fault}" for fault in _compare(example, heard))
+
+
+def sent(reply: str) -> bytes:
+    """Return the bytes of an example: JSON is written as it is, anything else as hex; raise `FrameDamaged`."""
+    return reply.encode() if reply.lstrip()[:1] in {"{", "["} else from_hex(reply)
 
 
 def hear(raw: bytes, profile: Profile, session: Open) -> list[Heard]:
@@ -47,19 +52,28 @@ def _all(session: PeerSession, raw: bytes) -> list[Heard]:
     return [*session.feed(raw, NOW), *session.feed(b"", NOW.replace(hour=1))]
 
 
-def _compare(example: Example, heard: Sequence[Heard]) -> Iterator[str]:
-    found = words([happening for message in heard for happening in message.happenings])
+def compare(
+    example: Example, happenings: Sequence[Happening], readings: Mapping[str, Reading]
+) -> Iterator[str]:
+    """Yield a fault for each thing that an example does not say."""
+    found = words(happenings)
     if example.happens and list(example.happens) != found:
         yield f"happens: is {', '.join(found) or 'nothing'}, expected {', '.join(example.happens)}"
-    readings: dict[str, Reading] = {}
-    for message in heard:
-        readings |= message.readings
     for name, wanted in example.expect.items():
         reading = readings.get(name)
         if reading is None:
             yield f"expect.{name}: no message holds it"
         elif not _same(reading.value, wanted):
             yield f"expect.{name}: decodes to {reading.value}, expected {wanted}"
+
+
+def _compare(example: Example, heard: Sequence[Heard]) -> Iterator[str]:
+    readings: dict[str, Reading] = {}
+    for message in heard:
+        readings |= message.readings
+    yield from compare(
+        example, [happening for message in heard for happening in message.happenings], readings
+    )
 
 
 def _same(value: Any, wanted: Any) -> bool:

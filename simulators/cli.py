@@ -20,6 +20,7 @@ from simulators import (
     cjt188_cli,
     dlt645_cli,
     gb26875_client,
+    http_push,
     iec62056_cli,
     mbus_cli,
     osdp_cli,
@@ -39,7 +40,20 @@ app = typer.Typer(
     help="Simulated devices on real wires of this machine. `gatehouse-sim SITE.yaml` is short for `run SITE.yaml`.",
 )
 COMMANDS = frozenset(
-    {"run", "check", "demo", "cjt188", "dlt645", "gb26875", "iec62056", "mbus", "osdp", "printer", "sia-dc09"}
+    {
+        "run",
+        "check",
+        "demo",
+        "cjt188",
+        "dlt645",
+        "gb26875",
+        "iec62056",
+        "mbus",
+        "osdp",
+        "printer",
+        "push",
+        "sia-dc09",
+    }
 )
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -135,6 +149,7 @@ app.command("iec62056")(iec62056_cli.serve)
 app.command("mbus")(mbus_cli.serve)
 app.command("osdp")(osdp_cli.serve)
 app.command("printer")(printer.serve)
+app.command("push")(http_push.serve)
 app.command("sia-dc09")(sia_dc09.serve)
 
 

@@ -1,0 +1,139 @@
+"""The body of a push turned into plain data: JSON alone or as a part of a form, bounded in every direction."""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from email.message import Message
+from typing import Any, Final
+
+import msgspec
+
+from drivers.errors import FrameDamaged
+from messages.text import printable
+
+MAX_DEPTH: Final = 16
+MAX_VALUES: Final = 20_000
+MAX_PARTS: Final = 16
+MAX_KEY: Final = 200
+MAX_BITS: Final = 256  # of an integer that is shown
+
+_JSON: Final = frozenset({"application/json", "text/json", "text/plain", "application/octet-stream"})
+_NAME: Final = re.compile(rb'\bname="([^"\r\n]{1,100})"', re.IGNORECASE)
+_MISSING: Final = object()
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+Json = dict[str, Any] | list[Any]
+
+
+class NoJson(FrameDamaged):
+    """The content type is none that holds JSON."""
+
+
+def media_type(header: str) -> tuple[str, Mapping[str, str]]:
+    """Return a content type in small letters and its parameters."""
+    made = Message()
+    made["content-type"] = header[:300]
+    pairs = made.get_params(failobj=[])[1:]
+    return made.get_content_type() if header.strip() else "", {
+        key.lower(): str(value) for key, value in pairs
+    }
+
+
+def read(raw: bytes, content_type: str, part: str = "", charset: str = "utf-8") -> Json:
+    """Return the object or list that a body holds; raise `NoJson` or `FrameDamaged` with what to mend."""
+    kind, parameters = media_type(content_type)
+    if kind == "multipart/form-data":
+        boundary = parameters.get("boundary", "").encode("latin-1", "replace")
+        if not 1 <= len(boundary) <= 70:
+            raise FrameDamaged("the form's Content-Type gives no boundary")
+        return parse(_json_part(raw, boundary, part), charset)
+    if kind and kind not in _JSON and not kind.endswith("+json"):
+        raise NoJson(f"the Content-Type is {printable(kind, 60)}: send application/json")
+    return parse(raw, charset)
+
+
+def parse(raw: bytes, charset: str = "utf-8") -> Json:
+    """Return the object or list that some JSON holds, numbers exact; raise `FrameDamaged`."""
+    try:
+        text = raw if charset == "utf-8" else raw.decode(charset).encode()
+        found = _decoder.decode(text.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeError, ArithmeticError) as err:
+        raise FrameDamaged(f"the body is no JSON: {printable(str(err), 120)}") from None
+    except RecursionError:
+        raise FrameDamaged(f"the body is nested deeper than {MAX_DEPTH}") from None
+    if not isinstance(found, dict | list):
+        raise FrameDamaged("the body is a single value: send an object or a list of objects")
+    _bounded(found)
+    return found
+
+
+def look(data: Any, pointer: str) -> Any:
+    """Return what a JSON pointer (RFC 6901) leads to, None where it leads nowhere."""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(data, dict):
+            data = data.get(name, _MISSING)
+        elif isinstance(data, list) and name.isascii() and name.isdigit() and len(name) < 6:
+            data = data[int(name)] if int(name) < len(data) else _MISSING
+        else:
+            return None
+        if data is _MISSING:
+            return None
+    return data
+
+
+def words(value: Any) -> str:
+    """Return a plain value as text: nothing for what is missing, or is no plain value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= MAX_BITS else ""
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _bounded(found: Json) -> None:
+    level: list[Any] = [found]
+    count = 0
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        below: list[Any] = []
+        for each in level:
+            count += len(each)
+            if count > MAX_VALUES:
+                raise FrameDamaged(f"the body holds more than {MAX_VALUES} values")
+            if isinstance(each, dict) and any(len(key) > MAX_KEY for key in each):
+                raise FrameDamaged(f"a name in the body has more than {MAX_KEY} characters")
+            values = each.values() if isinstance(each, dict) else each
+            below += [value for value in values if isinstance(value, dict | list)]
+        level = below
+    if level:
+        raise FrameDamaged(f"the body is nested deeper than {MAX_DEPTH}")
+
+
+def _json_part(raw: bytes, boundary: bytes, wanted: str) -> bytes:
+    first: bytes | None = None
+    for name, content in _parts(raw, boundary):
+        if name == wanted:
+            return content
+        if first is None and content.lstrip()[:1] in (b"{", b"["):
+            first = content
+    if first is None:
+        raise FrameDamaged(f"no part of the form holds JSON{f' or is called {wanted}' if wanted else ''}")
+    return first
+
+
+def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[str, bytes]]:
+    pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary, MAX_PARTS + 1)
+    if len(pieces) > MAX_PARTS + 1:
+        raise FrameDamaged(f"the form has more than {MAX_PARTS} parts")
+    for piece in pieces[1:]:
+        if piece.startswith(b"--"):
+            return
+        head, blank, content = piece.partition(b"\r\n\r\n")
+        if blank:
+            match = _NAME.search(head[:1000])
+            yield (match[1].decode("utf-8", "replace") if match else ""), content
+    raise FrameDamaged("the form has no end")

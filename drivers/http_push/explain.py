@@ -1,0 +1,67 @@
+"""A captured request or body for an engineer who writes a profile: every value with the pointer that leads to it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import h11
+
+from drivers.errors import FrameDamaged
+from drivers.http_push.body import parse, read, words
+from messages.text import printable
+
+MOST_LINES: Final = 200
+_SECRET: Final = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
+
+
+def explain(frame: bytes) -> str:
+    """Describe a request or its JSON body; raise `FrameDamaged` for what is neither."""
+    if frame.lstrip()[:1] in (b"{", b"["):
+        return "\n".join(_pointers(parse(frame)))
+    http = h11.Connection(h11.SERVER, max_incomplete_event_size=65_536)
+    body, lines, kind = bytearray(), [], ""
+    try:
+        http.receive_data(frame)
+        http.receive_data(b"")
+        while not isinstance(event := http.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
+            if isinstance(event, h11.Request):
+                lines.append(printable(f"{event.method.decode()} {event.target.decode('latin-1')}"))
+                for name, value in event.headers:
+                    shown = "(not shown)" if name.decode() in _SECRET else value.decode("latin-1")
+                    lines.append(printable(f"{name.decode()}: {shown}"))
+                    kind = value.decode("latin-1") if name == b"content-type" else kind
+            elif isinstance(event, h11.Data):
+                body += event.data
+            else:
+                raise FrameDamaged("the request is not whole")
+    except h11.RemoteProtocolError as err:
+        raise FrameDamaged(f"no JSON and no HTTP request: {printable(str(err), 120)}") from None
+    if not lines:
+        raise FrameDamaged("there is nothing in it")
+    return "\n".join([*lines, *(_pointers(read(bytes(body), kind)) if body else ("no body",))])
+
+
+def _pointers(found: Any) -> Iterator[str]:
+    count = 0
+    todo = [("", found)]
+    while todo:
+        pointer, value = todo.pop()
+        items = (
+            value.items()
+            if isinstance(value, dict)
+            else enumerate(value)
+            if isinstance(value, list)
+            else None
+        )
+        if items is not None:
+            steps = [
+                (f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}", each) for key, each in items
+            ]
+            todo += reversed(steps)
+            if steps:
+                continue
+        count += 1
+        if count > MOST_LINES:
+            yield f"… more than {MOST_LINES} values"
+            return
+        text = repr(printable(value, 100)) if isinstance(value, str) else words(value) or repr(value)
+        yield printable(f"{pointer or '(top)'} = {text}", 400)

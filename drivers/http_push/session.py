@@ -1,0 +1,373 @@
+"""One connection of a pushing device: HTTP requests in, and an answer to each once the journal has what it holds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import h11
+
+from drivers.api import Heard
+from drivers.errors import FrameDamaged
+from drivers.http_push import answers
+from drivers.http_push.auth import Headers, Lock, lock_of
+from drivers.http_push.body import Json, NoJson, read, words
+from drivers.http_push.meaning import Meaning, at_pointer, records_in
+from drivers.http_push.settings import Options
+from drivers.profile import Profile
+from messages.text import printable
+
+MAX_HEAD: Final = 16 * 1024
+MAX_TARGET: Final = 1000
+MOST_REFUSED: Final = 3  # wrong keys on one connection
+LINGER_S: Final = 2.0  # so that a peer that is still sending reads our answer before the connection ends
+LONGEST_SOURCE: Final = 80
+MOST_READY: Final = 1000
+
+_RETRY: Final = (f"Retry-After: {answers.RETRY_S}",)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A device of the line, made ready."""
+
+    source: str
+    meaning: Meaning
+    lock: Lock
+
+    @property
+    def options(self) -> Options:
+        """Its options."""
+        return self.meaning.options
+
+
+class Panels:
+    """Devices made ready for each new connection: profiles once, keys each time, for those may be changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], tuple[Profile, Meaning]] = {}
+
+    def get(self, source: str, profile: Profile, options: Mapping[str, Any]) -> Panel:
+        """Return the device; raise `Misconfigured`."""
+        key = id(profile), repr(sorted(options.items()))
+        # The profile is kept with what was made of it, so that no other can have its id.
+        made = self._known.pop(key, None) or (profile, Meaning(profile, options))
+        while len(self._known) >= MOST_READY:
+            del self._known[next(iter(self._known))]
+        self._known[key] = made
+        meaning = made[1]
+        return Panel(source, meaning, lock_of(meaning.options, {**profile.options, **options}))
+
+
+class Refused(Exception):
+    """A request that gets an answer and nothing else."""
+
+    def __init__(self, status: int, text: str, *extra: str) -> None:
+        super().__init__(text)
+        self.status, self.text, self.extra = status, text, extra
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request whose head is there."""
+
+    target: str
+    headers: Headers
+    panels: tuple[Panel, ...]
+    """Those that speak to this path."""
+    begun: datetime
+    body: bytearray
+
+    @property
+    def most(self) -> int:
+        """How long its body may be."""
+        return 1024 * max(panel.options.body_kb for panel in self.panels)
+
+
+class PushSession:
+    """What one peer pushes; it may speak for several devices."""
+
+    def __init__(self, panels: Sequence[Panel]) -> None:
+        self._panels = tuple(panels)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._request: _Request | None = None
+        self._waiting_since: datetime | None = None
+        self._refused = 0
+        self._ended: tuple[datetime, str] | None = None
+
+    def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
+        """Take bytes in any portions; return the messages that are whole. Raises `FrameDamaged` at the end."""
+        if self._ended is not None:
+            self._linger(now)
+            return ()
+        heard: list[Heard] = []
+        try:
+            self._hurry(bool(data), now)
+            if data:
+                self._http.receive_data(data)
+            for message in self._events(now):
+                heard.append(message)  # noqa: PERF402 - what came before a fault is kept
+        except h11.RemoteProtocolError as err:
+            status = err.error_status_hint if 400 <= err.error_status_hint < 600 else 400
+            heard.append(self._end(Refused(status, f"this is no HTTP: {printable(str(err), 120)}"), now))
+        except Refused as err:
+            heard.append(self._end(err, now))
+        return heard
+
+    def tick(self, now: datetime) -> Sequence[bytes]:  # noqa: ARG002
+        """Return nothing: an answer follows a request."""
+        return ()
+
+    def _events(self, now: datetime) -> Iterator[Heard]:
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                self._request = self._begin(event, now)
+                if self._http.they_are_waiting_for_100_continue:
+                    self._http.send(h11.InformationalResponse(status_code=100, headers=[]))
+                    yield Heard("", reply=answers.CONTINUE, label="100")
+            elif isinstance(event, h11.Data) and self._request is not None:
+                self._request.body += event.data
+                if len(self._request.body) > self._request.most:
+                    raise _too_long(self._request.most)
+            elif isinstance(event, h11.EndOfMessage) and self._request is not None:
+                request, self._request = self._request, None
+                yield from self._whole(request, now)
+                if self._ended is not None:
+                    return
+            else:  # more is needed, or the peer has nothing more to say
+                return
+
+    def _begin(self, event: h11.Request, now: datetime) -> _Request:
+        headers = _headers(event)
+        target = event.target.decode("latin-1")
+        if event.method != b"POST":
+            raise Refused(405, "send what happens with POST", "Allow: POST")
+        if len(target) > MAX_TARGET:
+            raise Refused(414, f"the path has more than {MAX_TARGET} characters")
+        path = urlsplit(target).path
+        panels = tuple(panel for panel in self._panels if panel.options.path in ("", path))
+        if not panels:
+            raise Refused(404, f"no device here sends to {printable(path, 80)}: see `path` in its profile")
+        if not _some([panel.lock.may_fit(headers) for panel in panels]):
+            raise _unknown(panels)
+        if headers.get("content-encoding", b"identity").lower() != b"identity":
+            raise Refused(415, "send the body without Content-Encoding")
+        request = _Request(target, headers, panels, now, bytearray())
+        length = headers.get("content-length", b"0")
+        if len(length) > 9 or int(length) > request.most:
+            raise _too_long(request.most)
+        return request
+
+    def _whole(self, request: _Request, now: datetime) -> Iterator[Heard]:
+        try:
+            heard = self._messages(request, now)
+        except Refused as err:
+            # A peer that tries keys is sent away; for anything else the connection goes on.
+            self._refused += err.status in (401, 403)
+            if self._refused >= MOST_REFUSED:
+                raise Refused(429, "too many wrong keys: connect again", *_RETRY) from None
+            close = self._answered()
+            raw = answers.answer(err.status, err.text, close=close, extra=err.extra)
+            yield Heard("", reply=raw, label=f"{err.status} {err.text}")
+            self._done(close, now)
+            return
+        close = self._answered()
+        yield from _answerable(heard, request, close)
+        self._done(close, now)
+
+    def _messages(self, request: _Request, now: datetime) -> list[Heard]:
+        message, found = _read(request)
+        known = {source: panel for source, (panel, _) in found.items() if panel is not None}
+        fits = {
+            source for source, panel in known.items() if panel.lock.fits(request.headers, bytes(request.body))
+        }
+        if known and len(fits) < len(known):
+            raise Refused(403, "this key is not that of the device the message is from")
+        if not known and not any(panel.lock.open for panel in request.panels):
+            body = bytes(request.body)
+            if not _some([panel.lock.fits(request.headers, body) for panel in request.panels]):
+                raise _unknown(request.panels)
+        heard = []
+        for source, (panel, records) in found.items():
+            if panel is None:
+                heard.append(Heard(source, label="unknown", raw=bytes(request.body)))
+                continue
+            told = panel.meaning.tell(message, records, now)
+            heard.append(
+                Heard(
+                    source,
+                    told.readings,
+                    told.happenings,
+                    label=f"POST {len(records)} records",
+                    number=told.number,
+                    raw=bytes(request.body),
+                )
+            )
+        return heard
+
+    def _answered(self) -> bool:
+        """Take the answer as sent; return whether the connection ends with it."""
+        self._http.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+        self._http.send(h11.EndOfMessage())
+        return self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE
+
+    def _done(self, close: bool, now: datetime) -> None:
+        if close:
+            self._ended = (now, "it asked to be closed")
+        else:
+            self._http.start_next_cycle()
+            self._waiting_since = now if self._http.trailing_data[0] else None
+
+    def _end(self, err: Refused, now: datetime) -> Heard:
+        self._ended = (now, f"{err.status} {err.text}")
+        self._request = None
+        raw = answers.answer(err.status, err.text, close=True, extra=err.extra)
+        return Heard("", reply=raw, label=f"{err.status} {err.text}")
+
+    def _linger(self, now: datetime) -> None:
+        assert self._ended is not None
+        since, why = self._ended
+        if not 0 <= (now - since).total_seconds() < LINGER_S:
+            raise FrameDamaged(why)
+
+    def _hurry(self, came: bool, now: datetime) -> None:
+        """End a peer whose request takes too long, be it byte by byte."""
+        if self._request is None and self._http.their_state is h11.IDLE:
+            if not came and not self._http.trailing_data[0]:
+                self._waiting_since = None
+                return
+            self._waiting_since = self._waiting_since or now
+        since = self._waiting_since or now
+        most = max((panel.options.request_s for panel in self._panels), default=30.0)
+        waited = (now - since).total_seconds()
+        if waited > most:
+            raise Refused(408, f"the request was not whole after {most:g} s")
+        if waited < 0:
+            self._waiting_since = now  # the clock was set back
+
+
+def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Iterator[Heard]:
+    """Give several messages of one request one answer: it is good when all are kept."""
+    panels = {panel.source: panel for panel in request.panels}
+    known = [message for message in heard if message.source in panels]
+    refuse = answers.answer(503, "this cannot be kept now: send it again later", close=close, extra=_RETRY)
+    if not known:
+        who = ", ".join(printable(message.source, 40) for message in heard[:3]) or "nobody"
+        text = f"no device here has the address {who}: add it to the site file"
+        nobody = answers.answer(404, text, close=close)
+        for message in heard[:-1]:
+            yield _with(message, b"", b"")
+        if heard:
+            yield _with(heard[-1], nobody, nobody)
+        else:
+            yield Heard(
+                "", reply=answers.write(200, '{"result": "nothing"}', close=close), label="no records"
+            )
+        return
+    for message in heard:
+        if message.source not in panels:
+            yield _with(message, b"", b"")
+    for message in known[:-1]:
+        yield _with(message, b"", refuse, joined=True)
+    reply = answers.write(200, panels[known[-1].source].options.answer, close=close)
+    yield _with(known[-1], reply, refuse)
+
+
+def _with(message: Heard, reply: bytes, refuse: bytes, joined: bool = False) -> Heard:
+    return Heard(
+        message.source,
+        message.readings,
+        message.happenings,
+        reply,
+        refuse,
+        message.label,
+        message.number,
+        message.raw,
+        joined,
+    )
+
+
+def _read(request: _Request) -> tuple[Json, dict[str, tuple[Panel | None, list[Any]]]]:
+    """Return the message and its records by who they are from, as the first format reads them that knows somebody."""
+    fault: FrameDamaged | None = None
+    best: tuple[Json, dict[str, tuple[Panel | None, list[Any]]]] | None = None
+    tried: set[tuple[str, ...]] = set()
+    for panel in request.panels:
+        options = panel.options
+        form = (options.source, options.records, options.part, options.charset)
+        if form in tried:
+            continue
+        tried.add(form)
+        try:
+            kind = request.headers.get("content-type", b"").decode("latin-1")
+            message = read(bytes(request.body), kind, options.part, options.charset)
+            found = _by_source(request, message, form, options)
+        except FrameDamaged as err:
+            fault = fault or err
+            continue
+        if best is None or any(panel is not None for panel, _ in found.values()):
+            best = message, found
+            if any(panel is not None for panel, _ in found.values()):
+                break
+    if best is not None:
+        return best
+    assert fault is not None
+    raise Refused(415 if isinstance(fault, NoJson) else 422, str(fault))
+
+
+def _by_source(
+    request: _Request, message: Json, form: tuple[str, ...], options: Options
+) -> dict[str, tuple[Panel | None, list[Any]]]:
+    known = {
+        panel.source: panel
+        for panel in request.panels
+        if (panel.options.source, panel.options.records, panel.options.part, panel.options.charset) == form
+    }
+    found: dict[str, tuple[Panel | None, list[Any]]] = {}
+    records = records_in(message, options)
+    for record in records or [{}]:
+        source = _source(request, message, record, options.source)
+        if not source:
+            raise FrameDamaged(f"nothing says which device this is from: {options.source} is missing")
+        found.setdefault(source, (known.get(source), []))[1].extend([record] if records else ())
+    return found
+
+
+def _source(request: _Request, message: Json, record: Any, where: str) -> str:
+    parts = urlsplit(request.target)
+    if where == "path":
+        text = parts.path
+    elif where.startswith("header:"):
+        text = request.headers.get(where[7:].lower(), b"").decode("latin-1")
+    elif where.startswith("query:"):
+        pairs = parse_qsl(parts.query[:MAX_TARGET], max_num_fields=50) if parts.query.count("&") < 50 else []
+        text = next((value for name, value in pairs if name == where[6:]), "")
+    else:
+        text = words(at_pointer(message, record, where))
+    return printable(text, LONGEST_SOURCE).upper()
+
+
+def _headers(event: h11.Request) -> Headers:
+    found: dict[str, bytes] = {}
+    for name, value in event.headers:
+        found.setdefault(name.decode("latin-1"), value)
+    return found
+
+
+def _some(fits: list[bool]) -> bool:
+    """Say whether one is so, all being looked at: how long it takes tells nothing."""
+    return True in fits
+
+
+def _unknown(panels: Sequence[Panel]) -> Refused:
+    basic = any(panel.lock.how == "basic" for panel in panels)
+    scheme = 'Basic realm="gatehouse"' if basic else "Bearer"
+    return Refused(401, "the key is missing or wrong", f"WWW-Authenticate: {scheme}")
+
+
+def _too_long(most: int) -> Refused:
+    return Refused(
+        413, f"the body has more than {most} bytes: send fewer records at once, or smaller pictures"
+    )

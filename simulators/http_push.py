@@ -1,0 +1,174 @@
+"""A door panel and a barrier that push JSON over HTTP and keep what nobody took; `gatehouse-sim push`."""
+
+import asyncio
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from simulators.site import not_here
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+ANSWER_S = 10.0
+AGAIN_S = 1.0
+
+Clock = Callable[[], datetime]
+Shape = Literal["door", "barrier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway says to a push; status 0 where it said nothing."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Pusher:
+    """A device with a memory: what it is not told to be stored, it sends again, the oldest first."""
+
+    name: str
+    clock: Clock
+    shape: Shape = "door"
+    key: str = ""
+    boot: int = 1
+    most: int = 50
+    """How many records it sends at once."""
+    memory: int = 1000
+    chunked: bool = False
+    waiting: deque[dict[str, Any]] = field(default_factory=deque)
+    answers: list[int] = field(default_factory=list)
+    _seq: int = 0
+
+    def happen(self, event: str, **fields: Any) -> None:
+        """Let something happen now; a full memory forgets the oldest."""
+        self._seq += 1
+        now = self.clock()
+        when: dict[str, Any] = (
+            {"time": now.isoformat(timespec="milliseconds")}
+            if self.shape == "door"
+            else {"gate": self.name, "at": int(now.timestamp() * 1000)}
+        )
+        self.waiting.append({"seq": self._seq, "event": event, **when, **fields})
+        while len(self.waiting) > self.memory:
+            self.waiting.popleft()
+
+    def message(self) -> bytes:
+        """Write the body of the next push."""
+        records = list(self.waiting)[: self.most]
+        if self.shape == "barrier":
+            return json.dumps(records, ensure_ascii=False).encode()
+        body = {"panel": self.name, "boot": self.boot, "events": records, "status": {"mains": True}}
+        return json.dumps(body, ensure_ascii=False).encode()
+
+    async def deliver(self, host: str, port: int) -> bool:
+        """Push until the memory is empty; False as soon as something is not taken."""
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            self.answers.append(0)
+            return False
+        try:
+            while self.waiting:
+                count = min(len(self.waiting), self.most)
+                writer.write(request("/events", self.message(), self.key, chunked=self.chunked))
+                answer = await read_answer(reader)
+                self.answers.append(answer.status)
+                if answer.status != 200:
+                    return False
+                for _ in range(count):
+                    self.waiting.popleft()
+        finally:
+            writer.close()
+        return True
+
+
+def request(
+    path: str, body: bytes, key: str = "", *, chunked: bool = False, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """Write a POST as a small device does."""
+    own = {"Host": "gateway", "Content-Type": "application/json"}
+    own |= {"Authorization": f"Bearer {key}"} if key else {}
+    own |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
+    own |= headers or {}
+    head = f"POST {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in own.items())
+    if not chunked:
+        return head.encode() + b"\r\n" + body
+    pieces = [body[at : at + 100] for at in range(0, len(body), 100)]
+    return head.encode() + b"\r\n" + b"".join(b"%x\r\n%s\r\n" % (len(it), it) for it in pieces) + b"0\r\n\r\n"
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """Read one answer; status 0 where none comes in time."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            pairs = (line.partition(":") for line in head[1:] if line)
+            headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+    except (TimeoutError, OSError, asyncio.IncompleteReadError):
+        return Answer(0)
+    return Answer(int(head[0].split()[1]), headers, body)
+
+
+def serve(
+    to: Annotated[str, typer.Option(help="HOST:PORT of this machine on which a gateway listens.")],
+    event: Annotated[
+        list[str], typer.Argument(help="EVENT@DOOR[:CARD], or EVENT@LANE[:PLATE] of a barrier: in@1:AB123.")
+    ],
+    name: Annotated[str, typer.Option(help="How the device names itself.")] = "DP-1",
+    shape: Annotated[str, typer.Option(help="door or barrier.")] = "door",
+    key_env: Annotated[str, typer.Option(help="The environment's name for the key it sends.")] = "",
+    seconds: Annotated[float, typer.Option(min=0, help="Try so long to be rid of everything.")] = 10.0,
+) -> None:
+    """Be a door panel or a barrier: push events, and keep what is not taken until it is."""
+    wrong = not_here(to) or ("" if shape in {"door", "barrier"} else f"{shape} is neither door nor barrier")
+    if wrong:
+        Console(stderr=True).print(wrong, style="red", markup=False)
+        raise typer.Exit(WRONG_INPUT)
+    host, _, port = to.rpartition(":")
+    made: Shape = "barrier" if shape == "barrier" else "door"
+    device = Pusher(name, lambda: datetime.now(UTC), made, os.environ.get(key_env, ""))
+    for each in event:
+        _happen(device, each)
+    try:
+        done = asyncio.run(_deliver(device, host.strip("[]"), int(port), seconds))
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    said = ", ".join(str(status) for status in device.answers)
+    Console().print(
+        f"{len(event) - len(device.waiting)} of {len(event)} taken; answers {said}", highlight=False
+    )
+    if not done:
+        raise typer.Exit(FAILED)
+
+
+def _happen(device: Pusher, text: str) -> None:
+    event, _, rest = text.partition("@")
+    place, _, what = rest.partition(":")
+    number = int(place) if place.isdigit() else 1
+    if device.shape == "door":
+        device.happen(event, door=number, **({"card": what} if what else {}))
+    elif event in {"in", "out", "unknown"}:
+        way = "out" if event == "out" else "in"
+        device.happen("vehicle", direction=way, known=event != "unknown", lane=number, plate=what)
+    else:
+        device.happen(event, lane=number)
+
+
+async def _deliver(device: Pusher, host: str, port: int, seconds: float) -> bool:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not await device.deliver(host, port):
+        if loop.time() + AGAIN_S > until:
+            return False
+        await asyncio.sleep(AGAIN_S)
+    return True
