@@ -20,6 +20,7 @@ class Tuning(NamedTuple):
     baud: int | None = None
     parity: str | None = None
     stop_bits: int | None = None
+    data_bits: int | None = None
 
     @property
     def any(self) -> bool:
@@ -28,6 +29,14 @@ class Tuning(NamedTuple):
 
 
 AS_IT_IS = Tuning()
+
+
+def tuning_of(mode: SerialMode | None, other: Tuning = AS_IT_IS) -> Tuning:
+    """Return the settings of a device that has a mode of its own on its line; what `other` names goes over it."""
+    if mode is None:
+        return other
+    own = Tuning(mode.baud, mode.parity, mode.stop_bits, mode.data_bits)
+    return own._replace(**{name: value for name, value in other._asdict().items() if value is not None})
 
 
 class Access(Protocol):

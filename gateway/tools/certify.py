@@ -16,7 +16,7 @@ from gateway.polling.line_rules import longest_of
 from gateway.polling.schedule import FIRE
 from gateway.site.config import Device
 from gateway.tools import cable
-from gateway.tools.access import AS_IT_IS
+from gateway.tools.access import AS_IT_IS, tuning_of
 from gateway.tools.certificate import signed, store
 from gateway.tools.read import One, Target, read_transaction
 from gateway.tools.scan import described
@@ -28,6 +28,9 @@ from messages.types import ClockState, Quality
 MOST_ERRORS = 0.01
 IDENTIFY_S = 0.3
 MOST_NAMED = 5
+READS_WITHIN_S = 120.0
+"""For so long a device is read again: a hundred readouts at 300 baud would take hours."""
+FEWEST_READS = 5
 
 
 def check(
@@ -136,6 +139,8 @@ class _Seen:
     points: list[One] = field(default_factory=list)
     rtts: list[int] = field(default_factory=list)
     asked: int = 0
+    wanted: int = 0
+    took: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     cheapest: Transaction | None = None
@@ -150,7 +155,7 @@ class _Seen:
         driver = registry.get(device.profile.protocol).device(
             device.profile, device.file.unit, device.options
         )
-        target = Target(device.profile, driver, device.timeout, device=device.id)
+        target = Target(device.profile, driver, device.timeout, tuning_of(device.mode), device.id)
         plan = driver.plan(device.profile.points)
         for transaction in plan:
             seen.points += await read_transaction(work, target, transaction)
@@ -158,8 +163,10 @@ class _Seen:
             return seen  # nobody there: a hundred silences would prove nothing more
         answered = [one.transaction for one in seen.points if one.reply is not None]
         seen.cheapest = min(answered, key=lambda one: (one.reply_bytes, one.label))
-        for _ in range(reads):
+        seen.wanted, began = reads, work.monotonic()
+        while seen.asked < reads and (seen.asked < FEWEST_READS or seen.took < READS_WITHIN_S):
             await seen._once(work, target, seen.cheapest)
+            seen.took = work.monotonic() - began
         seen.identity = await _identity(work, device)
         return seen
 
@@ -167,7 +174,8 @@ class _Seen:
         self.asked += 1
         try:
             # One question, one answer: here a second try would hide what is counted.
-            reply = await work.wire.ask(target.driver.exchange(transaction), timeout=target.timeout)
+            exchange = target.driver.exchange(transaction)
+            reply = await work.wire.ask(exchange, timeout=target.timeout, tuning=target.tuning)
         except DriverError as err:
             name = type(err).__name__
             self.errors[name] = self.errors.get(name, 0) + 1
@@ -220,6 +228,9 @@ class _Seen:
         if self.rtts:
             found += f", {share_of(self.rtts, 0.5)} ms, worst {max(self.rtts)} ms"
         why = ", ".join(f"{count} × {name}" for name, count in self.errors.items())
+        if self.asked < self.wanted:
+            slow = f"{self.asked} of {self.wanted} reads in {self.took:.0f} s: a slow device is not asked for longer"
+            why = f"{why}; {slow}" if why else slow
         return check(
             "reads", passed=passed, planned=f"at most {MOST_ERRORS:.0%} errors", found=found, why=why
         )
@@ -253,11 +264,11 @@ class _Seen:
 async def _identity(work: Work, device: Device) -> Mapping[str, str]:
     found: dict[str, str] = {}
     unit = device.file.unit
-    bench = work.workshop
+    bench, tuning = work.bench(device.profile.protocol), tuning_of(device.mode)
     for place in range(len(bench.identify(unit if unit is not None else 255, device.options))):
         try:
             exchange = bench.identify(unit if unit is not None else 255, device.options)[place]
-            reply = await work.wire.ask(exchange, timeout=max(IDENTIFY_S, device.timeout))
+            reply = await work.wire.ask(exchange, timeout=max(IDENTIFY_S, device.timeout), tuning=tuning)
         except DriverError as err:
             if absent(err.quality) or err.quality is Quality.TIMEOUT:
                 break  # it knows no such question and says nothing: do not ask it again in other words

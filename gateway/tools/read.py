@@ -12,7 +12,7 @@ from drivers.errors import DeviceRefused, DriverError, Misconfigured
 from drivers.lines import Reply
 from drivers.profile import Point, Profile
 from drivers.workshop import Guess, Workshop
-from gateway.tools.access import AS_IT_IS, Tuning
+from gateway.tools.access import AS_IT_IS, Tuning, tuning_of
 from gateway.tools.fingerprint import library_of
 from gateway.tools.work import Work, instant, rtt_ms, shown
 from messages.text import printable
@@ -51,6 +51,7 @@ async def read(work: Work, args: ReadArgs) -> None:
     plan = target.driver.plan(wanted)
     good = bad = 0
     bare = args.table is not None
+    bench = work.bench(target.profile.protocol)
     for done, transaction in enumerate(plan):
         work.say(done, len(plan), None, transaction.label)
         found = [one for one in await read_transaction(work, target, transaction) if one.name in wanted]
@@ -61,7 +62,7 @@ async def read(work: Work, args: ReadArgs) -> None:
             around = (
                 whole[2 * place : 2 * place + 8] if bare and len(whole) == 2 * len(found) else one.reading.raw
             )
-            work.row(row_of(work.workshop, target.profile.points[one.name], one, around, display))
+            work.row(row_of(bench, target.profile.points[one.name], one, around, display))
         work.result.update(points=good + bad, good=good, bad=bad)
     work.say(len(plan), len(plan), 0)
 
@@ -75,7 +76,7 @@ async def target_of(work: Work, args: ReadArgs) -> Target:
             device.profile, device.file.unit, device.options
         )
         timeout = args.timeout_ms / 1000 if args.timeout_ms else device.timeout
-        return Target(device.profile, driver, timeout, tuning, device.id)
+        return Target(device.profile, driver, timeout, tuning_of(device.mode, tuning), device.id)
     if args.table is not None and args.address is not None:
         profile = work.workshop.registers(args.table, args.address, args.count)
     else:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from drivers import registry
 from drivers.errors import DriverError
@@ -34,10 +34,40 @@ class Whole:
     seen: Seen
 
 
+class Bench(Protocol):
+    """Judges captured bytes."""
+
+    def seen(self, frame: bytes) -> Seen:
+        """As of a `Workshop`."""
+
+
+class Benches:
+    """All protocols of a line: bytes are judged by the one that they are whole in, the last one first."""
+
+    def __init__(self, benches: Mapping[str, Workshop]) -> None:
+        self._benches = dict(benches)
+        self.protocol = next(iter(benches))
+        """In which the bytes that were judged last were whole."""
+
+    def seen(self, frame: bytes) -> Seen:
+        """Judge bytes."""
+        first = self._benches[self.protocol].seen(frame)
+        if not _sound(first):
+            for protocol, bench in self._benches.items():
+                if _sound(found := bench.seen(frame)):
+                    self.protocol = protocol
+                    return found
+        return first
+
+
+def _sound(seen: Seen) -> bool:
+    return seen.whole and seen.check != "bad"
+
+
 class Assembler:
     """Puts the chunks of a wire together to frames; pure, time comes with the chunks."""
 
-    def __init__(self, bench: Workshop, take: Callable[[Whole], None]) -> None:
+    def __init__(self, bench: Bench, take: Callable[[Whole], None]) -> None:
         self._bench, self._take = bench, take
         self._data, self._began, self._last = bytearray(), 0.0, 0.0
 
@@ -85,7 +115,8 @@ async def trace(work: Work, args: TraceArgs) -> None:
         dropped += len(waiting) == waiting.maxlen
         waiting.append(whole)
 
-    assembler = Assembler(work.workshop, take)
+    benches = Benches({protocol: work.bench(protocol) for protocol in work.protocols})
+    assembler = Assembler(benches, take)
     untap = work.wire.tap(assembler.chunk)
     last_unit: int | None = None
     recorder = Recorder(work.line, args.blur)
@@ -101,7 +132,8 @@ async def trace(work: Work, args: TraceArgs) -> None:
                 if units is not None and last_unit not in units:
                     continue
                 frames, bad = frames + 1, bad + (whole.seen.check == "bad")
-                row = row_of(work, whole, explain=args.explain)
+                benches.seen(whole.data)
+                row = row_of(whole, benches.protocol if args.explain else "")
                 row["at"] = instant(offset + timedelta(seconds=whole.at - began))
                 row["ms"] = max(0, round((whole.at - began) * 1000))
                 work.row(row)
@@ -126,12 +158,12 @@ def captured(recorder: Recorder) -> list[str]:
     return lines
 
 
-def row_of(work: Work, whole: Whole, *, explain: bool) -> dict[str, Any]:
-    """Return what is shown of a frame."""
+def row_of(whole: Whole, protocol: str) -> dict[str, Any]:
+    """Return what is shown of a frame, with what it says if a protocol is named."""
     text = ""
-    if explain:
+    if protocol:
         try:
-            text = registry.get(work.protocol).explain(whole.data)
+            text = registry.get(protocol).explain(whole.data)
         except DriverError as err:
             text = str(err)
     return {

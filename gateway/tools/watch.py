@@ -5,6 +5,7 @@ from collections import Counter
 
 from drivers import registry
 from drivers.errors import Misconfigured
+from gateway.tools.access import tuning_of
 from gateway.tools.read import Target, read_transaction
 from gateway.tools.work import Work, instant, rtt_ms, shown
 from messages.tool_args import WatchArgs
@@ -17,7 +18,8 @@ async def watch(work: Work, args: WatchArgs) -> None:
             device.profile,
             registry.get(device.profile.protocol).device(device.profile, device.file.unit, device.options),
             device.timeout,
-            device=device.id,
+            tuning_of(device.mode),
+            device.id,
         )
         for device in work.devices(args.devices)
     ]

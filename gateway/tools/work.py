@@ -68,10 +68,19 @@ class Work:
     @property
     def workshop(self) -> Workshop:
         """What the line's driver offers to tools; raise `Misconfigured` where it offers nothing."""
-        found = getattr(registry.get(self.protocol), "workshop", None)
+        return self.bench(self.protocol)
+
+    def bench(self, protocol: str) -> Workshop:
+        """Return what a driver offers to tools; raise `Misconfigured` where it offers nothing."""
+        found = getattr(registry.get(protocol), "workshop", None)
         if not isinstance(found, Workshop):
-            raise Misconfigured(f"the driver of {self.protocol} has nothing for this tool")
+            raise Misconfigured(f"the driver of {protocol} has nothing for this tool")
         return found
+
+    @property
+    def protocols(self) -> Sequence[str]:
+        """All that is spoken on the line, that of its first device first."""
+        return list(dict.fromkeys([self.protocol, *(one.profile.protocol for one in self.line.devices)]))
 
     def device(self, name: str) -> Device:
         """Return a device of this line; raise `Misconfigured` naming those that there are."""
