@@ -143,6 +143,8 @@ class DeviceEvent(
     clock: ClockState = ClockState.SYNCED
     part: Annotated[str, msgspec.Meta(max_length=80)] = ""
     number: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    state: bool = False
+    """True where the device says over and over how it is, the end among it; others may never say the end."""
 
 
 class CommandResult(

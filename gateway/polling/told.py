@@ -131,6 +131,7 @@ class Told:
                 clock=clock,
                 part=printable(happening.part, LONGEST_PART),
                 number=printable(happening.number, LONGEST_NUMBER),
+                state=happening.state,
             )
             for happening in happenings
         )

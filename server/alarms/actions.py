@@ -9,9 +9,10 @@ from sqlalchemy import Connection, RowMapping
 from messages.text import printable
 from messages.types import Severity
 from server.alarms import store
-from server.alarms.lifecycle import LIFE_SAFETY, Move, NotAllowed
+from server.alarms.lifecycle import LIFE_SAFETY, Move, NotAllowed, State
 
 BULK_MOST = 500
+SHORTEST_REASON = 3
 
 
 class Stale(ValueError):
@@ -45,7 +46,11 @@ def act(
     """
     if q < alarm["moved_q"]:
         raise Stale("this alarm has changed since: look at it again")
-    store.move(conn, alarm, what, actor=actor, now=now, note=printable(note, 1000))
+    note = printable(note, 1000).strip()
+    by_hand = what is Move.CLOSE and State(alarm["state"]).active
+    if by_hand and alarm["by_hand"] and len(note) < SHORTEST_REASON:
+        raise NotAllowed("its device has not said the end: write what you have seen, then close it")
+    store.move(conn, alarm, what, actor=actor, now=now, note=note, action="closed-by-hand" if by_hand else "")
 
 
 def acknowledge_many(conn: Connection, ids: Iterable[int], *, actor: str, note: str, now: datetime) -> Bulk:

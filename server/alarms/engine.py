@@ -115,13 +115,17 @@ class AlarmEngine:
             facts["count"] = standing["count"] + 1
             facts["detail"] = printable(event.detail, 1000) or standing["detail"]
             facts["evidence"] = printable(event.evidence, 4096) or standing["evidence"]
+        another = (
+            event.edge is Edge.RAISED and event.part != standing["part"]
+        )  # a part that shares this alarm
         store.move(
             conn,
             standing,
-            _MOVE[event.edge],
+            Move.ROSE if another else _MOVE[event.edge],
             actor=known.gateway,
             now=now,
             note=_note(item, now),
+            action="another-part" if another else "",
             severity=severity,
             facts=facts,
         )
@@ -282,6 +286,7 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
         "label": info.label,
         "label_zh": info.label_zh,
         "latched": info.latched,
+        "by_hand": info.spoken and event.edge is Edge.RAISED and not event.state,
         "occurred_at": _occurred_at(item, now),
         "late": now - event.seen_at > LATE,
         "test": info.alarm_class == "test",

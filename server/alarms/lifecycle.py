@@ -94,8 +94,13 @@ _WHY = {
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-def after(state: State, move: Move, *, latched: bool) -> State:
-    """Return the state after `move`; raise `NotAllowed` with what a person should do instead."""
+def after(state: State, move: Move, *, latched: bool, by_hand: bool = False) -> State:
+    """Return the state after `move`; raise `NotAllowed` with what a person should do instead.
+
+    `by_hand`: its device may never say the end, so it may be closed once somebody has acknowledged it.
+    """
+    if by_hand and (state, move) == (State.ACKED, Move.CLOSE):
+        return State.CLOSED
     try:
         there = MOVES[state, move]
     except KeyError:

@@ -106,7 +106,7 @@ def move(
     """Apply one move of the table and write row, journal and outbox; raise `NotAllowed` before any is touched."""
     there = State(alarm["state"])
     rose = severity is not None and worse(severity, Severity(alarm["severity"]))
-    here = after(there, Move.ROSE if rose else what, latched=alarm["latched"])
+    here = after(there, Move.ROSE if rose else what, latched=alarm["latched"], by_hand=alarm["by_hand"])
     changes: dict[str, Any] = dict(facts or {})
     if rose:
         changes["severity"] = severity
@@ -118,6 +118,8 @@ def move(
         changes["cleared_at"] = None
     if here is State.CLOSED:
         changes["closed_at"] = now
+        if there.active and what is Move.CLOSE:
+            changes["cleared_at"] = now
     changes["state"] = here
     write_change(conn, alarm, changes, now, moved=here is not there or rose)
     journal(conn, alarm["id"], now, actor, action or what.value, there, here, note)

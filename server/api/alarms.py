@@ -42,6 +42,7 @@ EXAMPLE: dict[str, Any] = {
     "device": "fire-1",
     "device_name": "Fire panel",
     "part": "",
+    "by_hand": False,
     "code": "zone3",
     "class": "fire",
     "severity": "critical",
@@ -89,6 +90,7 @@ class Alarm(BaseModel):
     device: str
     device_name: str
     part: str
+    by_hand: bool
     code: str
     class_: str = Field(alias="class")
     severity: Severity
@@ -313,7 +315,10 @@ def acknowledge(alarm_id: AlarmId, body: Act, actor: Guard, services: Has) -> Re
     responses=answers(OneAlarm, {"alarm": EXAMPLE | {"state": "closed", "acked": True, "q": 420}}, 404, 409),
 )
 def close(alarm_id: AlarmId, body: Act, actor: Guard, services: Has) -> Response:
-    """Reset an alarm that is back to normal and acknowledged. 409 when it has moved, or may not be closed yet."""
+    """Reset an alarm that is back to normal and acknowledged. 409 when it has moved, or may not be closed yet.
+
+    One with `by_hand`, of a device that may never say the end, is closed while it stands, with a note on what was seen.
+    """
     return _act(services, actor, alarm_id, Move.CLOSE, body)
 
 

@@ -1,6 +1,6 @@
 """Alarms: one row per occurrence, one journal row per move; the database itself refuses a second open alarm per key."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, false, text
 
 from server.db.schema import metadata
 from server.db.types import Instant, Key
@@ -42,6 +42,8 @@ alarms = Table(
     Column("evidence", Text, nullable=False),
     Column("suppressed_by", ForeignKey("alarms.id")),
     Column("part", Text, nullable=False, server_default=""),
+    # Its device may never say the end: who has seen to it may end it with a word on that.
+    Column("by_hand", Boolean, nullable=False, server_default=false()),
     Index(
         "ux_alarms_open_key",
         "key",

@@ -26,6 +26,7 @@ def alarm_view(row: RowMapping) -> dict[str, Any]:
         "device": row["device"],
         "device_name": row["device_name"],
         "part": row["part"],
+        "by_hand": row["by_hand"],
         "code": row["code"],
         "class": row["alarm_class"],
         "severity": row["severity"],

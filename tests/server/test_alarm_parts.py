@@ -13,9 +13,10 @@ from sqlalchemy import select
 import server.alarms.engine
 from messages.codec import encode
 from messages.types import DeviceEvent, Edge, EventInfo, GatewayState, Lane, Severity
-from server.alarms.lifecycle import State
+from server.alarms import actions
+from server.alarms.lifecycle import Move, NotAllowed, State
 from server.alarms.parts import above, lies_in
-from server.db.engine import read
+from server.db.engine import read, write
 from server.db.tables_alarms import alarm_journal, alarms, records
 from server.ingest.writer import Incoming
 from tests.support.ingest import up
@@ -105,6 +106,44 @@ def test_beyond_a_bound_parts_share_the_alarm_of_the_device_and_their_ends_do_no
     assert standing(house) == {"1", "2", ""}
     say(house, Edge.CLEARED)
     assert standing(house) == set()
+
+
+def act(house, what, note="") -> None:
+    alarm = rows(house)[-1]
+    with write(house.engine) as conn:
+        actions.act(conn, alarm, what, q=alarm["q"], actor="wang", note=note, now=house.now)
+
+
+def test_a_shared_alarm_calls_again_for_each_part_that_joins_it(house, monkeypatch):
+    monkeypatch.setattr(server.alarms.engine, "MOST_PARTS", 0)
+    say(house, Edge.RAISED, "1")
+    act(house, Move.ACK)
+    assert rows(house)[0]["state"] == "acked"
+    say(house, Edge.RAISED, "2")
+    assert (rows(house)[0]["state"], rows(house)[0]["acked_by"], rows(house)[0]["count"]) == ("new", None, 2)
+
+
+def test_what_its_device_may_never_end_a_person_ends_with_a_word_on_what_was_seen(house):
+    say(house, Edge.RAISED, "7")
+    with pytest.raises(NotAllowed, match="nobody has acknowledged"):
+        act(house, Move.CLOSE, "saw it")
+    act(house, Move.ACK)
+    with pytest.raises(NotAllowed, match="write what you have seen"):
+        act(house, Move.CLOSE)
+    act(house, Move.CLOSE, "burnt toast, aired, panel reset")
+    assert rows(house)[0]["state"] == "closed"
+    with read(house.engine) as conn:
+        last = list(conn.execute(select(alarm_journal)))[-1]
+    assert (last.action, last.note) == ("closed-by-hand", "burnt toast, aired, panel reset")
+    say(house, Edge.RAISED, "7")
+    assert standing(house) == {"7"}, "the next one is another alarm"
+
+
+def test_what_its_device_says_over_and_over_nobody_else_ends(house):
+    say(house, Edge.RAISED, "7", state=True)
+    act(house, Move.ACK)
+    with pytest.raises(NotAllowed, match="the condition still stands"):
+        act(house, Move.CLOSE, "I would like it to be over")
 
 
 def test_no_heartbeat_ends_what_only_the_device_can_say(house):

@@ -13,6 +13,8 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.add_column("alarms", sa.Column("part", sa.Text(), nullable=False, server_default=""))
+    by_hand = sa.Column("by_hand", sa.Boolean(), nullable=False, server_default=sa.false())
+    op.add_column("alarms", by_hand)
     for name in ("spoken", "record"):
         column = sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
         op.add_column("profile_events", column)
