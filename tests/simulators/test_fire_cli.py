@@ -1,50 +1,13 @@
 """`gatehouse-sim gb26875`, `sia-dc09` and `printer` from the command line."""
 
-import asyncio
-import threading
-from contextlib import contextmanager
-
 import pytest
 from typer.testing import CliRunner
 
 from drivers.gb26875.driver import Gb26875Driver
 from drivers.sia_dc09.driver import Dc09Driver
 from simulators.cli import app
-from tests.support.fire import NOW, shipped
-
-
-@contextmanager
-def centre(session):
-    """A centre that believes everything, on a port of its own, beside the command that runs its own loop."""
-    ports: list[int] = []
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def answer(reader, writer):
-        peer = session()
-        while data := await reader.read(4096):
-            for heard in peer.feed(data, NOW):
-                writer.write(heard.reply)
-        writer.close()
-
-    async def serve():
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        ports.append(server.sockets[0].getsockname()[1])
-        ready.set()
-        async with server:
-            await stop.wait()
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield f"127.0.0.1:{ports[0]}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+from tests.support.centre import centre
+from tests.support.fire import shipped
 
 
 def sim(*words):

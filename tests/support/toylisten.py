@@ -1,9 +1,10 @@
 """A protocol whose devices speak unasked, as small as can be: `address number words` lines, answered `ok number`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import EntryPoint
 from random import Random
@@ -155,12 +156,17 @@ class Kept(Remembered):
 
 
 @asynccontextmanager
-async def listening(*lines: ListeningLine, state: dict[str, bytes] | None = None) -> AsyncIterator[Heart]:
+async def listening(
+    *lines: ListeningLine,
+    state: dict[str, bytes] | None = None,
+    recorder: Remembered | None = None,
+    clock: Callable[[], datetime] = lambda: START,
+) -> AsyncIterator[Heart]:
     """Let lines listen while the context lasts."""
     loop = asyncio.get_running_loop()
-    recorder, metrics = Kept(), Metrics()
+    recorder, metrics = recorder or Kept(), Metrics()
     recorder.state.update(state or {})
-    around = Surroundings(lambda: START, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
+    around = Surroundings(clock, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
     orphans = Orphans(recorder, lambda: START, lambda: ClockState.SYNCED)
     listeners = Listeners(recorder, metrics, around, recorder.state.get, orphans)
     heart = Heart(listeners, recorder, metrics, orphans)
