@@ -9,6 +9,6 @@ from drivers.exact import scaled
 
 @given(st.integers(-(10**60), 10**60), st.integers(-12, 12), st.integers(-12, 12))
 def test_scaling_is_exact_and_written_without_an_exponent(number, places, exp):
-    made = scaled(Decimal(number).scaleb(0) if places == 0 else Decimal(f"{number}E{places}"), exp)
+    made = scaled(Decimal(f"{number}E{places}"), exp)
     assert Fraction(made) == Fraction(number) * Fraction(10) ** (places + exp)
     assert "E+" not in str(made)
