@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-PAGES = ("/", "/alarms", "/devices", "/reads", "/commission", "/signin")
+PAGES = ("/", "/alarms", "/devices", "/records", "/reads", "/commission", "/signin")
 FOREVER = "public, max-age=31536000, immutable"
 
 

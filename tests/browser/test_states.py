@@ -47,6 +47,11 @@ EMPTY = {
     "/alarms": ("No open alarms.", "当前没有报警。"),
     "/alarms?view=history": ("Choose more days above.", "请在上方选择更长的时间"),
     "/devices": ("Give a gateway its account and start it", "为网关开设账号并启动后"),
+    "/records": ("Choose more days above.", "请在上方选择更长的时间"),
+    "/records?class=vehicle": (
+        "Other places, kinds or devices may have some.",
+        "其他位置、类别或设备可能有记录",
+    ),
     "/reads": ("No meters yet.", "尚无计量表"),
     "/reads?by=instants": ("Choose from when to when.", "请选择起止时间"),
     "/devices?device=garden/nobody": ("This device is not known.", "没有这台设备。"),

@@ -90,6 +90,7 @@ export function makeAlarm(id, q, at, next, devices, fresh = false) {
     place: device.place,
     device: device.id,
     device_name: device.name,
+    part: cls === "fire" ? `1/${1 + Math.floor(next() * 4)}/${1 + Math.floor(next() * 200)}` : "",
     code,
     class: cls,
     severity,
@@ -177,3 +178,18 @@ export function reads(devices, search, now) {
     };
   });
 }
+
+export const passes = (devices, now) =>
+  devices
+    .filter((device) => device.class === "access")
+    .slice(0, 8)
+    .map((device, i) => {
+      const seen = new Date(now - i * 190_000).toISOString();
+      const { site, gateway, building, floor, place } = device;
+      const car = i % 3 === 2;
+      return {
+        id: String(900 - i), site, gateway, building, floor, place, device: device.id, device_name: device.name, part: i % 2 ? "reader 2" : "", number: String(40211 + i),
+        code: car ? "vehicle_in" : "granted", class: car ? "vehicle" : "access_card", label: car ? "Car in" : "Door opened", label_zh: car ? "车辆驶入" : "刷卡开门",
+        detail: car ? "沪A12345" : `card 00${12345678 + i}`, evidence: "", at: i % 4 ? seen : null, seen_at: seen, stored_at: seen, late: i === 5,
+      };
+    });

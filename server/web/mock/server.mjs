@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { history, makeAlarm, makeDevices, points, random, reads } from "./data.mjs";
+import { history, makeAlarm, makeDevices, passes, points, random, reads } from "./data.mjs";
 
 const { values: flags } = parseArgs({
   options: {
@@ -187,6 +187,7 @@ async function api(request, response, url) {
     const age = Date.now() - command.at;
     return ok({ command: { id: command.id, state: age > 1600 ? "done-verified" : age > 500 ? "sent" : "pending", read_back: age > 1600 ? { lock: true } : null } });
   }
+  if (path === "records" || /^devices\/[^/]+\/[^/]+\/records$/.test(path)) return ok({ records: passes(devices, Date.now()), next: null });
   if (path === "meters/reads") return ok({ rows: reads(devices, url.searchParams, new Date()) });
   return failed(request, response, 404, "unknown", "no such call");
 }
@@ -204,7 +205,7 @@ function lever(name, response) {
 }
 
 function file(response, path) {
-  const known = ["/", "/alarms", "/devices", "/reads", "/signin"].includes(path) || path.startsWith("/alarms/");
+  const known = ["/", "/alarms", "/devices", "/records", "/reads", "/signin"].includes(path) || path.startsWith("/alarms/");
   const name = join(flags.static, known ? "index.html" : normalize(path));
   if (!name.startsWith(flags.static) || !existsSync(name)) {
     response.writeHead(404).end();

@@ -10,6 +10,7 @@ import "./styles/signin.css";
 import "./styles/alarms.css";
 import "./styles/history.css";
 import "./styles/devices.css";
+import "./styles/records.css";
 import "./styles/reads.css";
 import "./styles/commission.css";
 import "./styles/certify.css";

@@ -29,7 +29,7 @@ test("every field that the pages read is one that the server documents", () => {
 });
 
 test("every call that the pages make is one that the server documents", () => {
-  const calls = ["session", "session/password", "alarms", "alarms/history", "alarms/ack", "alarms/{alarm_id}", "alarms/{alarm_id}/ack", "alarms/{alarm_id}/close", "stream", "devices", "devices/{site}/{device}", "devices/{site}/{device}/history", "commands", "commands/{command_id}", "gateways/{gateway}/delivery", "meters/reads", "gateways/{gateway}/lines", "gateways/{gateway}/tools", "gateways/{gateway}/tools/{job_id}", "gateways/{gateway}/tools/{job_id}/certificate", "gateways/{gateway}/config", "gateways/{gateway}/config/draft", "gateways/{gateway}/config/versions/{config}", "gateways/{gateway}/config/offers", "gateways/{gateway}/config/offers/{offer_id}"];
+  const calls = ["session", "session/password", "alarms", "alarms/history", "alarms/ack", "alarms/{alarm_id}", "alarms/{alarm_id}/ack", "alarms/{alarm_id}/close", "stream", "devices", "devices/{site}/{device}", "devices/{site}/{device}/history", "devices/{site}/{device}/records", "records", "commands", "commands/{command_id}", "gateways/{gateway}/delivery", "meters/reads", "gateways/{gateway}/lines", "gateways/{gateway}/tools", "gateways/{gateway}/tools/{job_id}", "gateways/{gateway}/tools/{job_id}/certificate", "gateways/{gateway}/config", "gateways/{gateway}/config/draft", "gateways/{gateway}/config/versions/{config}", "gateways/{gateway}/config/offers", "gateways/{gateway}/config/offers/{offer_id}"];
   const shape = (path: string) => path.replace(/\{\w+\}/g, "{}");
   const known = new Set(Object.keys(document.paths).map(shape));
   assert.deepEqual(calls.filter((call) => !known.has(shape(`/api/v1/${call}`))), []);

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { causeText } from "../src/i18n/cause";
 import { en } from "../src/i18n/en";
-import { placeText } from "../src/i18n/place";
+import { deviceText, placeText } from "../src/i18n/place";
 import { ageText, translate } from "../src/i18n/text";
 import { zh } from "../src/i18n/zh";
 
@@ -55,7 +55,7 @@ test("ages are said in the largest unit that says something", () => {
 });
 
 /** Where the server refuses what a page asks for: a page that asks for more adds its file. */
-const REFUSING = ["errors", "commands", "auth/guard", "tools/store", "configs/store", ...["alarms", "configs", "context", "devices", "gateways", "meters", "middleware", "orders", "session", "stream", "tools"].map((name) => `api/${name}`)];
+const REFUSING = ["errors", "commands", "auth/guard", "tools/store", "configs/store", ...["alarms", "configs", "context", "devices", "gateways", "meters", "middleware", "orders", "records", "session", "stream", "tools"].map((name) => `api/${name}`)];
 
 test("every code that the server refuses a page with has words in both languages", () => {
   const source = REFUSING.map((name) => readFileSync(`../${name}.py`, "utf8")).join("\n");
@@ -70,6 +70,13 @@ test("a place is said in the words of the language", () => {
   assert.equal(placeText((key, params) => translate("zh", key, params), where), "B 栋 · 11 层 · riser");
   assert.equal(placeText((key, params) => translate("en", key, params), { ...where, building: "Tower Two", floor: "roof", place: "" }), "Tower Two · roof");
   assert.equal(placeText((key, params) => translate("zh", key, params), { ...where, floor: "-1" }), "B 栋 · 地下 1 层 · riser");
+});
+
+test("whose it is: the device, and what of it", () => {
+  const of = { device: "fire-1", device_name: "Fire panel", part: "1/1/42/65537", gateway: "gw-a" };
+  assert.equal(deviceText(of), "Fire panel · 1/1/42/65537");
+  assert.equal(deviceText({ ...of, part: "", device_name: "" }), "fire-1");
+  assert.equal(deviceText({ ...of, part: "", device_name: "", device: "" }), "gw-a");
 });
 
 test("causes that the server writes are said in Chinese, others as they came", () => {

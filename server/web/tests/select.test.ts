@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { filtersOf, toggled } from "../src/alarms/address";
 import { commandOf } from "../src/alarms/keymap";
-import { BULK_LIMIT, bulkPlan, counts, grouped, NO_FILTERS, nextOpen, recent, select, ungrouped, within } from "../src/alarms/select";
+import { BULK_LIMIT, bulkPlan, counts, grouped, NO_FILTERS, nextOpen, PARTS_ALONE, recent, select, ungrouped, within } from "../src/alarms/select";
 import type { Alarm } from "../src/api/types";
 import { alarm, random } from "./make";
 
@@ -18,6 +18,10 @@ test("most urgent first: severity, then fire, then not acknowledged, then newest
   ];
   assert.equal(ids(select(list, NO_FILTERS)), "fire door seen high low");
   assert.equal(ids(select(list, { ...NO_FILTERS, sort: "newest" })), "low seen door fire high");
+});
+
+test("of those raised together the one with the higher number is the newer, however many digits it has", () => {
+  assert.equal(ids(select([alarm({ id: "99" }), alarm({ id: "101" }), alarm({ id: "100" })], NO_FILTERS)), "101 100 99");
 });
 
 test("a severity that this page does not know is treated as high, never lost", () => {
@@ -58,6 +62,27 @@ test("groups hold each alarm once; critical and fire stand alone", () => {
   const group = rows.find((row) => row.members.length > 0);
   assert.ok(group);
   assert.equal(grouped(select(list, NO_FILTERS), new Set([group.id])).length, rows.length + group.members.length);
+});
+
+test("a crowd of parts of one device is one row that tells the first; a few stand alone, and other alarms are not hidden", () => {
+  const at = (n: number) => new Date(Date.parse("2026-03-01T00:00:00.000Z") + n * 1000).toISOString();
+  const part = (n: number, device = "fire-1") => alarm({ id: `${100 + n}`, device, code: "fire", class: "fire", severity: "critical", part: `1/1/${n}`, raised_at: at(n) });
+  const crowd = Array.from({ length: 500 }, (_, n) => part(n));
+  const trapped = alarm({ id: "9", class: "lift", severity: "critical" });
+  const few = Array.from({ length: PARTS_ALONE }, (_, n) => part(600 + n, "fire-2"));
+  const rows = grouped(select([...crowd, trapped, ...few], NO_FILTERS), new Set());
+  assert.equal(rows.length, PARTS_ALONE + 2);
+  const head = rows.find((row) => row.members.length > 0);
+  assert.equal(head?.members.length, 500);
+  assert.equal(head?.first, "1/1/0");
+  assert.equal(rows.at(-1)?.id, "9", "fire above all, and the lift in sight below");
+  assert.equal(grouped(select([...crowd, trapped], NO_FILTERS), new Set([head?.id ?? ""])).length, 502);
+  assert.equal(bulkPlan(crowd).ids.length, 0, "and still acknowledged one by one");
+});
+
+test("a part is found by its address", () => {
+  const list = [alarm({ id: "a", part: "1/1/42/65537" }), alarm({ id: "b", part: "1/1/43/65537" })];
+  assert.equal(ids(within(list, { ...NO_FILTERS, text: "1/42/" })), "a");
 });
 
 test("a bulk step never takes critical or fire alarms, nor more than 500", () => {

@@ -23,11 +23,14 @@ export function useActions(): Actions {
   const [sending, setSending] = useState<ReadonlySet<string>>(new Set());
   const [bulkSending, setBulkSending] = useState(false);
 
+  // Of hundreds of detectors with one label, the part says which.
+  const nameOf = (alarm: Alarm) => [label(alarm), alarm.part].filter(Boolean).join(" · ");
+
   const conflict = (alarm: Alarm, error: ApiError) => {
     const newer = (error.body as { alarm?: Alarm } | null)?.alarm;
     if (newer) alarms.apply([newer]);
     const who = newer?.acked_by ? t("ack.conflictby", { who: newer.acked_by }) : "";
-    report(t("ack.conflict", { name: label(alarm), state: t(`state.${newer?.state ?? "acked"}`), who }));
+    report(t("ack.conflict", { name: nameOf(alarm), state: t(`state.${newer?.state ?? "acked"}`), who }));
   };
 
   const change = async (alarm: Alarm, what: "ack" | "close", note: string): Promise<boolean> => {
@@ -43,7 +46,7 @@ export function useActions(): Actions {
       return true;
     } catch (error) {
       if (error instanceof ApiError && (error.code === "stale" || (error.code === "not_allowed" && what === "ack"))) conflict(alarm, error);
-      else report(`${t(what === "ack" ? "ack.failed" : "close.failed", { name: label(alarm) })} ${errorText(error)}`);
+      else report(`${t(what === "ack" ? "ack.failed" : "close.failed", { name: nameOf(alarm) })} ${errorText(error)}`);
       return false;
     } finally {
       setSending((old) => {

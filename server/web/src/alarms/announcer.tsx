@@ -1,5 +1,7 @@
 import { useEffect, useRef, useState } from "react";
+import type { Alarm } from "../api/types";
 import { useI18n } from "../i18n";
+import { deviceText } from "../i18n/place";
 import { severityOf } from "../store/news";
 import { news } from "../store/stores";
 
@@ -7,25 +9,27 @@ const EVERY_MS = 5_000;
 
 /** Says to a screen reader how many critical alarms are new, at most every five seconds. */
 export function Announcer() {
-  const { t } = useI18n();
-  const [count, setCount] = useState(0);
-  const waiting = useRef(0);
+  const { t, label } = useI18n();
+  const [fresh, setFresh] = useState<readonly Alarm[]>([]);
+  const waiting = useRef<Alarm[]>([]);
   useEffect(() => {
     const told = news.subscribe(() => {
-      waiting.current += (news.get()?.fresh ?? []).filter((alarm) => severityOf(alarm.severity) === "critical").length;
+      waiting.current.push(...(news.get()?.fresh ?? []).filter((alarm) => severityOf(alarm.severity) === "critical"));
     });
     const timer = setInterval(() => {
-      setCount(waiting.current);
-      waiting.current = 0;
+      const told = waiting.current;
+      waiting.current = [];
+      setFresh((old) => (old.length === 0 && told.length === 0 ? old : told));
     }, EVERY_MS);
     return () => {
       told();
       clearInterval(timer);
     };
   }, []);
+  const [one] = fresh;
   return (
     <div className="hidden" aria-live="polite">
-      {count === 0 ? "" : count === 1 ? t("alarms.announce1") : t("alarms.announce", { n: count })}
+      {one === undefined ? "" : fresh.length === 1 ? t("alarms.announce1", { name: label(one), device: deviceText(one) }) : t("alarms.announce", { n: fresh.length })}
     </div>
   );
 }

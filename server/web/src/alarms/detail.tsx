@@ -150,6 +150,7 @@ export function AlarmSheet({ alarm, title, children }: { alarm: Alarm; title?: R
       </p>
       <p>
         <Link to={`/devices?device=${encodeURIComponent(`${alarm.site}/${alarm.device}`)}`}>{alarm.device_name || alarm.device}</Link>
+        {alarm.part && <b className="part"> · {alarm.part}</b>}
       </p>
       {alarm.state !== "closed" && alarm.class === "fire" && <p className="hint">{t("fire.call")}</p>}
       {alarm.latched && alarm.state !== "closed" && <p className="hint">{t("detail.latchedhelp")}</p>}

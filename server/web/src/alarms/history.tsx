@@ -1,12 +1,13 @@
-import { useEffect, useRef, useState } from "react";
-import { call, query } from "../api/client";
+import { query } from "../api/client";
 import type { Alarm } from "../api/types";
 import { useI18n } from "../i18n";
+import { deviceText } from "../i18n/place";
 import { dayIn } from "../i18n/time";
 import { alarms, devices } from "../store/stores";
 import { DateField } from "../ui/dates";
 import { addDays, instantOf, parseDay } from "../ui/datetext";
 import { useStore } from "../ui/hooks";
+import { usePaged } from "../ui/paged";
 import { Choice, Dialog, distinct, Failure, Mark, markStyle, Words } from "../ui/parts";
 import { useSearch } from "../ui/router";
 import { Time, useTimes } from "../ui/times";
@@ -18,34 +19,6 @@ const SPANS = [1, 7, 30] as const;
 interface Answer {
   alarms: Alarm[];
   next: string | number | null;
-}
-
-type State = { phase: "loading" | "ready"; alarms: Alarm[]; next: Answer["next"] } | { phase: "failed"; alarms: Alarm[]; next: Answer["next"]; error: unknown };
-
-/** The alarms of an address, page after page; what belongs to another address is never mixed in. */
-function usePages(address: string) {
-  const [state, setState] = useState<State>({ phase: "loading", alarms: [], next: null });
-  const running = useRef<AbortController | null>(null);
-  const load = (before: Answer["next"], old: Alarm[]) => {
-    running.current?.abort();
-    const control = new AbortController();
-    running.current = control;
-    setState({ phase: "loading", alarms: old, next: null });
-    const more = before === null ? "" : `&before=${encodeURIComponent(String(before))}`;
-    call<Answer>("GET", `${address}${more}`, undefined, control.signal).then(
-      (answer) => {
-        if (!control.signal.aborted) setState({ phase: "ready", alarms: [...old, ...answer.alarms], next: answer.next });
-      },
-      (error: unknown) => {
-        if (!control.signal.aborted) setState({ phase: "failed", alarms: old, next: before, error });
-      },
-    );
-  };
-  useEffect(() => {
-    load(null, []);
-    return () => running.current?.abort();
-  }, [address]);
-  return { state, more: () => load(state.next, state.alarms) };
 }
 
 function Rows({ list, onPick }: { list: readonly Alarm[]; onPick: (alarm: Alarm) => void }) {
@@ -85,7 +58,7 @@ function Rows({ list, onPick }: { list: readonly Alarm[]; onPick: (alarm: Alarm)
               <Time at={alarm.closed_at} site={alarm.site} />
             </td>
             <td data-label={t("alarms.col.place")}>{place(alarm, ["building", "floor", "place", "site"])}</td>
-            <td data-label={t("alarms.col.point")}>{alarm.device_name || alarm.device}</td>
+            <td data-label={t("alarms.col.point")}>{deviceText(alarm)}</td>
             <td data-label={t("alarms.col.who")} className={alarm.acked_by === null ? "none" : ""}>{alarm.acked_by ?? "–"}</td>
             <td data-label={t("alarms.col.state")}>{word("state", alarm.state)}</td>
           </tr>
@@ -106,9 +79,9 @@ export function AlarmHistory() {
   const to = parseDay(search.get("to") ?? "") ?? today;
   const from = parseDay(search.get("from") ?? "") ?? addDays(to, -6);
   const span = { from: instantOf(from, times.zone), to: instantOf(addDays(to, 1), times.zone) };
-  const { state, more } = usePages(`alarms/history${query({ ...span, site, class: cls, limit: PAGE })}`);
-  const sites = distinct([...devices.all().map((device) => device.site), ...state.alarms.map((alarm) => alarm.site)]);
-  const classes = distinct([...alarms.all(), ...state.alarms].map((alarm) => alarm.class));
+  const { state, more, again } = usePaged<Alarm, Answer>(`alarms/history${query({ ...span, site, class: cls, limit: PAGE })}`, (answer) => answer.alarms);
+  const sites = distinct([...devices.all().map((device) => device.site), ...state.rows.map((alarm) => alarm.site)]);
+  const classes = distinct([...alarms.all(), ...state.rows].map((alarm) => alarm.class));
   const picked = search.get("id");
   const narrowed = site !== "" || cls !== "";
 
@@ -133,10 +106,10 @@ export function AlarmHistory() {
         <Choice name={t("alarms.class")} all={t("alarms.allclasses")} value={cls} options={classes.map((one) => [one, word("class", one)])} onChange={(value) => change({ class: value }, true)} />
       </div>
       <div className="scroll" tabIndex={0} role="region" aria-label={t("alarms.tab.history")}>
-        {state.alarms.length > 0 && <Rows list={state.alarms} onPick={(alarm) => change({ id: String(alarm.id) })} />}
+        {state.rows.length > 0 && <Rows list={state.rows} onPick={(alarm) => change({ id: String(alarm.id) })} />}
         {state.phase === "loading" && <Words>{t("history.loading")}</Words>}
-        {state.phase === "failed" && <Failure title={t("history.failed")} error={state.error} onRetry={more} />}
-        {state.phase === "ready" && state.alarms.length === 0 && (
+        {state.phase === "failed" && <Failure title={t("history.failed")} error={state.error} onRetry={again} />}
+        {state.phase === "ready" && state.rows.length === 0 && (
           <Words title={t("history.empty", { from, to })}>
             <p>{t(narrowed ? "history.emptynarrow" : "history.emptyhelp")}</p>
             {narrowed && (

@@ -1,5 +1,6 @@
 import { memo, type PointerEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useI18n } from "../i18n";
+import { deviceText } from "../i18n/place";
 import { useSignal } from "../store/signal";
 import { zones } from "../store/zones";
 import { Mark, markStyle } from "../ui/parts";
@@ -31,6 +32,11 @@ function Tags({ row }: { row: Row }) {
   const { alarm } = row;
   return (
     <>
+      {row.first && (
+        <span className="tag tag-first" title={row.first}>
+          {t("alarms.first", { part: row.first })}
+        </span>
+      )}
       {alarm.count > 1 && <span className="tag">{t("alarms.repeat", { n: alarm.count })}</span>}
       {alarm.test && <span className="tag">{t("alarms.test")}</span>}
       {alarm.late && <span className="tag">{t("alarms.late")}</span>}
@@ -43,8 +49,10 @@ const ListRow = memo(function ListRow(props: RowProps) {
   const { t, label, place } = useI18n();
   const { several } = useSignal(zones);
   const { alarm } = row;
-  const where = place(alarm, row.members.length > 0 ? ["building"] : undefined);
   const isGroup = row.members.length > 0;
+  const isCrowd = row.first !== undefined;
+  const where = place(alarm, isGroup && !isCrowd ? ["building"] : undefined);
+  const size = t(isCrowd ? "alarms.parts" : "alarms.alike", { n: row.members.length });
   const state = alarm.state === "cleared" || alarm.state === "latched" ? t(`state.${alarm.state}.short`) : t(`state.${alarm.state}`);
   const classes = ["row", alarm.acked ? "row-acked" : "row-new", selected && "row-selected", marked && "row-marked", row.inside && "row-inside", alarm.state === "closed" && "row-closed"];
   return (
@@ -69,15 +77,17 @@ const ListRow = memo(function ListRow(props: RowProps) {
         {state}
       </span>
       <span role="gridcell" className="c-place" title={`${where} · ${alarm.site}`}>
-        {where} {several && <span className="second">{alarm.site}</span>}
+        <span className="where">{where}</span> {several && <span className="second">{alarm.site}</span>}
+        {alarm.part && !isGroup && <b className="c-part">{alarm.part}</b>}
       </span>
-      <span role="gridcell" className="c-point" title={isGroup ? undefined : alarm.device}>
+      <span role="gridcell" className="c-point" title={isGroup ? undefined : [alarm.device, alarm.part].filter(Boolean).join(" · ")}>
+        {isCrowd && <span className="crowd-name">{alarm.device_name || alarm.device} </span>}
         {isGroup ? (
-          <button type="button" tabIndex={-1} className="alike" aria-label={`${t("alarms.alike", { n: row.members.length })}. ${t("alarms.opengroup")}`} onClick={() => onOpen(row)}>
-            {open ? "▾" : "▸"} {t("alarms.alike", { n: row.members.length })}
+          <button type="button" tabIndex={-1} className="alike" aria-label={`${size}. ${t("alarms.opengroup")}`} onClick={() => onOpen(row)}>
+            {open ? "▾" : "▸"} {size}
           </button>
         ) : (
-          alarm.device_name || alarm.device || alarm.gateway
+          deviceText(alarm)
         )}
       </span>
       <span role="gridcell" className="c-alarm" title={label(alarm)}>

@@ -35,14 +35,19 @@ export interface Row {
   members: string[];
   /** A member that is shown under its opened group. */
   inside: boolean;
+  /** Where a group of parts of one device began. */
+  first?: string;
 }
+
+/** So many parts of one device in alarm are read one by one; more of them hide whatever else is open. */
+export const PARTS_ALONE = 5;
 
 const FLOOD_WINDOW_MS = 10 * 60_000;
 export const FLOOD_LIMIT = 10;
 export const BULK_LIMIT = 500;
 
 function textOf(alarm: Alarm): string {
-  return [alarm.device, alarm.device_name, alarm.code, alarm.label, alarm.label_zh, alarm.place, alarm.floor, alarm.building, alarm.site]
+  return [alarm.device, alarm.device_name, alarm.part, alarm.code, alarm.label, alarm.label_zh, alarm.place, alarm.floor, alarm.building, alarm.site]
     .join("\n")
     .toLowerCase();
 }
@@ -60,7 +65,7 @@ function passes(alarm: Alarm, filters: Filters, words: readonly string[]): boole
 
 function compare(sort: Sort): (a: Alarm, b: Alarm) => number {
   const newest = (a: Alarm, b: Alarm) =>
-    a.raised_at < b.raised_at ? 1 : a.raised_at > b.raised_at ? -1 : String(a.id) < String(b.id) ? 1 : -1;
+    a.raised_at < b.raised_at ? 1 : a.raised_at > b.raised_at ? -1 : Number(b.id) - Number(a.id) || 0;
   if (sort === "newest") return newest;
   return (a, b) =>
     rank(a.severity) - rank(b.severity) ||
@@ -88,12 +93,28 @@ export function counts(alarms: readonly Alarm[]): Record<Severity, number> {
   return result;
 }
 
-/** Alike: same place and same kind. Critical and fire always stand alone, and on top as they were sorted. */
+const partsKey = (alarm: Alarm): string => ["parts", alarm.site, alarm.device, alarm.code, alarm.severity].join("|");
+
+/** Which devices have so many parts in alarm for the same thing that they are one row. */
+function crowds(list: readonly Alarm[]): ReadonlySet<string> {
+  const sizes = new Map<string, number>();
+  for (const alarm of list) if (alarm.part) sizes.set(partsKey(alarm), (sizes.get(partsKey(alarm)) ?? 0) + 1);
+  return new Set([...sizes].filter(([, size]) => size > PARTS_ALONE).map(([key]) => key));
+}
+
+/** The part with which a crowd began: the newest is on top of the list, but a fire is where it was first. */
+function firstPart(members: readonly Alarm[]): string {
+  return members.reduce((a, b) => (b.raised_at < a.raised_at || (b.raised_at === a.raised_at && Number(b.id) < Number(a.id)) ? b : a)).part;
+}
+
+/** Alike: same place and same kind. Critical and fire stand alone, on top as they were sorted, but for crowds of parts of one device. */
 export function grouped(list: readonly Alarm[], opened: ReadonlySet<string>): Row[] {
   const groups = new Map<string, Alarm[]>();
+  const crowded = crowds(list);
   for (const alarm of list) {
     const alone = severityOf(alarm.severity) === "critical" || isFireSystem(alarm);
-    const key = alone ? `one|${alarm.id}` : ["like", alarm.site, alarm.building, alarm.class, alarm.code, alarm.severity].join("|");
+    const parts = alarm.part ? partsKey(alarm) : "";
+    const key = crowded.has(parts) ? parts : alone ? `one|${alarm.id}` : ["like", alarm.site, alarm.building, alarm.class, alarm.code, alarm.severity].join("|");
     const group = groups.get(key);
     if (group) group.push(alarm);
     else groups.set(key, [alarm]);
@@ -102,6 +123,7 @@ export function grouped(list: readonly Alarm[], opened: ReadonlySet<string>): Ro
     const first = members[0] as Alarm;
     if (members.length === 1) return [{ id: String(first.id), alarm: first, members: [], inside: false }];
     const head: Row = { id: key, alarm: first, members: members.map((alarm) => String(alarm.id)), inside: false };
+    if (key.startsWith("parts|")) head.first = firstPart(members);
     if (!opened.has(key)) return [head];
     return [head, ...members.map((alarm): Row => ({ id: String(alarm.id), alarm, members: [], inside: true }))];
   });

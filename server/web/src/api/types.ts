@@ -23,6 +23,8 @@ export interface Alarm {
   place: string;
   device: string;
   device_name: string;
+  /** What of the device is concerned, in the device's words; empty: the whole of it. */
+  part: string;
   code: string;
   class: string;
   severity: Severity;
@@ -54,6 +56,37 @@ export interface JournalEntry {
   from: string | null;
   to: string | null;
   note: string;
+}
+
+/** What happened and is no alarm: a card, a car that drove in. It never changes. */
+export interface Entry {
+  id: string;
+  site: string;
+  gateway: string;
+  device: string;
+  device_name: string;
+  building: string;
+  floor: string;
+  place: string;
+  code: string;
+  class: string;
+  label: string;
+  label_zh: string;
+  part: string;
+  number: string;
+  detail: string;
+  evidence: string;
+  /** By the device's own clock, where it told it. */
+  at: string | null;
+  /** By its gateway's clock. */
+  seen_at: string;
+  stored_at: string;
+  late: boolean;
+}
+
+export interface Entries {
+  records: Entry[];
+  next: string | null;
 }
 
 export interface AlarmSnapshot {

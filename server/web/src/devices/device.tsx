@@ -12,6 +12,7 @@ import { useLoad, useNow, useStore } from "../ui/hooks";
 import { Fact, Failure, Mark, Words } from "../ui/parts";
 import { go, useSearch } from "../ui/router";
 import { Time, useTimes } from "../ui/times";
+import { DeviceRecords } from "../records/device";
 import { spaced } from "../reads/decimal";
 import { PointChart } from "./chart";
 import { CommandDialog } from "./command";
@@ -247,6 +248,7 @@ export function DeviceView({ site, id, role, onBack }: { site: string; id: strin
         <Points site={site} points={points} charted={charted} onChart={(name) => change({ point: name }, true)} />
       )}
       {point && <PointChart path={path} site={site} point={point} />}
+      {state.data && <DeviceRecords device={device} />}
       {state.data && <States detail={state.data} />}
       {action && <CommandDialog device={device} action={action} onClose={() => setAsked(null)} />}
     </div>

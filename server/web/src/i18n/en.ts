@@ -5,6 +5,7 @@ import { commission } from "./en/commission";
 import { devices } from "./en/devices";
 import { errors } from "./en/errors";
 import { reads } from "./en/reads";
+import { records } from "./en/records";
 import { shell } from "./en/shell";
 
-export const en = { ...shell, ...alarms, ...devices, ...commission, ...reads, ...errors } as const;
+export const en = { ...shell, ...alarms, ...devices, ...commission, ...reads, ...records, ...errors } as const;

@@ -9,6 +9,11 @@ export interface Located {
   place: string;
 }
 
+/** Whose it is: the device, and what of it. */
+export function deviceText(of: { device: string; device_name: string; part: string; gateway: string }): string {
+  return [of.device_name || of.device || of.gateway, of.part].filter(Boolean).join(" · ");
+}
+
 type T = (key: Key, params?: Params) => string;
 
 function floorText(t: T, floor: string): string {

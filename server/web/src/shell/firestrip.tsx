@@ -27,7 +27,8 @@ export function FireStrip() {
           <li key={alarm.id}>
             <button type="button" className="plain" onClick={() => go(`/alarms?id=${encodeURIComponent(alarm.id)}`)}>
               <span>
-                <b>{place(alarm)}</b> {alarm.site} · {label(alarm)} <Time at={alarm.raised_at} site={alarm.site} />
+                <b>{place(alarm)}</b> {alarm.site} · {label(alarm)} {alarm.part && <b className="part">{alarm.part} </b>}
+                <Time at={alarm.raised_at} site={alarm.site} />
               </span>
             </button>
           </li>

@@ -6,6 +6,7 @@ import type { Role } from "../api/types";
 import { CommissionPage } from "../commission/page";
 import { DevicesPage } from "../devices/page";
 import type { Key } from "../i18n/text";
+import { RecordsPage } from "../records/page";
 import { ReadsPage } from "../reads/page";
 import { may } from "./roles";
 
@@ -52,6 +53,7 @@ const DATE_KEYS: readonly KeyLine[] = [["↓ ↑", "keys.date"]];
 export const PAGES: readonly PageEntry[] = [
   { path: "/alarms", nav: "nav.alarms", short: "nav.alarms", needs: "viewer", View: AlarmsPage, keys: ALARM_KEYS },
   { path: "/devices", nav: "nav.devices", short: "nav.devices", needs: "viewer", View: DevicesPage, keys: TREE_KEYS },
+  { path: "/records", nav: "nav.records", short: "nav.records.short", needs: "viewer", View: RecordsPage, keys: DATE_KEYS },
   { path: "/reads", nav: "nav.reads", short: "nav.reads.short", needs: "viewer", View: ReadsPage, keys: DATE_KEYS },
   { path: "/commission", nav: "nav.commission", short: "nav.commission.short", needs: "engineer", View: CommissionPage, keys: [] },
 ];

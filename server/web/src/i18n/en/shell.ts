@@ -6,6 +6,8 @@ export const shell = {
   "nav.label": "Main",
   "nav.alarms": "Alarms",
   "nav.devices": "Devices",
+  "nav.records": "Records",
+  "nav.records.short": "Records",
   "nav.reads": "Meter reads",
   "nav.reads.short": "Reads",
   "nav.commission": "Commission",

@@ -8,6 +8,8 @@ export const shell: Record<keyof typeof english, string> = {
   "nav.label": "主导航",
   "nav.alarms": "报警",
   "nav.devices": "设备",
+  "nav.records": "门禁与车辆",
+  "nav.records.short": "记录",
   "nav.reads": "抄表",
   "nav.reads.short": "抄表",
   "nav.commission": "现场调试",

@@ -1,0 +1,27 @@
+/** The pages of records, in English. */
+
+export const records = {
+  "records.title": "Access and vehicle records",
+  "records.filters": "Filter records",
+  "records.list": "Records",
+  "records.device": "Device",
+  "records.alldevices": "All devices",
+  "records.loading": "Loading the records",
+  "records.failed": "The records could not be loaded.",
+  "records.empty": "No records from {from} to {to}.",
+  "records.emptyhelp": "Choose more days above.",
+  "records.emptynarrow": "Other places, kinds or devices may have some.",
+  "records.more": "Earlier records",
+  "records.news": "{n} new",
+  "records.what": "What",
+  "records.seen": "Time",
+  "records.at": "Device's clock",
+  "records.number": "Number",
+  "records.detail": "Detail",
+  "records.late": "Late",
+  "records.latehelp": "More than 5 minutes on its way: kept by the device or the gateway meanwhile.",
+  "records.evidence": "Evidence",
+  "records.ofdevice": "Records",
+  "records.none": "No records yet.",
+  "records.all": "All records of this device",
+} as const;
