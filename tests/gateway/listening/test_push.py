@@ -194,3 +194,16 @@ async def test_a_real_journal_that_fails_and_comes_back_holds_each_record_once(t
     assert [item.code for item in items if isinstance(item, DeviceEvent)] == ["granted", "forced"]
     assert standing_in(kept) == {"forced|2"}
     assert door.answers == [503, 200]
+
+
+async def test_the_longest_message_reaches_the_journal_whole(tmp_path):
+    journal = await Box(tmp_path).open()
+    async with listening(line(("DP-1", DOOR), burst_bytes=1e9), recorder=Disk(journal)) as heart:
+        door = panel(most=200)
+        for number in range(200):
+            door.happen("granted", door=number, **{f"f{field}": "x" * 100 for field in range(10)})
+        assert await door.deliver("127.0.0.1", heart.port)
+    items = [item for batch in await everything(journal, Lane.ALARM) for item in items_of(batch)]
+    await journal.close()
+    assert [item.part for item in items if isinstance(item, DeviceEvent)] == [str(n) for n in range(200)]
+    assert door.answers == [200]
