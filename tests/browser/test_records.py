@@ -149,3 +149,30 @@ async def test_records_that_could_not_be_loaded_are_not_none(tmp_path: Path) -> 
         await expect(page.locator(".device-records")).to_contain_text("No records yet.")
         house.event("lane-1", "vehicle_in", Edge.PULSE, detail="沪A12345")
         await expect(page.locator(ROWS)).to_contain_text("沪A12345")
+
+
+async def test_what_no_device_ends_is_closed_by_who_has_looked(tmp_path: Path) -> None:
+    house = live_house(tmp_path)
+    house.be_born(record_birth(house.now))
+    house.event("door-1", "duress", part="reader 2")
+    async with house.serving() as base, chromium() as browser, desk(browser, base) as one:
+        await one.sign_in("lee")
+        page = await one.open()
+        await page.get_by_role("grid").focus()
+        await page.keyboard.press("j")
+        detail = page.locator(".detail")
+        await expect(detail).to_contain_text("The device may never say that this is over.")
+        await expect(detail.get_by_role("button", name="Close alarm")).to_be_disabled()
+        await page.keyboard.press("a")
+        await expect(detail.get_by_role("button", name="Close alarm")).to_be_enabled()
+        await page.keyboard.press("r")
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("What was seen there").fill("ok")
+        await page.keyboard.press("Control+Enter")
+        await expect(dialog).to_be_visible()
+        assert await axe(page) == []
+        await picture(page, "by-hand-en-dark")
+        await dialog.get_by_label("What was seen there").fill("pressed by mistake")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator(".grid-body [role=row]")).to_have_count(0)
+        await expect(detail.locator(".journal")).to_contain_text("Closed by hand lee")

@@ -22,6 +22,10 @@ def _record(label: str, label_zh: str, alarm_class: str) -> EventInfo:
 DOOR = {
     "granted": _record("Door opened", "刷卡开门", "access_card"),
     "keys": _record("Keys pressed", "键盘按键", "access_keypad"),
+    # No record: an alarm of which no reading will ever tell the end.
+    "duress": EventInfo(
+        label="Duress", label_zh="胁迫求助", severity=Severity.HIGH, alarm_class="duress", spoken=True
+    ),
 }
 LANE = {
     "vehicle_in": _record("Car in", "车辆驶入", "vehicle"),

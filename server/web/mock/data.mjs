@@ -91,6 +91,7 @@ export function makeAlarm(id, q, at, next, devices, fresh = false) {
     device: device.id,
     device_name: device.name,
     part: cls === "fire" ? `1/${1 + Math.floor(next() * 4)}/${1 + Math.floor(next() * 200)}` : "",
+    by_hand: false,
     code,
     class: cls,
     severity,

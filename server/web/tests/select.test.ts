@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { filtersOf, toggled } from "../src/alarms/address";
 import { commandOf } from "../src/alarms/keymap";
-import { BULK_LIMIT, bulkPlan, counts, grouped, NO_FILTERS, nextOpen, PARTS_ALONE, recent, select, ungrouped, within } from "../src/alarms/select";
+import { BULK_LIMIT, bulkPlan, counts, grouped, NO_FILTERS, nextOpen, PARTS_ALONE, recent, select, ungrouped, whyNotClosed, within } from "../src/alarms/select";
 import type { Alarm } from "../src/api/types";
 import { alarm, random } from "./make";
 
@@ -78,6 +78,14 @@ test("a crowd of parts of one device is one row that tells the first; a few stan
   assert.equal(rows.at(-1)?.id, "9", "fire above all, and the lift in sight below");
   assert.equal(grouped(select([...crowd, trapped], NO_FILTERS), new Set([head?.id ?? ""])).length, 502);
   assert.equal(bulkPlan(crowd).ids.length, 0, "and still acknowledged one by one");
+});
+
+test("what stands is closed by hand only where its device may never say the end, and once somebody has it", () => {
+  const acked = { acked: true, state: "acked" as const };
+  assert.equal(whyNotClosed(alarm(acked)), "detail.activehelp");
+  assert.equal(whyNotClosed(alarm({ by_hand: true })), "detail.ackfirst");
+  assert.equal(whyNotClosed(alarm({ ...acked, by_hand: true })), null);
+  assert.equal(whyNotClosed(alarm({ ...acked, condition: "normal" })), null);
 });
 
 test("a part is found by its address", () => {

@@ -8,6 +8,7 @@ import { useLoad } from "../ui/hooks";
 import { Link } from "../ui/link";
 import { Fact, Failure, Key, Mark, markStyle, Words } from "../ui/parts";
 import { Time, useTimes } from "../ui/times";
+import { whyNotClosed } from "./select";
 
 interface Props {
   alarm: Alarm;
@@ -93,11 +94,6 @@ function Journal({ alarm }: { alarm: Alarm }) {
   );
 }
 
-function whyNotClosed(alarm: Alarm): "detail.activehelp" | "detail.ackfirst" | null {
-  if (alarm.condition === "active") return "detail.activehelp";
-  return alarm.acked ? null : "detail.ackfirst";
-}
-
 function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
   const { t } = useI18n();
   const id = useId();
@@ -154,6 +150,7 @@ export function AlarmSheet({ alarm, title, children }: { alarm: Alarm; title?: R
       </p>
       {alarm.state !== "closed" && alarm.class === "fire" && <p className="hint">{t("fire.call")}</p>}
       {alarm.latched && alarm.state !== "closed" && <p className="hint">{t("detail.latchedhelp")}</p>}
+      {alarm.by_hand && alarm.condition === "active" && alarm.state !== "closed" && <p className="hint">{t("detail.byhandhelp")}</p>}
       {alarm.late && <p className="hint">{t("detail.latehelp")}</p>}
       {alarm.test && <p className="hint">{t("detail.testhelp")}</p>}
       {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.gateway })}</p>}

@@ -1,3 +1,4 @@
+import type { Alarm } from "../api/types";
 import { useI18n } from "../i18n";
 import { ReasonDialog } from "../ui/parts";
 import type { BulkPlan } from "./select";
@@ -23,7 +24,22 @@ export function BulkDialog({ plan, busy, onClose, onConfirm }: { plan: BulkPlan;
   );
 }
 
-export function CloseDialog({ onClose, onConfirm }: { onClose: () => void; onConfirm: (reason: string) => void }) {
+/** The server wants so many characters on what was seen where no device says the end. */
+const LEAST_SEEN = 3;
+
+export function CloseDialog({ alarm, onClose, onConfirm }: { alarm: Alarm | undefined; onClose: () => void; onConfirm: (reason: string) => void }) {
   const { t } = useI18n();
-  return <ReasonDialog title={t("close.title")} label={t("close.note")} confirm={t("close.confirm")} onClose={onClose} onConfirm={onConfirm} />;
+  const byHand = alarm?.by_hand === true && alarm.condition === "active";
+  return (
+    <ReasonDialog
+      title={t("close.title")}
+      label={t(byHand ? "close.seen" : "close.note")}
+      confirm={t("close.confirm")}
+      least={byHand ? LEAST_SEEN : 1}
+      onClose={onClose}
+      onConfirm={onConfirm}
+    >
+      {byHand && <p>{t("close.byhand")}</p>}
+    </ReasonDialog>
+  );
 }

@@ -21,7 +21,7 @@ import type { Command } from "./keymap";
 import { useKeys } from "./keys";
 import { AlarmList } from "./list";
 import { Announcer } from "./announcer";
-import { type BulkPlan, bulkPlan, counts, grouped, nextOpen, recent, type Row, select, ungrouped, within } from "./select";
+import { type BulkPlan, bulkPlan, counts, grouped, nextOpen, recent, type Row, select, ungrouped, whyNotClosed, within } from "./select";
 import { useRowHeight, useSelected } from "./selection";
 import { Empty, Flood, Waiting } from "./states";
 
@@ -166,7 +166,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
       case "bulk":
         return askBulk();
       case "resolve":
-        if (canAck && current && current.acked && current.condition === "normal" && current.state !== "closed") setAsked({ what: "close", id: String(current.id) });
+        if (canAck && current && whyNotClosed(current) === null && current.state !== "closed") setAsked({ what: "close", id: String(current.id) });
         return;
       case "mark":
         if (at >= 0) toggleMark((rows[at] as Row).id);
@@ -277,6 +277,7 @@ function OpenAlarms({ role, search, change }: { role: Role; search: URLSearchPar
       </div>
       {asked?.what === "close" && (
         <CloseDialog
+          alarm={alarms.get(asked.id)}
           onClose={() => setAsked(null)}
           onConfirm={(reason) => {
             const alarm = alarms.get(asked.id);

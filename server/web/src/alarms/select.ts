@@ -163,6 +163,12 @@ export function bulkPlan(list: readonly Alarm[]): BulkPlan {
   return plan;
 }
 
+/** Why an alarm may not be closed yet: a text's key; null for one that may. */
+export function whyNotClosed(alarm: Alarm): "detail.activehelp" | "detail.ackfirst" | null {
+  if (alarm.condition === "active" && !alarm.by_hand) return "detail.activehelp";
+  return alarm.acked ? null : "detail.ackfirst";
+}
+
 /** The next row that nobody has acknowledged, after `from`, around the end. */
 export function nextOpen(rows: readonly Row[], from: number): number {
   for (let step = 1; step <= rows.length; step += 1) {

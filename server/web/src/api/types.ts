@@ -25,6 +25,8 @@ export interface Alarm {
   device_name: string;
   /** What of the device is concerned, in the device's words; empty: the whole of it. */
   part: string;
+  /** Its device may never say the end: somebody closes it who has looked. */
+  by_hand: boolean;
   code: string;
   class: string;
   severity: Severity;
