@@ -5,7 +5,7 @@ neither loses a signal nor doubles one.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -86,9 +86,16 @@ class Signals:
             _apply(happening, standing, numbers, set())
         return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers)))
 
-    def concerns(self, happening: Happening) -> bool:
-        """Say whether it changes anything that is known: not the end of what nobody has heard of."""
-        return happening.edge is not Edge.CLEARED or name_of(happening) in self.standing
+    def concerns(self, told: Iterable[Happening]) -> Iterator[bool]:
+        """Say of each whether it changes anything that is known: not the end of what nobody has heard of."""
+        standing = set(self.standing)
+        for happening in told:
+            name = name_of(happening)
+            yield happening.edge is not Edge.CLEARED or name in standing
+            if happening.edge is Edge.RAISED:
+                standing.add(name)
+            elif happening.edge is Edge.CLEARED:
+                standing.discard(name)
 
     def commit(self, told: Iterable[Happening]) -> None:
         """Take `told` as journaled."""

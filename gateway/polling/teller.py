@@ -97,11 +97,7 @@ class Teller:
         if told:
             state[signals_key(device.id)] = device.signals.after(told)
         said = device.said(told, at, clock)
-        quiet = {
-            event
-            for event, happening in zip(said, told, strict=True)
-            if not device.signals.concerns(happening)
-        }
+        quiet = {event for event, news in zip(said, device.signals.concerns(told), strict=True) if not news}
         if not await self.recorder.events(device.events(changes, at, clock) + said, state, quiet):
             return False
         device.edges.commit(changes)

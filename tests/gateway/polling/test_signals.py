@@ -60,11 +60,16 @@ def test_a_state_is_told_once_and_each_part_for_itself():
 def test_the_end_of_what_nobody_heard_of_concerns_nothing_that_is_known():
     signals = Signals(KNOWN)
     end = said("fire", Edge.CLEARED, part="1")
-    assert not signals.concerns(end)
+    assert not any(signals.concerns([end]))
     hear(signals, said("fire", part="1"))
-    assert all(map(signals.concerns, (end, said("fire", part="2"), said("card", Edge.PULSE))))
+    assert all(signals.concerns((end, said("fire", part="2"), said("card", Edge.PULSE))))
     hear(signals, end)
-    assert not signals.concerns(end)
+    assert not any(signals.concerns([end]))
+
+
+def test_the_end_of_what_began_in_the_same_message_concerns_what_is_known():
+    begin, end = said("fire", part="1"), said("fire", Edge.CLEARED, part="1")
+    assert list(Signals(KNOWN).concerns([begin, end, end])) == [True, True, False]
 
 
 def test_the_end_of_a_part_is_the_end_of_what_lies_in_it():
