@@ -272,7 +272,7 @@ def _assemble(
         random=given.random,
     )
     remote = _remote(start, store, reloader, Sight(fleet, uplink, listeners), given, own, uplink, address)
-    inside = Inside(fleet, journal, uplink, given.clock_state)
+    inside = Inside(fleet, journal, uplink, given.clock_state, listeners)
     tools = tool_shop(inside, reloader, address, given.clock, around.monotonic)
     fleet.changed, listeners.changed = changed, changed
     reloader.changed, reloader.source = uplink.reborn, remote

@@ -120,6 +120,13 @@ class CertifyArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
     cable: Literal["none", "pull", "cut"] = "none"
     cut_s: Annotated[int, msgspec.Meta(ge=2, le=600)] = 20
     note: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    signals: Annotated[tuple[Short, ...], msgspec.Meta(max_length=100)] = ()
+    """On a line that listens: what the engineer triggers at each device that can say it. Who has to say it, fails
+    if it does not; without any, one event of each device is enough."""
+    skip: Annotated[dict[Short, Short], msgspec.Meta(max_length=100)] = {}
+    """Signals that are not triggered, each with the reason."""
+    wait_s: Annotated[int, msgspec.Meta(ge=1, le=1800)] = 120
+    """So long is waited after each thing that was heard."""
 
 
 class ProfilesArgs(Args, frozen=True, kw_only=True, omit_defaults=True):

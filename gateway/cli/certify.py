@@ -29,6 +29,16 @@ def certify(
         typer.Option(help="none; pull: you pull the uplink; cut: the gateway leaves the broker by itself."),
     ] = "none",
     cut_s: Annotated[int, typer.Option("--cut-s", help="For how long it stays pulled.")] = 20,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="On a line that listens: you trigger this signal; several times too. None: any event."
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="SIGNAL=REASON", help="You do not trigger this one, and why.")
+    ] = None,
+    wait_s: Annotated[int, typer.Option("--wait-s", help="How long to wait for the next event.")] = 120,
     note: Annotated[str, typer.Option(help="A remark for the certificate.")] = "",
     keep: Annotated[
         Path | None, typer.Option("--out", metavar="NAME", help="Write NAME.json and NAME.html.")
@@ -46,7 +56,9 @@ def certify(
         fail("give the site file, or --verify FILE.json")
     if not engineer:
         fail("--engineer: who answers for this certificate?")
-    args = {"engineer": engineer, "devices": device or [], "reads": reads}
+    args: dict[str, Any] = {"engineer": engineer, "devices": device or [], "reads": reads}
+    args |= {"cable": cable, "cut_s": cut_s, "note": note}
+    args |= {"signals": signal or [], "skip": _reasons(skip or []), "wait_s": wait_s}
     rows: list[Mapping[str, Any]] = []
 
     def show(row: Mapping[str, Any]) -> None:
@@ -54,9 +66,7 @@ def certify(
         if not as_json:
             plain(screens.certified(row))
 
-    answer = run_shown(
-        load_active(site), "certify", line, {**args, "cable": cable, "cut_s": cut_s, "note": note}, show
-    )
+    answer = run_shown(load_active(site), "certify", line, args, show, announce=True)
     result = answer.body.get("result", {})
     if answer.kind == "done":
         document = {**result["head"], "devices": rows}
@@ -65,6 +75,18 @@ def certify(
             keep.with_name(keep.name + ".json").write_text(sheet.as_json(document), encoding="utf-8")
             keep.with_name(keep.name + ".html").write_text(sheet.page(document), encoding="utf-8")
     end(answer, well=bool(result.get("pass")))
+
+
+def _reasons(words: list[str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        code, given, reason = word.partition("=")
+        if not code or not given or not reason.strip():
+            fail(
+                f"--skip {printable(word, 80)}: write the signal and why it is skipped, as --skip fire=drill on Monday"
+            )
+        found[code] = reason.strip()
+    return found
 
 
 def _verify(path: Path, state_dir: Path | None) -> None:

@@ -44,16 +44,25 @@ def run_shown(
     quiet: bool = False,
     seconds: float = LONGEST_S,
     wire: Any = None,
+    announce: bool = False,
 ) -> Answer:
-    """Run a tool with its progress on the screen; return its last word, or end the command saying why not."""
+    """Run a tool with its progress on the screen; return its last word, or end the command saying why not.
+
+    `announce` is for a tool that tells somebody what to do: its words are told also where there is no terminal.
+    """
+    told = ""
     try:
         with nullcontext() if quiet or not err.is_terminal else err.status("…") as spinner:
 
             def show(kind: str, body: Mapping[str, Any]) -> None:
+                nonlocal told
                 if kind == "row":
                     row(body)
                 elif spinner is not None:
                     spinner.update(progress(body))
+                elif announce and body.get("text", "") not in {"", told}:
+                    told = str(body["text"])
+                    say(printable(told, 400))
 
             return run_tool(site, tool, line, args, seconds=seconds, show=show, wire=wire)
     except (MessageError, Misconfigured) as problem:

@@ -61,7 +61,8 @@ def show_bytes(frame: Frame) -> None:
 def frame(row: Mapping[str, Any]) -> str:
     """Show one frame."""
     mark = {"ok": "", "none": "", "bad": "  DAMAGED"}[str(row["crc"])]
-    return f"{row['ms'] / 1000:9.3f} {row['dir']} {row['bytes']}{mark}\n          {row['text']}"
+    who = f"{row['peer']} {row['device']}".rstrip() + " " if row.get("peer") else ""
+    return f"{row['ms'] / 1000:9.3f} {row['dir']} {who}{row['bytes']}{mark}\n          {row['text']}"
 
 
 def text(value: Any) -> str:
@@ -104,17 +105,38 @@ def guess(one: Mapping[str, Any]) -> str:
 
 def watch_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
     """Show the newest of each point."""
+    shown = list(rows)
+    if any("heard" in row for row in shown):
+        return heard_table(shown, now)
     heads = ["device", "point", "value", "unit", "quality", "age", "ms", "errors"]
     made = table("", heads)
-    for row in rows:
+    for row in shown:
         errors = f"{row['errors']} of {row['reads']}"
         cells = (row["device"], row["point"], text(row["value"]), row["unit"], row["quality"])
-        age = (
-            "" if row["at"] is None else f"{(now - datetime.fromisoformat(row['at'])).total_seconds():.1f} s"
-        )
+        age = _age(row["at"], now)
         ms = "" if row["rtt_ms"] is None else str(row["rtt_ms"])
         made.add_row(*map(str, cells), age, ms, errors)
     return made
+
+
+def heard_table(rows: Iterable[Mapping[str, Any]], now: datetime) -> Table:
+    """Show devices that speak unasked: what is known of each."""
+    made = table("", ["device", "", "last heard", "from", "messages", "said last", "stands", "readings"])
+    for row in rows:
+        there = {True: "heard", False: "SILENT", None: "not heard yet"}[row["heard"]]
+        more = [f"and {row['more_standing']} more"] if row["more_standing"] else []
+        readings = (
+            f"{one['point']} {text(one['value'])} {one['unit']}".rstrip()
+            + ("" if one["quality"] == "good" else f" ({one['quality']})")
+            for one in row["readings"]
+        )
+        cells = (row["device"], there, _age(row["at"], now), row["peer"], row["messages"], row["said"])
+        made.add_row(*map(str, cells), "\n".join([*row["standing"], *more]), "\n".join(readings))
+    return made
+
+
+def _age(at: str | None, now: datetime) -> str:
+    return "" if at is None else f"{(now - datetime.fromisoformat(at)).total_seconds():.1f} s"
 
 
 def expected(expect: Mapping[str, Any]) -> str:
@@ -125,7 +147,7 @@ def expected(expect: Mapping[str, Any]) -> str:
 def certified(row: Mapping[str, Any]) -> str:
     """Show the checks of one device."""
     mark = {True: "passed", False: "FAILED", None: "look  "}
-    lines = [f"{row['device']} {row['name']}: {mark[row['pass']]}"]
+    lines = [f"{row['device']} {row['name']}".rstrip() + f": {mark[row['pass']]}"]
     for one in row["checks"]:
         parts = [one["found"], one["planned"] and f"planned {one['planned']}", one["why"]]
         lines.append(f"    {mark[one['pass']]} {one['check']:8} {'; '.join(part for part in parts if part)}")

@@ -139,7 +139,7 @@ def watch(
     with live:
 
         def show(row: Mapping[str, Any]) -> None:
-            newest[str(row["device"]), str(row["point"])] = row
+            newest[str(row["device"]), str(row.get("point", ""))] = row
             if as_json:
                 plain(json.dumps(row, ensure_ascii=False))
 
@@ -292,11 +292,13 @@ def _known(site: Site, path: Path, device: str, points: list[str]) -> tuple[str,
 
 
 def _line_config(site: Site, line: str | None) -> LineConfig:
-
     try:
-        return line_of(site, line)
+        found = line_of(site, line)
     except Misconfigured as problem:
         fail(str(problem))
+    if not isinstance(found, LineConfig):
+        fail(f"--record: line {found.id} listens: only questions with their answers are captured")
+    return found
 
 
 def _keep(path: Path, recorder: Recorder) -> None:

@@ -1,7 +1,9 @@
 """A device that speaks unasked: what it says goes into the journal before it is answered."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from drivers.api import Heard, Reading
 from gateway.polling.told import Told
 
 
@@ -20,6 +22,17 @@ class Attended(Told):
     messages: int = 0
     peer: str = field(default="", repr=False)
     """From where it was last heard."""
+    words: str = field(default="", repr=False)
+    """What it said last, in its protocol's words."""
+    said_at: datetime | None = None
+    readings: dict[str, tuple[Reading, datetime]] = field(default_factory=dict, repr=False)
+    """What it told last of each point, and when."""
+
+    def note(self, heard: Heard, result: str, at: datetime) -> None:
+        """Remember what it said, for whoever looks on; what it says again is no news."""
+        if result != "repeated":
+            self.words, self.said_at = heard.label, at
+            self.readings |= {name: (reading, at) for name, reading in heard.readings.items()}
 
     def look(self, now: float) -> bool:
         """Return whether its silence has just begun."""

@@ -64,6 +64,8 @@ class Datagrams(asyncio.DatagramProtocol):
         while (taken := await self._waiting.get()) is not None:
             data, address = taken
             session = self._sessions.pop(address, None) or self.session()
+            name, taps, now = f"{address[0]}:{address[1]}", self.hearing.taps, self.hearing.around.monotonic
+            taps.crossed(name, "rx", data, now())
             try:
                 messages = session.feed(data, self.hearing.around.clock())
             except FrameDamaged as err:
@@ -73,6 +75,7 @@ class Datagrams(asyncio.DatagramProtocol):
                 del self._sessions[next(iter(self._sessions))]
             self._sessions[address] = session
             for heard in messages:
-                answer = await self.hearing.take(heard, f"{address[0]}:{address[1]}")
+                answer = await self.hearing.take(heard, name)
                 if answer and self._transport is not None:
+                    taps.crossed(name, "tx", answer, now())
                     self._transport.sendto(answer, address)

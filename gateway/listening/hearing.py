@@ -13,6 +13,7 @@ from typing import Protocol
 
 from drivers.api import Heard, Reading
 from gateway.listening.attended import Attended
+from gateway.listening.taps import Taken, Taps
 from gateway.polling.around import Recorder, Surroundings
 from gateway.polling.teller import Teller
 from messages.text import printable
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 SAMPLES_WITHIN_S = 3.0  # telemetry that the disk does not take may not hold up the alarm behind it
 MOST_LATELY = 64
 MOST_STRANGERS = 100
+_REFUSED = frozenset({"unknown_source", "not_kept"})
 
 
 class Meters(Protocol):
@@ -46,6 +48,7 @@ class Hearing:
     around: Surroundings
     meters: Meters
     changed: Callable[[], None] = lambda: None
+    taps: Taps = field(default_factory=Taps)
     _teller: Teller = field(init=False)
     _lately: dict[str, dict[bytes, None]] = field(default_factory=dict)
     _strangers: dict[str, None] = field(default_factory=dict)
@@ -60,28 +63,33 @@ class Hearing:
 
     async def take(self, heard: Heard, peer: str) -> bytes:
         """Journal a message; return what the peer is told now, which may be nothing."""
-        if not heard.source:
-            self.meters.message(self.line, "link")
-            return heard.reply
         device = self.devices.get(heard.source)
+        result = await self._take(device, heard, peer)
+        self.meters.message(self.line, result)
+        if device is not None:
+            device.note(heard, result, self.around.clock())
+        name = device.id if device is not None else ""
+        self.taps.taken(Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock()))
+        return heard.refuse if result in _REFUSED else heard.reply
+
+    async def _take(self, device: Attended | None, heard: Heard, peer: str) -> str:
+        if not heard.source:
+            return "link"
         if device is None:
             self._stranger(heard.source, peer)
-            return heard.refuse
+            return "unknown_source"
         self._there(device, peer)
         mark = self._mark(heard)
         lately = self._lately.setdefault(device.id, {})
         if mark in lately:
-            self.meters.message(self.line, "repeated")
-            return heard.reply
+            return "repeated"
         if not await self._journal(device, heard):
-            self.meters.message(self.line, "not_kept")
-            return heard.refuse
+            return "not_kept"
         if mark:
             lately[mark] = None
             while len(lately) > MOST_LATELY:
                 del lately[next(iter(lately))]
-        self.meters.message(self.line, "ok")
-        return heard.reply
+        return "ok"
 
     def look(self) -> None:
         """See who has fallen silent; called now and then."""
@@ -127,7 +135,6 @@ class Hearing:
                 self.recorder.sample(lane, sample, read=False)
 
     def _stranger(self, source: str, peer: str) -> None:
-        self.meters.message(self.line, "unknown_source")
         if source not in self._strangers and len(self._strangers) < MOST_STRANGERS:
             self._strangers[source] = None
             log.warning(

@@ -67,6 +67,11 @@ class Listener:
         """How many are connected."""
         return len(self._peers)
 
+    @property
+    def trouble(self) -> str:
+        """Why it does not listen; empty while it does, or has not tried yet."""
+        return "" if self.up else self._said
+
     def hears(self, device: Attended) -> bool | None:
         """Tell whether a device is heard; none is while we cannot listen, and None says that nobody knows."""
         if device.silent or not self.up:
@@ -97,7 +102,7 @@ class Listener:
         place = self.config.ear.place
         if isinstance(place, SerialSettings):
             await self._serve_port(place)
-        else:
+        elif isinstance(place, Socket):
             await self._serve_sockets(place)
 
     async def _serve_sockets(self, place: Socket) -> None:

@@ -82,6 +82,7 @@ class Peer:
         now = self.hearing.around.monotonic
         brake = self.bytes_rate.take(len(data), now()) if data else 0.0
         refused = b""
+        self.hearing.taps.crossed(self.name, "rx", data, now())
         for heard in self.session.feed(data, self.hearing.around.clock()):
             brake = max(brake, self.messages_rate.take(1, now()))
             answer = await self.hearing.take(heard, self.name)
@@ -94,6 +95,7 @@ class Peer:
 
     async def _say(self, mouth: Mouth, data: bytes) -> None:
         if data:
+            self.hearing.taps.crossed(self.name, "tx", data, self.hearing.around.monotonic())
             mouth.write(data)
             async with asyncio.timeout(WRITE_S):
                 await mouth.drain()

@@ -14,7 +14,7 @@ from gateway.clock import ClockWatch
 from gateway.planning.forecast import Forecast, forecast
 from gateway.polling.line_rules import longest_of
 from gateway.polling.schedule import FIRE
-from gateway.site.config import Device
+from gateway.site.config import Device, LineConfig
 from gateway.tools import cable
 from gateway.tools.access import AS_IT_IS, tuning_of
 from gateway.tools.certificate import signed, store
@@ -59,19 +59,28 @@ async def certify(work: Work, args: CertifyArgs) -> None:
     found = await asyncio.to_thread(_foreseen, work, measured)
     for device in devices:
         checks = [*seen[device.id].checks(), _latency(found, device)]
-        row = {
-            "device": device.id,
-            "name": printable(device.file.name, 100),
-            "profile": device.profile.profile,
-            "unit": device.file.unit,
-            "metering_point": printable(device.meter.metering_point if device.meter else "", 100),
-            "pass": not any(one["pass"] is False for one in checks),
-            "checks": checks,
-        }
+        row = row_of(device, checks)
         rows.append(row)
         work.row(row)
-    tested = await _cable(work, args, len(devices), steps)
-    whole = _document(work, args, rows, found, tested)
+    tested = await cable_tested(work, args, len(devices), steps)
+    await finish(work, rows, document(work, args, rows, tested, found), steps)
+
+
+def row_of(device: Device, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a certificate says of a device."""
+    return {
+        "device": device.id,
+        "name": printable(device.file.name, 100),
+        "profile": device.profile.profile,
+        "unit": device.file.unit,
+        "metering_point": printable(device.meter.metering_point if device.meter else "", 100),
+        "pass": not any(one["pass"] is False for one in checks),
+        "checks": list(checks),
+    }
+
+
+async def finish(work: Work, rows: Sequence[Mapping[str, Any]], whole: Mapping[str, Any], steps: int) -> None:
+    """Sign and keep a certificate, and make it the result."""
     document = await asyncio.to_thread(signed, work.site.state_dir, whole)
     file = await asyncio.to_thread(store, work.site.state_dir, document)
     failed = sum(not row["pass"] for row in rows)
@@ -81,7 +90,7 @@ async def certify(work: Work, args: CertifyArgs) -> None:
             "pass": document["pass"],
             "devices": len(rows),
             "failed": failed,
-            "cable": tested,
+            "cable": document["cable"],
             "clock": document["clock"],
         },
         at=document["at"],
@@ -93,13 +102,14 @@ async def certify(work: Work, args: CertifyArgs) -> None:
     work.say(steps, steps, 0, "")
 
 
-def _document(
+def document(
     work: Work,
     args: CertifyArgs,
     rows: Sequence[Mapping[str, Any]],
-    found: Forecast,
     tested: Mapping[str, Any],
+    found: Forecast | None = None,
 ) -> dict[str, Any]:
+    """Return a certificate without its seals; `found` is what the line will have to do, where it is polled."""
     state = work.gateway.clock_state() if work.gateway is not None else ClockWatch().state()
     why = {
         ClockState.UNSET: "nobody has ever set it: start chrony or ntpd, and wait",
@@ -108,7 +118,8 @@ def _document(
     clock = check("clock", passed=state is not ClockState.UNSET, planned="synced", found=state.value, why=why)
     line = work.line
     # What the whole line owes: also of the devices that are not in this certificate.
-    late = [f"{missed.task.device} {missed.task.label}" for missed in found.missed]
+    missed = found.missed if found is not None else ()
+    late = [f"{each.task.device} {each.task.label}" for each in missed]
     parts = (*(row["pass"] for row in rows), clock["pass"], tested["pass"] is not False, not late)
     return {
         "certificate": 1,
@@ -116,19 +127,29 @@ def _document(
         "gateway": work.site.file.gateway,
         "line": line.id,
         "endpoint": line.endpoint,
-        "settings": described(work, AS_IT_IS) if isinstance(line.settings, SerialSettings) else "",
+        "settings": described(work, AS_IT_IS)
+        if isinstance(line.settings, SerialSettings)
+        else _listens(line),
         "config": work.site.hash,
         "engineer": printable(args.engineer, 80),
         "note": printable(args.note, 500),
         "at": instant(work.clock()),
         "reads": args.reads,
-        "utilisation": f"{found.utilisation:.1%}",
+        "utilisation": f"{found.utilisation:.1%}" if found is not None else "",
         "late": late[:20],
         "clock": clock,
         "cable": dict(tested),
         "pass": all(parts),
         "devices": list(rows),
     }
+
+
+def _listens(line: LineConfig) -> str:
+    file = line.file
+    if file.listen is None:
+        return ""
+    port = f", {file.baud} {file.data_bits}{file.parity}{file.stop_bits}" if file.serial is not None else ""
+    return f"listens{port}"
 
 
 @dataclass(slots=True)
@@ -312,13 +333,16 @@ def _latency(found: Forecast, device: Device) -> dict[str, Any]:
     )
 
 
-async def _cable(work: Work, args: CertifyArgs, done: int, steps: int) -> dict[str, Any]:
+async def cable_tested(
+    work: Work, args: CertifyArgs, done: int, steps: int, *, more: str = ""
+) -> dict[str, Any]:
+    """Test the cable as far as it is wanted; `more` is what the engineer has to do while it is out."""
     if args.cable == "none":
         return check("cable", passed=None, why="not tested")
     if work.gateway is None:
         why = "no gateway runs here: start it, and certify beside it"
         return check("cable", passed=False, why=why)
-    return await cable.pulled(work, work.gateway, args, lambda text: work.say(done, steps, None, text))
+    return await cable.pulled(work, work.gateway, args, lambda text: work.say(done, steps, None, text + more))
 
 
 def share_of(numbers: Sequence[int], share: float) -> int:

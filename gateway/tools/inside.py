@@ -13,12 +13,14 @@ from drivers.strict_yaml import YamlError
 from gateway.control import Control, ControlDown
 from gateway.delivery.journal import Journal
 from gateway.delivery.uplink import Uplink
+from gateway.listening.listeners import Listeners
 from gateway.polling.fleet import Fleet
 from gateway.polling.poller import Poller
 from gateway.reconfig.reload import Reloader, ReloadRefused
 from gateway.tools.access import AS_IT_IS, Access, Tap, Tuning, mode_of
 from gateway.tools.jobs import Jobs
 from gateway.tools.remote import RemoteTools
+from gateway.tools.work import Ear
 from messages.codec import MessageError
 from messages.text import printable
 from messages.tools import decode_tool_request
@@ -62,6 +64,7 @@ class Inside:
     journal: Journal
     uplink: Uplink
     state: Callable[[], ClockState]
+    listeners: Listeners | None = None
 
     def clock_state(self) -> ClockState:
         """What the gateway knows of its clock."""
@@ -91,6 +94,11 @@ class Inside:
             if poller.line == line:
                 return PolledLine(poller, config.settings)
         return None
+
+    def listens(self, line: str) -> Ear | None:
+        """Return the line of this id, if its devices speak unasked."""
+        lines = self.listeners.lines if self.listeners is not None else ()
+        return next((one for one in lines if one.line == line), None)
 
 
 @dataclass(slots=True, eq=False)
@@ -130,7 +138,7 @@ def tool_shop(
     monotonic: Callable[[], float],
 ) -> ToolShop:
     """Put the tools of a gateway together."""
-    jobs = Jobs(lambda: reloader.site, inside.reach, inside, clock, monotonic)
+    jobs = Jobs(lambda: reloader.site, inside.reach, inside, clock, monotonic, inside.listens)
     remote = RemoteTools(jobs, address, inside.uplink.publish, clock)
 
     async def status() -> Mapping[str, Any]:
@@ -143,6 +151,14 @@ def tool_shop(
             "lines": [
                 {"line": poller.line, "up": poller.up, "silent": list(poller.silent[:MOST_NAMED])}
                 for poller in inside.fleet.pollers
+            ]
+            + [
+                {
+                    "line": one.line,
+                    "up": one.up,
+                    "silent": [each.id for each in one.devices if one.hears(each) is False][:MOST_NAMED],
+                }
+                for one in (inside.listeners.lines if inside.listeners is not None else ())
             ],
             "tools": [
                 {"id": job.id, "tool": job.tool, "line": job.line, "doing": job.voice.doing}

@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from drivers.errors import DriverError, LineDown
+from drivers.errors import DriverError, LineDown, Misconfigured
 from drivers.lines import TcpSettings
 from drivers.strict_yaml import YamlError
-from gateway.site.config import LineConfig, Site
+from gateway.site.config import LineConfig, ListeningLine, Site
 from gateway.site.site_file import LineFile
+from gateway.tools import ear, ear_certify
 from gateway.tools.access import Access
 from gateway.tools.ask import ask
 from gateway.tools.certify import certify
@@ -21,7 +22,7 @@ from gateway.tools.scan import scan
 from gateway.tools.trace import trace
 from gateway.tools.voice import Say, Voice
 from gateway.tools.watch import watch
-from gateway.tools.work import Running, Work
+from gateway.tools.work import Ear, Running, Work
 from messages.codec import MessageError
 from messages.text import printable
 from messages.tool_args import WITHOUT_LINE, ToolArgs, tool_args
@@ -68,11 +69,30 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
+EARS: Mapping[str, Callable[[Work, Ear, Any], Awaitable[None]]] = {
+    "watch": ear.watch,
+    "trace": ear.trace,
+    "certify": ear_certify.certify,
+}
+"""Those that work on a line that listens."""
+
+
+async def _work(tool: str, args: ToolArgs, work: Work) -> None:
+    if work.ear is None:
+        await TOOLS[tool](work, args)
+    elif tool in EARS:
+        await EARS[tool](work, work.ear, args)
+    else:
+        raise Misconfigured(
+            f"{tool}: line {work.line.id} listens, and nobody on it can be asked: use {', '.join(EARS)}"
+        )
+
+
 async def carry(tool: str, args: ToolArgs, work: Work, seconds: float) -> tuple[SaidKind, str]:
     """Run a tool for so long at most; return how it ended, and why if not well. Cancelling passes through."""
     try:
         async with asyncio.timeout(seconds):
-            await TOOLS[tool](work, args)
+            await _work(tool, args, work)
     except TimeoutError:
         return SaidKind.FAILED, "its time is over: give it more, or less to do"
     except LineDown as err:
@@ -113,6 +133,8 @@ class Jobs:
     gateway: Running
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
+    listens: Callable[[str], Ear | None] = lambda _line: None
+    """The line of this id, if its devices speak unasked."""
     _jobs: dict[str, Job] = field(default_factory=dict)
     _group: asyncio.TaskGroup | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -151,7 +173,7 @@ class Jobs:
             checked = tool_args(tool, args)
         except MessageError as err:
             raise JobRefused(str(err)) from None
-        config, wire = self._line(tool, line)
+        config, wire, listener = self._line(tool, line)
         if job_id in self._jobs:
             raise JobRefused("this job is at work already")
         for other in self._jobs.values():
@@ -169,6 +191,7 @@ class Jobs:
             clock=self.clock,
             monotonic=self.monotonic,
             gateway=self.gateway,
+            ear=listener,
         )
         self._jobs[job_id] = job
         job.task = self._group.create_task(
@@ -176,16 +199,18 @@ class Jobs:
         )
         return job
 
-    def _line(self, tool: str, line: str | None) -> tuple[LineConfig, Access]:
+    def _line(self, tool: str, line: str | None) -> tuple[LineConfig, Access, Ear | None]:
         site = self.site()
         if tool in WITHOUT_LINE:
-            return NO_LINE, _Nowhere()
+            return NO_LINE, Nowhere(), None
+        if line is not None and (listener := self.listens(line)) is not None:
+            return line_that_listens(listener.config), Nowhere(), listener
         config = next((one for one in site.lines if one.id == line), None)
         wire = self.reach(line) if line is not None else None
         if config is None or wire is None:
-            known = ", ".join(one.id for one in site.lines)
+            known = ", ".join(one.id for one in site.all_lines)
             raise JobRefused(f"there is no line {printable(line or '', 64)!r}; this gateway has {known}")
-        return config, wire
+        return config, wire, None
 
     async def _live(self, job: Job, args: ToolArgs, work: Work, seconds: float) -> None:
         log.info("tool %s on line %s begins: job %s", job.tool, job.line, job.id)
@@ -208,7 +233,12 @@ NO_LINE = LineConfig("none", LineFile(id="none", tcp="none:1"), TcpSettings("non
 """The line of a tool that needs none."""
 
 
-class _Nowhere:
+def line_that_listens(line: ListeningLine) -> LineConfig:
+    """Return what tools are told of a line on which nobody is asked."""
+    return replace(NO_LINE, id=line.id, file=line.file, endpoint=line.endpoint, devices=line.devices)
+
+
+class Nowhere:
     """What such a tool would reach."""
 
     async def ask(self, *_: Any, **__: Any) -> Any:

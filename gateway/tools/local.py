@@ -16,10 +16,11 @@ from drivers.lines import Frame
 from drivers.strict_yaml import YamlError
 from gateway.control import Answer, ControlDown, Request, asking, gateway_there
 from gateway.reconfig.config_store import ConfigStore
-from gateway.site.config import LineConfig, Site
+from gateway.site.config import LineConfig, ListeningLine, Site
 from gateway.site.overlay import fingerprint, load_overlaid
 from gateway.tools.access import OwnLine
-from gateway.tools.jobs import NO_LINE, carry
+from gateway.tools.jobs import NO_LINE, Nowhere, carry, line_that_listens
+from gateway.tools.own_ear import own_ear
 from gateway.tools.watch import watch
 from gateway.tools.work import Work
 from messages.tool_args import WITHOUT_LINE, TraceArgs, WatchArgs, tool_args
@@ -35,14 +36,14 @@ class GatewayInTheWay(Exception):
     """A gateway owns the lines and cannot be asked for one; the text says what to do."""
 
 
-def line_of(site: Site, name: str | None) -> LineConfig:
+def line_of(site: Site, name: str | None) -> LineConfig | ListeningLine:
     """Return a line by its id, the only one if none is named; raise `Misconfigured`."""
-    if name is None and len(site.lines) == 1:
-        return site.lines[0]
-    for line in site.lines:
+    if name is None and len(site.all_lines) == 1:
+        return site.all_lines[0]
+    for line in site.all_lines:
         if line.id == name:
             return line
-    known = ", ".join(line.id for line in site.lines)
+    known = ", ".join(line.id for line in site.all_lines)
     raise Misconfigured(
         f"say which line: {known}" if name is None else f"there is no line {name!r}; there are {known}"
     )
@@ -95,12 +96,14 @@ def run_tool(
     Raise `MessageError` for arguments, `Misconfigured` for a line, `GatewayInTheWay`.
     """
     checked = tool_args(tool, args)
-    config = NO_LINE if tool in WITHOUT_LINE else line_of(site, line)
+    config: LineConfig | ListeningLine = NO_LINE if tool in WITHOUT_LINE else line_of(site, line)
     inside = gateway_runs(site)
 
     async def work() -> Answer:
         if inside:
             return await _inside(site, tool, None if tool in WITHOUT_LINE else config.id, args, seconds, show)
+        if isinstance(config, ListeningLine):
+            return await _listening(site, tool, config, checked, seconds, show)
         return await _alone(site, tool, config, checked, seconds, show, wire)
 
     return asyncio.run(_until_ctrl_c(work))
@@ -161,6 +164,22 @@ async def _alone(
             stack.push_async_callback(_end, talk)
         kind, why = await carry(tool, args, work, seconds)
         return Answer(kind=kind.value, body={"result": work.result, **({"why": why} if why else {})})
+
+
+async def _listening(
+    site: Site, tool: str, line: ListeningLine, args: Any, seconds: float, show: Show
+) -> Answer:
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    spread = random.Random()  # noqa: S311 - guards nothing
+    told = line_that_listens(line)
+    async with own_ear(line, clock, time.monotonic, spread) as ear:
+        work = Work(
+            site, told, Nowhere(), lambda row: show("row", row), lambda body: show("progress", body), ear=ear
+        )
+        kind, why = await carry(tool, args, work, seconds)
+    return Answer(kind=kind.value, body={"result": work.result, **({"why": why} if why else {})})
 
 
 async def _talk(work: Work, for_s: int) -> None:

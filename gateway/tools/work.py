@@ -12,7 +12,9 @@ from drivers.api import Exchange
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.lines import Reply
 from drivers.workshop import Workshop
-from gateway.site.config import Device, LineConfig, Site
+from gateway.listening.attended import Attended
+from gateway.listening.hearing import Hearing
+from gateway.site.config import Device, LineConfig, ListeningLine, Site
 from gateway.tools.access import AS_IT_IS, Access, Tuning
 from messages.text import printable
 from messages.types import ClockState, Quality, Value
@@ -31,6 +33,26 @@ class Running(Protocol):
         """Stay away from the broker for so long."""
 
 
+class Ear(Protocol):
+    """A line whose devices speak unasked, as tools look at it."""
+
+    config: ListeningLine
+    hearing: Hearing
+    devices: Sequence[Attended]
+    up: bool
+
+    @property
+    def peers(self) -> int:
+        """How many are connected."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it does not listen; empty while it does, or has not tried yet."""
+
+    def hears(self, device: Attended) -> bool | None:
+        """Tell whether a device is heard; None while nobody knows."""
+
+
 @dataclass(slots=True)
 class Work:
     """One job: `row` and `progress` may be called as often as wanted; `result` is what was found until now."""
@@ -43,6 +65,8 @@ class Work:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = lambda: asyncio.get_running_loop().time()
     gateway: Running | None = None
+    ear: Ear | None = None
+    """The line, where its devices speak unasked; `wire` then reaches nobody."""
     result: dict[str, Any] = field(default_factory=dict)
 
     def say(self, done: int, total: int, left_s: float | None = None, text: str = "") -> None:

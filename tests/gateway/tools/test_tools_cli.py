@@ -232,7 +232,7 @@ def test_a_certificate(site, tmp_path):
     words = ["certify", site, "net", "--engineer", "王工", "--reads", "5", "--out", str(tmp_path / "net")]
     result = call(*words)
     assert result.exit_code == 0, result.stdout + result.stderr
-    assert "m-1 : passed" in result.stdout
+    assert "m-1: passed" in result.stdout
     assert "errors in 5 reads" in result.stdout
     assert "王工" in (tmp_path / "net.html").read_text()
     checked = call("certify", site, "--verify", str(tmp_path / "net.json"))
