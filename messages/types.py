@@ -278,6 +278,12 @@ class DeviceInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     floor: Label = ""
     place: Label = ""
     meter: MeterInfo | None = None
+    address: Label = ""
+    """Its address in the words of its protocol, where that is no unit number: how it names itself."""
+    speaks: bool = False
+    """True where it speaks unasked: it has no turns on a line that is polled."""
+    heard_within_s: Count | None = None
+    """After so many seconds without a word a device that speaks is silent; None: never, or it is polled."""
 
 
 class LineInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from math import ceil
 from platform import python_version
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from messages.types import (
 )
 
 DISTRIBUTION = "gatehouse-iot"
+MAX_LABEL = 200  # of the contract
 MAX_RAISED_NAMED = 200  # a heartbeat is small; with more alarms than this somebody looks at them already
 MAX_UNREAD_BYTES = 3000  # what is left of its message beside the longest names
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -198,6 +200,8 @@ def unread(
 
 def _device_info(line: LineConfig | ListeningLine, device: Device, profile: str) -> DeviceInfo:
     file = device.file
+    source = line.ear.sources.get(device.id) if isinstance(line, ListeningLine) else None
+    within = source.within if source else None
     return DeviceInfo(
         id=device.id,
         profile=profile,
@@ -208,4 +212,7 @@ def _device_info(line: LineConfig | ListeningLine, device: Device, profile: str)
         floor=file.floor,
         place=file.place,
         meter=device.meter,
+        address=source.name[:MAX_LABEL] if source else file.address,
+        speaks=source is not None,
+        heard_within_s=None if within is None else ceil(within),
     )

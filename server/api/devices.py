@@ -36,6 +36,9 @@ EXAMPLE: dict[str, Any] = {
     "gateway": "gw-a",
     "line": "riser-a",
     "unit": 1,
+    "address": "",
+    "speaks": False,
+    "heard_within_s": None,
     "name": "Flat 101",
     "class": "meter",
     "vendor": "Eastron",
@@ -108,6 +111,9 @@ class Device(BaseModel):
     gateway: str
     line: str
     unit: int | None
+    address: str
+    speaks: bool
+    heard_within_s: int | None
     name: str
     class_: str = Field(alias="class")
     vendor: str

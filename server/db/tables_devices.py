@@ -125,6 +125,9 @@ devices = Table(
     Column("last_seen_at", Instant),  # time of the newest good sample; written about once a second
     Column("silent_since", Instant),
     Column("created_at", Instant, nullable=False),
+    Column("address", Text, nullable=False, server_default=""),  # how it names itself
+    Column("speaks", Boolean, nullable=False, server_default=false()),  # unasked: nobody polls it
+    Column("heard_within_s", Integer),  # of one that speaks; None: its silence says nothing
     UniqueConstraint("site", "device"),
     Index(None, "gateway_id"),
     Index(None, "site", "building"),

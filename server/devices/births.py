@@ -118,6 +118,9 @@ def _columns(info: DeviceInfo, gateway_id: int, profile_id: int) -> dict[str, An
         "rated_per_h": {point: format(most, "f") for point, most in meter.rated_per_h.items()} or None
         if meter
         else None,
+        "address": printable(info.address),
+        "speaks": info.speaks,
+        "heard_within_s": info.heard_within_s,
         "lifecycle": "active",
     }
 
@@ -156,6 +159,8 @@ def note_state(
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, dict):
         return ", ".join(f"{name} {each}" for name, each in value.items())
     return "" if value is None else str(value)

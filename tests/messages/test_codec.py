@@ -335,6 +335,25 @@ def golden_messages() -> dict[str, object]:
             profiles={"p": ProfileInfo(vendor="V", model="M", device_class="meter", protocol="modbus")},
             devices=(DeviceInfo(id="m-101", profile="p", line="riser-a", unit=1, meter=RATED),),
         ),
+        "birth-speaks": Birth(
+            site="garden-mews",
+            gateway="gw-a",
+            at=at,
+            boot="b1",
+            epoch="E7f3",
+            config="sha256:" + "a" * 64,
+            profiles={"p": ProfileInfo(vendor="V", model="M", device_class="fire", protocol="gb26875")},
+            devices=(
+                DeviceInfo(
+                    id="fire-1",
+                    profile="p",
+                    line="fire",
+                    address="01020304AABB",
+                    speaks=True,
+                    heard_within_s=600,
+                ),
+            ),
+        ),
     }
 
 
@@ -352,6 +371,7 @@ def test_golden_messages_of_version_1(name: str) -> None:
         "command": codec.decode_command,
         "birth": codec.decode_birth,
         "birth-rated": codec.decode_birth,
+        "birth-speaks": codec.decode_birth,
     }[name]
     assert decode(payload) == message
     assert codec.encode(message) == payload  # type: ignore[arg-type]

@@ -54,6 +54,22 @@ def test_a_birth_fills_the_archive(engine):
     assert changes(engine)[-2:] == ["devices garden/m-1", "devices garden/m-2"]
 
 
+def test_who_speaks_unasked_is_known_and_a_change_of_it_is_history(engine):
+    store = writer(engine)
+    first = birth("m-1")
+    store.store([born(first)], T0)
+    (one,) = first.devices
+    speaks = msgspec.structs.replace(one, address="AA\x1b01", speaks=True, heard_within_s=600)
+    store.store([born(msgspec.structs.replace(first, config="sha256:" + "1" * 64, devices=(speaks,)))], T0)
+    (found,) = table(engine, devices, "address", "speaks", "heard_within_s")
+    assert found == ("AA01", True, 600)
+    assert states(engine)[-3:] == [
+        "m-1 address  AA01",
+        "m-1 speaks false true",
+        "m-1 heard_within_s  600",
+    ]
+
+
 def test_the_same_birth_again_changes_nothing(engine):
     store = writer(engine)
     store.store([born(birth("m-1"))], T0)

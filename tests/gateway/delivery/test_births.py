@@ -47,6 +47,28 @@ def test_a_birth_says_what_is_polled_and_goes_through_the_contract(tmp_path: Pat
     assert told.versions["gatehouse"]
 
 
+LISTENS = """\
+  - id: fire
+    listen: {at: "127.0.0.1:0", heard_within: 90s}
+    devices:
+      - {id: host, profile: gb26875-transmission-device, address: 01020304aabb}
+  - id: printer
+    serial: /dev/null
+    listen: {}
+    devices: [{id: paper, profile: gst-gst9000-printer}]
+"""
+
+
+def test_a_birth_says_who_speaks_unasked_under_which_name_and_when_it_is_silent(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE + LISTENS, encoding="utf-8")
+    told = decode_birth(encode(birth(load_site(path), at=START, boot="b1", epoch="e1")))
+    says = {one.id: (one.address, one.speaks, one.heard_within_s) for one in told.devices}
+    assert says["host"] == ("01020304AABB", True, 90)
+    assert says["paper"] == ("printer", True, None), "a port that only listens is never silent by itself"
+    assert says["one"] == ("", False, None)
+
+
 def test_points_carry_their_pace_device_by_device(tmp_path: Path):
     path = tmp_path / "site.yaml"
     path.write_text(SITE, encoding="utf-8")
