@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -111,13 +111,13 @@ class Meaning:
         return "/".join(text.replace("/", "_") for text in found if text)
 
     def _number(self, message: Json, record: Any, at: datetime | None) -> str:
-        """Return what the record is known by: its number and time, for numbers may begin anew; else what it holds."""
+        """Return what the record is known by: its number, and its time or what it holds, for numbers begin anew."""
         found = [words(at_pointer(message, record, pointer)) for pointer in self.options.number]
         stamp = "" if at is None else f"@{int(at.timestamp() * 1000)}"
         if any(found):
-            number = printable("/".join(found), 400) + stamp
-            return number if len(number) <= LONGEST_NUMBER else _digest(number.encode())
-        return _digest(msgspec.json.encode(record)) + stamp if stamp else ""
+            number = printable("/".join(found), 400) + (stamp or f"#{_digest(record)[:12]}")
+            return number if len(number) <= LONGEST_NUMBER else _digest(number)
+        return _digest(record) + stamp if stamp else ""
 
     def _time(self, message: Json, record: Any) -> datetime | None:
         pointer = self.options.time
@@ -126,7 +126,7 @@ class Meaning:
             return None
         try:
             at = self._instant(text)
-        except (ValueError, OverflowError, OSError, InvalidOperation):
+        except (ValueError, ArithmeticError, OSError):
             return None
         return at if _FIRST_YEAR <= at.year < _LAST_YEAR else None
 
@@ -226,13 +226,13 @@ def _value(found: Any, truth: bool, values: Mapping[str, bool | str], exp: int) 
         return None
     try:
         number = Decimal(meant if isinstance(meant, str) else text).scaleb(exp)
-    except InvalidOperation:
+    except ArithmeticError:
         return None
     return number if number.is_finite() and -20 <= number.adjusted() <= 20 else None
 
 
-def _digest(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()[:24]
+def _digest(what: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:24]
 
 
 def _steps(pointer: str) -> list[str]:

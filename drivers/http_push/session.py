@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import h11
 
@@ -146,7 +146,7 @@ class PushSession:
             raise Refused(405, "send what happens with POST", "Allow: POST")
         if len(target) > MAX_TARGET:
             raise Refused(414, f"the path has more than {MAX_TARGET} characters")
-        path = urlsplit(target).path
+        path, _ = _split(target)
         panels = tuple(panel for panel in self._panels if panel.options.path in ("", path))
         if not panels:
             raise Refused(404, f"no device here sends to {printable(path, 80)}: see `path` in its profile")
@@ -336,17 +336,26 @@ def _by_source(
 
 
 def _source(request: _Request, message: Json, record: Any, where: str) -> str:
-    parts = urlsplit(request.target)
+    path, query = _split(request.target)
     if where == "path":
-        text = parts.path
+        text = path
     elif where.startswith("header:"):
         text = request.headers.get(where[7:].lower(), b"").decode("latin-1")
     elif where.startswith("query:"):
-        pairs = parse_qsl(parts.query[:MAX_TARGET], max_num_fields=50) if parts.query.count("&") < 50 else []
+        pairs = parse_qsl(query, max_num_fields=50) if query.count("&") < 50 else []
         text = next((value for name, value in pairs if name == where[6:]), "")
     else:
         text = words(at_pointer(message, record, where))
     return printable(text, LONGEST_SOURCE).upper()
+
+
+def _split(target: str) -> tuple[str, str]:
+    """Return path and query, of a whole address too."""
+    scheme, found, rest = target.partition("://")
+    if found and scheme.isalpha():
+        target = "/" + rest.partition("/")[2]
+    path, _, query = target.partition("?")
+    return path, query.partition("#")[0]
 
 
 def _headers(event: h11.Request) -> Headers:

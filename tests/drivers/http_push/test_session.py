@@ -296,6 +296,41 @@ def test_records_with_a_time_and_no_number_are_known_by_what_they_hold():
     assert all(0 < len(number) <= 40 for number in numbers)
 
 
+@pytest.mark.parametrize(
+    "target", ["//[", "http://[::1/events", "/%zz?&&&=", "*", "http:", "/?" + "a&" * 400]
+)
+def test_any_target_is_answered(target):
+    assert one(request(target, body()), session(path="", source="query:id"))[0] == 422
+    assert one(request(target, body()), session(path="/never"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "headers"),
+    [
+        ("query:id", "/push?x=1&id=dp%2D1", {}),
+        ("query:id", "http://gateway:8088/push?id=DP-1#top", {}),
+        ("header:X-Device", "/", {"x-device": "DP-1"}),
+    ],
+)
+def test_a_device_may_name_itself_outside_of_the_body(source, target, headers):
+    _, (heard,) = one(request(target, body(), headers=headers), session(path="", source=source))
+    assert heard.source == "DP-1"
+
+
+def test_a_device_may_be_known_by_its_path():
+    _, (heard,) = one(request("/gate/1?x", body()), session(path="", source="path", names=("/GATE/1",)))
+    assert [it.code for it in heard.happenings] == ["granted"]
+
+
+def test_a_number_without_a_time_is_known_by_what_its_record_holds():
+    numbers = []
+    for card in ("1", "1", "2"):
+        _, (heard,) = one(request("/events", body(time=None, card=card)), session())
+        numbers.append(heard.happenings[0].number)
+    assert numbers[0] == numbers[1] != numbers[2]
+    assert all(number.startswith("1/1#") for number in numbers)
+
+
 def test_a_zone_is_taken_from_the_profile():
     _, (heard,) = one(
         request("/events", body(time="01.01.2026 09:00:00")),
