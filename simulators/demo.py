@@ -18,9 +18,10 @@ from rich.table import Table
 from drivers.profile import Profile
 from simulators.api_client import Api
 from simulators.estate import Estate
+from simulators.field_world import FieldWorld
 from simulators.processes import ProcessFailed, until
 from simulators.reckoning import Reckoning, Summary, billed
-from simulators.reconcile import stored_rows
+from simulators.reconcile import stored_records, stored_rows
 from simulators.site import Site
 from simulators.truth import FactRow, Truth, TruthWriter
 from simulators.world import World, running, write_whole
@@ -142,18 +143,19 @@ class _Demo:
         )
         api = await stack.enter_async_context(Api(info.http))
         await api.sign_in(estate.user, estate.password)
-        async with running(world):
+        field = FieldWorld(self._site, self._profiles, options.folder / "field", truth, clock_ms=clock_ms)
+        async with running(world), field:
             if world.info is None:
                 raise ProcessFailed("the simulated site did not start")
             self._site_began = world.info.started
             self._say("starting gateways")
-            estate.write_gateway_files(world.info)
+            estate.write_gateway_files(world.info, field.entries)
             await estate.start_gateways()
             await estate.gateways_up(api)
             self._welcome(estate)
             begin = await self._play(truth, estate)
-            end = await self._settle(world, estate, begin)
-            read = await self._quiet(world, estate)
+            end = await self._settle(world, field, estate, begin)
+            read = await self._quiet(world, field, estate)
             self._say("stopping the gateways")
             await estate.stop_gateways()
         summary = await self._reckon(api, estate, read, (begin, end))
@@ -174,6 +176,7 @@ class _Demo:
             notes=self._troubles,
         )
         rows = stored_rows(estate.database, self._site.site)
+        reckoning.records = stored_records(estate.database, self._site.site)
         return await reckoning.reckon(rows, numbered=numbered, samples_read=read, period=period)
 
     async def _play(self, truth: TruthWriter, estate: Estate) -> int:
@@ -190,14 +193,16 @@ class _Demo:
         self._stop.playing = False
         return begin
 
-    async def _settle(self, world: World, estate: Estate, begin: int) -> int:
+    async def _settle(self, world: World, field: FieldWorld, estate: Estate, begin: int) -> int:
         """Freeze the site and wait until every point has been read once more; return when it froze."""
         self._say("the site holds still: waiting until every gateway has seen it so")
+        await field.freeze()
+        self._troubles += [f"{device} could not say all that it had to" for device in field.unsaid()]
         frozen = clock_ms()
         world.freeze()
         holds = [
             max(event.hold_s, event.release_s)
-            for _, device in self._site.devices()
+            for device in self._site.metered()
             for event in self._profiles[device.profile].events.values()
         ]
         world.settle(max(holds, default=0.0))
@@ -206,11 +211,12 @@ class _Demo:
             await self._all_read(world.truth, wanted, frozen)
         return frozen if begin else 0
 
-    async def _quiet(self, world: World, estate: Estate) -> int:
+    async def _quiet(self, world: World, field: FieldWorld, estate: Estate) -> int:
         """Silence the devices, and return how many point values the gateways say that they have read."""
         muted = clock_ms()
         world.mute()
-        lines = {line.id for line in self._site.lines}
+        field.mute()
+        lines = {line.id for line in self._site.lines} | field.polled
 
         async def moved_on() -> bool | None:
             asked = world.truth.asked
@@ -219,17 +225,18 @@ class _Demo:
         await until("request on every line", moved_on, timeout=QUIET_S, alive=list(estate.gateways.values()))
 
         # What was served is final now; the last of it may still be on its way into a journal.
-        total = 0
+        total = before = 0
 
         async def counted() -> bool | None:
-            nonlocal total
-            total = sum(
-                [await estate.metric(name, "gatehouse_samples_read_total") for name in estate.gateways]
+            nonlocal total, before
+            before, total = (
+                total,
+                sum([await estate.metric(name, "gatehouse_samples_read_total") for name in estate.gateways]),
             )
-            return True if total >= world.truth.served else None
+            return True if total >= world.truth.served and total == before else None
 
         try:
-            await until("full count of samples", counted, timeout=5.0)
+            await until("full count of samples", counted, timeout=5.0, every=0.5)
         except ProcessFailed:
             self._troubles.append(f"the gateways count {total} samples, {world.truth.served} were served")
         return total
@@ -324,7 +331,7 @@ def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[st
     """The points that events look at."""
     return {
         (device.id, event.when.point)
-        for _, device in site.devices()
+        for device in site.metered()
         for event in profiles[device.profile].events.values()
     }
 

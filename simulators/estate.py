@@ -17,6 +17,7 @@ import psutil
 
 from drivers.profile import Profile
 from simulators.api_client import Api
+from simulators.field_world import Entry
 from simulators.gateway_files import gateway_file, gateways_of
 from simulators.processes import Child, Family, ProcessFailed, ServerInfo, program, run_once, server_up, until
 from simulators.site import Site
@@ -119,8 +120,8 @@ class Estate:
         self.server = Child("gatehouse-server", self._server_argv(), self.logs / "server.log")
         return await self.start_server()
 
-    def write_gateway_files(self, info: RunInfo) -> None:
-        """Write a site file for each gateway, with the wires where the simulator put them."""
+    def write_gateway_files(self, info: RunInfo, entries: Mapping[str, Entry] | None = None) -> None:
+        """Write a site file for each gateway, with the wires where the simulators put them."""
         for gateway in gateways_of(self.site):
             self.gateway_files[gateway] = gateway_file(
                 self.site,
@@ -130,6 +131,7 @@ class Estate:
                 folder=self.folder,
                 password_file=self.folder.resolve() / "secrets" / gateway,
                 profiles=self.extra_profiles,
+                entries=entries,
             )
 
     async def start_gateways(self) -> None:

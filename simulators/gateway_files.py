@@ -6,15 +6,29 @@ from typing import Any
 
 import yaml
 
+from simulators.field_world import Entry
 from simulators.site import Device, Line, Site
+from simulators.vocabulary import FieldDevice, FieldLine
 from simulators.world import RunInfo
 
 SHORTEST_TIMEOUT = "2500ms"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what begins with a digit: 000012345678 reads differently from program to program."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, '"' if text[:1].isdigit() else None)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
 def gateways_of(site: Site) -> list[str]:
     """The gateways that the site's lines name, in their order."""
-    return list(dict.fromkeys(line.gateway for line in site.lines if line.gateway is not None))
+    lines = [*(line.gateway for line in site.lines), *(line.gateway for line in site.field)]
+    return list(dict.fromkeys(gateway for gateway in lines if gateway is not None))
 
 
 def gateway_file(
@@ -26,8 +40,12 @@ def gateway_file(
     folder: Path,
     password_file: Path,
     profiles: tuple[Path, ...] = (),
+    entries: Mapping[str, Entry] | None = None,
 ) -> Path:
-    """Write `<gateway>.yaml` into `folder` and return it; `broker` is host:port, or a link's of that name."""
+    """Write `<gateway>.yaml` into `folder` and return it; `broker` is host:port, or a link's of that name.
+
+    Lines of other protocols are written where `entries` says where each of them is.
+    """
     content: dict[str, Any] = {
         "site": site.site,
         "gateway": gateway,
@@ -43,11 +61,14 @@ def gateway_file(
             _line(line, info.lines[line.id].endpoint) for line in site.lines if line.gateway == gateway
         ],
     }
+    content["lines"] += [
+        _field_line(line, entries[line.id]) for line in site.field if entries and line.gateway == gateway
+    ]
     if profiles:
         content["profiles"] = [str(path.resolve()) for path in profiles]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{gateway}.yaml"
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.dump(content, Dumper=_Dumper, allow_unicode=True, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -69,6 +90,30 @@ def _line(line: Line, endpoint: str) -> dict[str, Any]:
     if line.poll:
         content["poll"] = dict(line.poll)
     content["devices"] = [_device(device) for device in line.devices]
+    return content
+
+
+def _field_line(line: FieldLine, entry: Entry) -> dict[str, Any]:
+    content: dict[str, Any] = {"id": line.id, **entry.line}
+    if "listen" not in entry.line:
+        content |= {"timeout": SHORTEST_TIMEOUT, "shortest_timeout": SHORTEST_TIMEOUT}
+    for name in ("label", "poll", "options"):
+        if value := getattr(line, name):
+            content[name] = value
+    content["devices"] = [_field_device(device, entry.secrets.get(device.id, {})) for device in line.devices]
+    return content
+
+
+def _field_device(device: FieldDevice, secret: Mapping[str, str]) -> dict[str, Any]:
+    content: dict[str, Any] = {"id": device.id, "profile": device.profile}
+    for name in ("address", "name", "building", "floor", "place"):
+        if value := getattr(device, name):
+            content[name] = value
+    if options := {**device.options, **secret}:
+        content["options"] = _plain(options)
+    for name in ("poll", "meter"):
+        if mapping := getattr(device, name):
+            content[name] = _plain(mapping)
     return content
 
 

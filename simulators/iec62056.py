@@ -13,7 +13,7 @@ from operator import xor
 from pathlib import Path
 from typing import Final
 
-from simulators.field_wire import FieldPty
+from simulators.field_wire import FieldPty, Talker
 
 MAX_BUFFER: Final = 300
 MOST_DUE: Final = 16
@@ -128,8 +128,11 @@ class OpticalMeter:
 class OpticalPty(FieldPty):
     """A pseudo-terminal on which a meter is heard, and hears, only at the speed that it is at itself."""
 
-    def __init__(self, meter: OpticalMeter, path: Path, *, turnaround: float = 0.03) -> None:
-        super().__init__(meter, path, turnaround=turnaround)
+    def __init__(
+        self, meter: OpticalMeter, path: Path, *, turnaround: float = 0.03, talker: Talker | None = None
+    ) -> None:
+        """`talker` stands between the wire and the meter where somebody must hear what is asked."""
+        super().__init__(talker or meter, path, turnaround=turnaround)
         self._meter = meter
         self._reaction = turnaround
         self._timers: set[asyncio.TimerHandle] = set()

@@ -74,6 +74,11 @@ def record(value: Value) -> bytes:
     return bytes(head) + value.vib + data(value.count, value.coding, size)
 
 
+def counted(value: Value) -> bytes:
+    """Return the bytes of a record's count alone."""
+    return data(value.count, value.coding, _CODES[value.coding][1])
+
+
 def data(count: int, coding: Coding, size: int) -> bytes:
     """Return a count as it is coded; raise `OverflowError` where it does not fit."""
     if coding == "real32":

@@ -1,7 +1,7 @@
 """What the server holds against what was on the wire, value by value. Pure, but for reading the database file."""
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -68,6 +68,10 @@ class Matched:
     missing: int = 0
     doubled: int = 0
     wrong: int = 0
+    glimpsed: int = 0
+    """Of the rows, those that are held against values only."""
+    repeated: int = 0
+    """Readings of an instant that was told before: what a meter froze is told each time, and is one row."""
     examples: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -87,6 +91,14 @@ def stored_rows(database: Path, site: str) -> list[StoredRow]:
         )
         for device, point, at, dup, value, quality, raw in found
     ]
+
+
+def stored_records(database: Path, site: str) -> Counter[tuple[str, str]]:
+    """Count what was written down and is no alarm, by device and code."""
+    with sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True) as connection:
+        found = connection.execute("select device, code from records where site = ?", (site,)).fetchall()
+    connection.close()
+    return Counter((device, code) for device, code in found)
 
 
 def served_by_point(truth: Truth) -> dict[tuple[str, str], list[Served]]:
@@ -134,12 +146,25 @@ def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
     """Pair every served value with its row: what has none is missing, what is left over is doubled."""
     served = served_by_point(truth)
     stored: dict[tuple[str, str], list[StoredRow]] = defaultdict(list)
+    glimpsed = truth.glimpsed()
     for row in rows:
-        if row.quality not in NOT_READ:
-            stored[row.device, row.point].append(row)
-    result = Matched()
+        key = row.device, row.point
+        # Of what was answered and is not counted, a point that the device does not have is a reading too.
+        if row.quality not in NOT_READ or (key in glimpsed and row.quality is Quality.CONFIG):
+            stored[key].append(row)
+    result, frozen = Matched(), truth.frozen()
+    for device in truth.answerers():
+        _match_answers(
+            truth, device, [row for key, found in stored.items() if key[0] == device for row in found], result
+        )
     for key in sorted(served.keys() | stored.keys()):
         result.rows += len(stored[key])
+        if key in glimpsed:
+            result.glimpsed += len(stored[key])
+            _match_values(truth, key, stored[key], result)
+            if key in frozen:
+                result.repeated += frozen[key] - len(stored[key])
+            continue
         _match_point(".".join(key), served.get(key, []), stored[key], result)
     return result
 
@@ -157,6 +182,28 @@ def _match_point(name: str, served: Sequence[Served], rows: Sequence[StoredRow],
             result.note(
                 f"wrong: {name} at {row.at}: stored {row.value} ({row.raw}), on the wire {one.value} ({one.registers})"
             )
+
+
+def _match_answers(truth: Truth, device: str, rows: Iterable[StoredRow], result: Matched) -> None:
+    """Count an answer for each moment of which there are rows, whichever points the answer was asked for."""
+    answers = sum(row.served for row in truth.replies if row.device == device)
+    moments = len({row.at for row in rows})
+    result.missing += max(0, answers - moments)
+    result.doubled += max(0, moments - answers)
+    if answers != moments:
+        result.note(f"{device}: {answers} answers on the wire, readings of {moments} moments stored")
+
+
+def _match_values(truth: Truth, key: tuple[str, str], rows: Sequence[StoredRow], result: Matched) -> None:
+    """Hold rows against what the point was about then; a register that was frozen long ago, against all it was."""
+    for row in rows:
+        known = truth.value_at(*key, row.at - MOST_SLACK_MS, row.at + MOST_SLACK_MS) or truth.values_ever(
+            *key
+        )
+        if not any(row.value is one if isinstance(one, bool) else row.value == one for one in known):
+            result.wrong += 1
+            shown = ", ".join(sorted(map(str, known))[:5])
+            result.note(f"wrong: {'.'.join(key)} at {row.at}: stored {row.value}, on the wire {shown}")
 
 
 def _pairs(
@@ -192,7 +239,7 @@ def _same(one: Served, row: StoredRow) -> bool:
 
 def answering(truth: Truth) -> set[str]:
     """Return the devices that gave at least one good reply."""
-    return {row.device for row in truth.replies if row.served}
+    return {row.device for row in truth.replies if row.served} | {device for device, _ in truth.glimpsed()}
 
 
 def used(start: Value, end: Value, modulus: Decimal | None) -> Decimal | None:

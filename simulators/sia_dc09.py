@@ -188,10 +188,11 @@ async def _say_all(
     panel: Panel, host: str, port: int, transport: Literal["tcp", "udp"], events: list[str]
 ) -> list[Answer | None]:
     say = say_udp if transport == "udp" else say_tcp
-    return [await say(host, port, _written(panel, event, datetime.now(UTC))) for event in events]
+    return [await say(host, port, written(panel, event, datetime.now(UTC))) for event in events]
 
 
-def _written(panel: Panel, event: str, at: datetime) -> bytes:
+def written(panel: Panel, event: str, at: datetime) -> bytes:
+    """Write an event as the command line names it: BA:501, 1110:015 or NULL."""
     code, _, zone = event.partition(":")
     if code == "NULL":
         return panel.null(at)

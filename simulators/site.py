@@ -12,6 +12,7 @@ import msgspec
 from drivers.profile import Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from messages.types import Value
+from simulators.field_check import field_misfits
 from simulators.registers import MapError, cell, cells_of
 from simulators.vocabulary import Device, Fault, FaultKind, Line, Link, Physics, Site, Step
 
@@ -73,6 +74,7 @@ def check(site: Site, profiles: Mapping[str, Profile], marks: Marks, file: str =
         *_devices(site, profiles),
         *_links(site),
         *_story(site, profiles),
+        *field_misfits(site, profiles, not_here),
     ]
     if seconds(site.tick) < 0.01:
         found.append((("tick",), "shorter than 10ms: no register changes that fast"))

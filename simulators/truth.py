@@ -5,6 +5,7 @@ a process that is killed. `Truth` reads them back for comparison.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -60,7 +61,10 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that happened on the site."""
 
     t: int
-    kind: Literal["event", "fault", "mend", "set", "release", "link", "exchange", "story", "frozen", "muted"]
+    kind: Literal[
+        "event", "fault", "mend", "set", "release", "link", "exchange", "story", "frozen", "muted", "glimpsed"
+    ]
+    """`glimpsed` names points of a device whose values are known and whose readings are not counted."""
     device: str = ""
     event: str = ""
     edge: str = ""
@@ -221,8 +225,37 @@ class Truth:
             raise KeyError(f"{device}.{point} had no value before change {n}")
         return history, place - 1
 
+    def glimpsed(self) -> set[tuple[str, str]]:
+        """The (device, point) whose rows are held against what the wire carried, without being counted."""
+        return {
+            (fact.device, point)
+            for fact in self.facts
+            if fact.kind == "glimpsed"
+            for point in fact.detail["points"]
+        }
+
+    def answerers(self) -> list[str]:
+        """The devices of which each answer must have become one reading."""
+        found = (fact for fact in self.facts if fact.kind == "glimpsed" and fact.detail.get("answers"))
+        return sorted(fact.device for fact in found)
+
+    def frozen(self) -> Counter[tuple[str, str]]:
+        """How often each point that a meter froze at an instant of its own was told."""
+        points = {
+            (fact.device, block): (fact.device, point)
+            for fact in self.facts
+            if fact.kind == "glimpsed"
+            for point, block in fact.detail.get("frozen", {}).items()
+        }
+        told = ((row.device, row.address) for row in self.replies if row.served and not row.points)
+        return Counter(points[block] for block in told if block in points)
+
+    def values_ever(self, device: str, point: str) -> set[Value]:
+        """Return every value that the point had."""
+        return set(self._histories[device, point].values)
+
     def edges(self, edge: str) -> list[FactRow]:
-        """The edges of profile events: `raised` or `cleared`."""
+        """The edges of profile events: `raised` or `cleared`, `pulse` or `record` where it does not last."""
         return [fact for fact in self.facts if fact.kind == "event" and fact.edge == edge]
 
 

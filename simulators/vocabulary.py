@@ -30,6 +30,9 @@ PhysicsKind = Literal[
     "auto", "electricity", "water", "door", "fire", "lift", "pump", "env", "static", "reads"
 ]
 Frames = Literal["mbap", "rtu", "ascii"]
+FieldProtocol = Literal[
+    "dlt645", "cjt188", "mbus", "iec62056-21", "osdp", "gb26875", "sia-dc09", "fire-printer"
+]
 PTY_BAUD = 9600  # where a site says none
 
 
@@ -131,6 +134,53 @@ class Line(Strict, frozen=True, kw_only=True):
         return self.baud if self.tcp else self.baud or PTY_BAUD
 
 
+class Say(Strict, frozen=True, kw_only=True):
+    """What happens at one field device, and what the gateway must make of it."""
+
+    at: Duration
+    say: str
+    """In the words of its simulator: `component 1 fire`, `BA:501`, `card`; `simulators.field_check` knows them."""
+    tells: tuple[str, ...] = ()
+    """`code raised`, `code cleared`, `code pulse` or `code record`: exactly the events that come of it."""
+    note: str = ""
+
+
+class FieldDevice(Strict, frozen=True, kw_only=True):
+    """A device that speaks a protocol of its own."""
+
+    id: Id
+    profile: str
+    address: str = ""
+    kind: str = ""
+    """What it counts, where its simulator plays several: `heat`, `cold`, …"""
+    name: str = ""
+    building: str = ""
+    floor: str = ""
+    place: str = ""
+    poll: dict[str, Duration] = {}
+    options: dict[str, Any] = {}
+    meter: dict[str, str] | None = None
+    secret: str = ""
+    """The option that names a file with a key; the key is made anew for each run."""
+    story: tuple[Say, ...] = ()
+
+
+class FieldLine(Strict, frozen=True, kw_only=True):
+    """Devices of one protocol: on a pseudo-terminal, behind a TCP endpoint, or speaking to a port of the gateway."""
+
+    id: Id
+    protocol: FieldProtocol
+    devices: tuple[FieldDevice, ...]
+    gateway: Id
+    label: str = ""
+    tcp: Endpoint | None = None
+    pty: str | None = None
+    baud: Annotated[int, msgspec.Meta(ge=300, le=1_000_000)] = 9600
+    heard_within: str = "10m"
+    poll: dict[str, Duration] = {}
+    options: dict[str, Any] = {}
+
+
 class Link(Strict, frozen=True, kw_only=True):
     """A TCP relay that can be cut, for example between a gateway and its broker."""
 
@@ -166,6 +216,21 @@ class Site(Strict, frozen=True, kw_only=True):
     timezone: str = "Asia/Shanghai"
     links: tuple[Link, ...] = ()
     story: tuple[Step, ...] = ()
+    field: tuple[FieldLine, ...] = ()
+    """Lines of other protocols than Modbus: the demo plays them (`simulators.field_world`)."""
+
+    def field_devices(self) -> Iterator[tuple[FieldLine, FieldDevice]]:
+        """All devices of other protocols, each with its line."""
+        for line in self.field:
+            for device in line.devices:
+                yield line, device
+
+    def metered(self) -> Iterator[Device | FieldDevice]:
+        """Every device, whatever it speaks."""
+        for _, device in self.devices():
+            yield device
+        for _, field_device in self.field_devices():
+            yield field_device
 
     def devices(self) -> Iterator[tuple[Line, Device]]:
         """All devices, each with the line that it is on."""

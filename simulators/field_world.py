@@ -1,0 +1,250 @@
+"""The lines of other protocols at work: meters that are read, and devices that speak; told to the same truth."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from drivers.profile import Profile
+from simulators.field_meters import POLLED, Riser, riser
+from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, Speaker, key_file
+from simulators.field_truth import FieldTruth, Tap
+from simulators.field_wire import FieldPty, FieldTcp
+from simulators.iec62056 import OpticalPty
+from simulators.site import seconds
+from simulators.truth import TruthWriter
+from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
+
+TICK_S = 1.0
+TURNAROUND_S = 0.02
+SETTLED_S = 30.0
+FIRST_S, EVERY_S = 1.0, 3.0
+CARD = Say(at="0s", say="card", tells=("card record",))
+# Below the ports that a system gives to whoever asks for any: nobody takes one before its gateway listens there.
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+
+
+@dataclass
+class Entry:
+    """What the gateway's site file says of a line beside its devices."""
+
+    line: Mapping[str, Any]
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By device: options that name files."""
+
+
+class FieldWorld:
+    """Use as `async with`; `entries` then say where each line is."""
+
+    def __init__(
+        self,
+        site: Site,
+        profiles: Mapping[str, Profile],
+        folder: Path,
+        truth: TruthWriter,
+        *,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.site, self.entries = site, dict[str, Entry]()
+        self._profiles, self._folder, self._clock_ms = profiles, folder, clock_ms
+        self._writer = truth
+        self._zone = ZoneInfo(site.timezone)
+        self._rng = Random(f"{site.seed}/field")  # noqa: S311 - repeatable on purpose
+        self._taps: dict[str, Tap] = {}
+        self._ticks: list[Callable[[], None]] = []
+        self._stories: list[tuple[Say, FieldTruth, str, Speaker]] = []
+        self._lives: list[FireHost | AlarmPanel] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._people: list[tuple[Doors, FieldTruth]] = []
+        self._tellers: dict[str, asyncio.Task[None]] = {}
+        self._stack = AsyncExitStack()
+        self._frozen = asyncio.Event()
+        self._ready = {
+            "osdp": self._doors,
+            "gb26875": self._listening,
+            "sia-dc09": self._listening,
+            "fire-printer": self._printer,
+        }
+
+    @property
+    def polled(self) -> set[str]:
+        """The lines whose devices are asked."""
+        return set(self._taps)
+
+    async def __aenter__(self) -> Self:
+        async with self._stack:
+            for line in self.site.field:
+                truth = FieldTruth(line.id, self._writer, self._clock_ms)
+                if line.protocol in POLLED:
+                    await self._meters(line, truth)
+                else:
+                    await self._ready[line.protocol](line, truth)
+            self._stack = self._stack.pop_all()
+        self._spawn("field ticks", self._tick())
+        for number, life in enumerate(self._lives):
+            self._spawn(f"field device {number}", life.live())
+        for doors, truth in self._people:
+            self._spawn(f"people of {truth.line}", self._walk(doors, truth))
+        by_device: dict[str, list[tuple[Say, FieldTruth, Speaker]]] = {}
+        for step, truth, device, speaker in self._stories:
+            by_device.setdefault(device, []).append((step, truth, speaker))
+        for device, steps in by_device.items():
+            self._tellers[device] = self._spawn(f"story of {device}", self._tell(device, steps))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        try:
+            for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended  # a mistake of ours: the demo must not end well
+        finally:
+            await self._stack.aclose()
+
+    async def freeze(self) -> None:
+        """Let nothing new happen; what is being said is said to its end."""
+        self._frozen.set()
+        if self._tellers:
+            await asyncio.wait(self._tellers.values(), timeout=SETTLED_S)
+
+    def mute(self) -> None:
+        """Let no device answer any more."""
+        for tap in self._taps.values():
+            tap.muted = True
+
+    def unsaid(self) -> list[str]:
+        """The devices that could not say what they had to."""
+        return sorted(device for device, task in self._tellers.items() if not task.done())
+
+    # -- lines --------------------------------------------------------------------------------------------
+
+    async def _meters(self, line: FieldLine, truth: FieldTruth) -> None:
+        made: Riser = riser(line, self._profiles, truth, self._now, self._rng)
+        self._ticks += made.ticks
+        tap = self._taps[line.id] = Tap(made.talker, truth)
+        if made.optical is not None and line.pty is not None:
+            path = self._path(line.pty)
+            await self._stack.enter_async_context(OpticalPty(made.optical, path, talker=tap))
+            self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud})
+            return
+        await self._wire(line, tap)
+
+    async def _wire(self, line: FieldLine, tap: Tap) -> None:
+        if line.tcp is not None:
+            host, _, port = line.tcp.rpartition(":")
+            server = FieldTcp(tap, host, int(port), baud=line.baud, turnaround=TURNAROUND_S)
+            await self._stack.enter_async_context(server)
+            self.entries[line.id] = Entry({"tcp": f"{server.host}:{server.port}", "baud": line.baud})
+            return
+        path = self._path(line.pty or line.id)
+        # Eight characters at a time: a byte each would keep this machine busier than the wires do.
+        port_of_ours = FieldPty(tap, path, baud=line.baud, turnaround=TURNAROUND_S, burst=8)
+        await self._stack.enter_async_context(port_of_ours)
+        self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud})
+
+    async def _doors(self, line: FieldLine, truth: FieldTruth) -> None:
+        doors = Doors(line, truth, self._rng)
+        tap = self._taps[line.id] = Tap(doors.talker, truth)
+        tap.answered = doors.answered
+        await self._wire(line, tap)
+        for device in line.devices:
+            self._secret(line, device, doors.key)
+            self._story(device, truth, doors.speaker(device))
+        self._people.append((doors, truth))
+
+    async def _listening(self, line: FieldLine, truth: FieldTruth) -> None:
+        port = free_port(self._rng)
+        listen = {"at": f"127.0.0.1:{port}", "heard_within": line.heard_within}
+        self.entries[line.id] = Entry({"listen": listen})
+        for device in line.devices:
+            if line.protocol == "gb26875":
+                speaker: FireHost | AlarmPanel = FireHost(device, port, self._now)
+            else:
+                speaker = AlarmPanel(device, port)
+                self._secret(line, device, speaker.key)
+            self._lives.append(speaker)
+            self._story(device, truth, speaker)
+
+    async def _printer(self, line: FieldLine, truth: FieldTruth) -> None:
+        path = self._path(line.pty or line.id)
+        made = Printer(path, self._now)
+        await self._stack.enter_async_context(made.port)
+        self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud, "listen": {}})
+        self._story(line.devices[0], truth, made)
+
+    def _secret(self, line: FieldLine, device: FieldDevice, key: bytes) -> None:
+        if device.secret:
+            path = key_file(self._folder / "keys" / device.id, key)
+            self.entries[line.id].secrets[device.id] = {device.secret: str(path)}
+
+    def _story(self, device: FieldDevice, truth: FieldTruth, speaker: Speaker) -> None:
+        self._stories += [(step, truth, device.id, speaker) for step in device.story]
+
+    def _path(self, name: str) -> Path:
+        path = (self._folder / name).absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock_ms() / 1000, self._zone)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+    async def _tick(self) -> None:
+        while not self._frozen.is_set():
+            for tick in self._ticks:
+                tick()
+            await asyncio.sleep(TICK_S)
+
+    async def _walk(self, doors: Doors, truth: FieldTruth) -> None:
+        """Let somebody show a card at one of the readers, now and then."""
+        names = list(doors.readers)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._rng.uniform(FIRST_S, FIRST_S + 2 * EVERY_S)):
+                    await self._frozen.wait()
+            if self._frozen.is_set():
+                return
+            device = self._rng.choice(names)
+            doors.show_card(device)
+            truth.told(device, CARD)
+
+    async def _tell(self, device: str, steps: list[tuple[Say, FieldTruth, Speaker]]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for step, truth, speaker in steps:
+            try:
+                async with asyncio.timeout_at(began + seconds(step.at)):
+                    await self._frozen.wait()
+            except TimeoutError:
+                pass
+            if self._frozen.is_set():
+                return
+            await speaker.say(step)
+            truth.told(device, step)
+
+
+def free_port(rng: Random, tries: int = 100) -> int:
+    """Return a port of this machine on which nobody listens; raise `OSError` where none is found."""
+    for _ in range(tries):
+        port = rng.randrange(FIRST_PORT, LAST_PORT)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port between 20000 and 32000")

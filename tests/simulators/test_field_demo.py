@@ -1,0 +1,169 @@
+"""The demo's lines of other protocols: the truth of them is what a driver reads, and misfits are named."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from drivers import registry
+from drivers.api import DeviceDriver, Exchange, Transaction
+from drivers.profiles_store import load_library
+from drivers.strict_yaml import YamlError
+from messages.types import Quality
+from simulators.demo import SITES
+from simulators.field_meters import POLLED, riser
+from simulators.field_truth import FieldTruth, Tap
+from simulators.field_wire import Talker
+from simulators.reconcile import StoredRow, match
+from simulators.site import check, load_site
+from simulators.truth import ChangeRow, FactRow, ReplyRow, Truth, TruthWriter
+from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
+
+PROFILES = load_library()
+SITE = load_site(SITES / "demo.yaml", PROFILES)
+ZONE = ZoneInfo(SITE.timezone)
+NOW = datetime(2026, 11, 22, 10, 15, tzinfo=ZONE)
+NOW_MS = int(NOW.timestamp() * 1000)
+LINES = [line for line in SITE.field if line.protocol in POLLED]
+
+
+def ask(talker: Talker, exchange: Exchange) -> bytes:
+    """Carry an exchange with all that follows it, without a wire."""
+    while True:
+        said = b"".join(talker.feed(exchange.request))
+        payload = b"" if exchange.reader is None else exchange.reader.feed(said)
+        assert payload is not None, exchange.request.hex()
+        after = payload if exchange.then is None else exchange.then(payload)
+        if not isinstance(after, Exchange):
+            return after
+        exchange = after
+
+
+def bound(device: FieldDevice) -> DeviceDriver:
+    """Return a device as a gateway polls it."""
+    profile = PROFILES[device.profile]
+    options = {**profile.options, **device.options, "address": device.address}
+    return registry.get(profile.protocol).device(profile, None, options)
+
+
+def plans(device: FieldDevice, driver: DeviceDriver) -> list[Transaction]:
+    """Return what a gateway asks, class by class."""
+    points = PROFILES[device.profile].points
+    classes = dict.fromkeys(point.poll for point in points.values())
+    return [
+        each
+        for poll in classes
+        for each in driver.plan([name for name, point in points.items() if point.poll == poll])
+    ]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.protocol)
+def test_what_the_truth_says_was_on_the_wire_is_what_a_driver_reads(line: FieldLine, tmp_path: Path) -> None:
+    moment = [NOW]
+    with TruthWriter(tmp_path, lambda: NOW_MS) as writer:
+        truth = FieldTruth(line.id, writer, lambda: NOW_MS)
+        made = riser(line, PROFILES, truth, lambda: moment[0], Random(5))
+        tap = Tap(made.talker, truth)
+        moment[0] = NOW + timedelta(minutes=7)
+        for tick in made.ticks:
+            tick()
+        rows: list[StoredRow] = []
+        for device in line.devices:
+            driver = bound(device)
+            for number, transaction in enumerate(plans(device, driver)):
+                found = driver.decode(transaction, ask(tap, driver.exchange(transaction)))
+                assert set(found) >= set(transaction.points)
+                rows += [
+                    StoredRow(
+                        device.id, name, NOW_MS + number, 0, one.value, one.quality, one.raw.hex() or None
+                    )
+                    for name, one in found.items()
+                    if PROFILES[device.profile].points[name].at.get("derived") not in {"clock", "clock_right"}
+                ]
+        assert writer.asked[line.id] == NOW_MS
+        tap.muted = True
+        assert not tap.feed(b"anything")
+    result = match(Truth.load(tmp_path), rows)
+    assert (result.missing, result.doubled, result.wrong) == (0, 0, 0), result.examples
+    assert result.rows == len(rows)
+
+
+def glimpse(**detail: object) -> FactRow:
+    return FactRow(t=1, kind="glimpsed", device="m", detail={"points": ["p"], **detail})
+
+
+def answer(at: int, block: int = 0) -> ReplyRow:
+    return ReplyRow(
+        t0=at, t1=at, n=1, line="l", unit=0, device="m", function=0, fate="good", points=(), address=block
+    )
+
+
+def row(at: int, value: bool | None) -> StoredRow:
+    return StoredRow("m", "p", at, 0, value, Quality.GOOD, None)
+
+
+def truth_of(*facts: FactRow, replies: tuple[ReplyRow, ...] = ()) -> Truth:
+    change = ChangeRow(n=1, t=1000, device="m", point="p", value=True, registers="")
+    return Truth([change], replies, facts)
+
+
+def test_a_value_that_was_never_on_the_wire_is_wrong_though_nobody_counts_it() -> None:
+    assert match(truth_of(glimpse()), [row(5000, True), row(6000, True)]).wrong == 0
+    assert match(truth_of(glimpse()), [row(5000, False)]).wrong == 1
+
+
+def test_an_answer_without_a_reading_is_missing_and_a_reading_without_an_answer_doubled() -> None:
+    truth = truth_of(glimpse(answers=True), replies=(answer(5000), answer(9000)))
+    assert match(truth, [row(5000, True)]).missing == 1
+    assert match(truth, [row(5000, True), row(9000, True)]).missing == 0
+    assert match(truth, [row(at, True) for at in (5000, 9000, 9001)]).doubled == 1
+
+
+def test_what_a_meter_froze_is_one_row_however_often_it_was_told() -> None:
+    truth = truth_of(glimpse(frozen={"p": 7}), replies=(answer(5000, 7), answer(6000, 7), answer(7000, 8)))
+    assert truth.frozen() == Counter({("m", "p"): 2})
+    assert match(truth, [row(1000, True)]).repeated == 1
+
+
+def field(**changes: object) -> Site:
+    """Return a site of one reader, changed."""
+    device = FieldDevice(id="r", profile="osdp-reader", address="0", story=(Say(at="1s", say="card"),))
+    line = FieldLine(id="l", protocol="osdp", gateway="gw", pty="hall", devices=(device,))
+    inner = {name: value for name, value in changes.items() if name in FieldDevice.__struct_fields__}
+    outer = {name: value for name, value in changes.items() if name not in inner}
+    changed = msgspec.structs.replace(device, **inner)
+    return Site(site="s", lines=(), field=(msgspec.structs.replace(line, devices=(changed,), **outer),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"profile": "nobody"}, "no profile"),
+        ({"profile": "sia-dc09-panel"}, "speaks sia-dc09"),
+        ({"pty": None}, "exactly one"),
+        ({"pty": None, "tcp": "192.0.2.1:5"}, "not this machine"),
+        ({"devices": ()}, "says nothing"),
+        ({"protocol": "gb26875"}, "neither `tcp` nor `pty`"),
+        ({"address": ""}, "address"),
+        ({"story": (Say(at="1s", say="dance"),)}, "say card"),
+        ({"story": (Say(at="1s", say="card", tells=("card read",)),)}, "does not end"),
+        ({"story": (Say(at="1s", say="card", tells=("fire raised",)),)}, "name `fire`"),
+    ],
+)
+def test_what_does_not_fit_is_named(changes: dict[str, object], words: str) -> None:
+    check(field(), PROFILES, {})
+    site = (
+        field(**changes)
+        if "devices" not in changes
+        else msgspec.structs.replace(field(), field=(msgspec.structs.replace(field().field[0], devices=()),))
+    )
+    with pytest.raises(YamlError, match=words):
+        check(site, PROFILES, {})
+
+
+def test_every_protocol_that_has_a_simulator_is_in_the_demo() -> None:
+    assert {line.protocol for line in SITE.field} == set(FieldLine.__annotations__["protocol"].__args__)
