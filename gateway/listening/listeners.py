@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from gateway.cameras.place import Cameras
 from gateway.listening.attended import Attended
 from gateway.listening.hearing import Hearing
 from gateway.listening.listener import Listener
@@ -13,6 +15,9 @@ from gateway.polling.fleet import Difference, difference
 from gateway.polling.orphans import Orphans
 from gateway.polling.standing import Stands, begin_with, stands
 from gateway.site.config import ListeningLine
+
+if TYPE_CHECKING:
+    from gateway.cameras.camera_line import CameraLine
 
 
 @dataclass(slots=True, eq=False)
@@ -26,12 +31,12 @@ class Listeners:
     orphans: Orphans
     changed: Callable[[], None] = lambda: None
     """Called when a device is heard, falls silent, or a line begins or ends to listen."""
-    _lines: dict[str, Listener] = field(default_factory=dict)
+    _lines: "dict[str, Listener | CameraLine]" = field(default_factory=dict)
     _tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _group: asyncio.TaskGroup | None = None
 
     @property
-    def lines(self) -> tuple[Listener, ...]:
+    def lines(self) -> "tuple[Listener | CameraLine, ...]":
         """One for each line, in the order of the configuration."""
         return tuple(self._lines.values())
 
@@ -98,7 +103,7 @@ class Listeners:
         if tasks:
             await asyncio.wait(tasks)  # a failure among them ends the group, not this
 
-    def _make(self, line: ListeningLine, before: Mapping[str, Stands]) -> Listener:
+    def _make(self, line: ListeningLine, before: Mapping[str, Stands]) -> "Listener | CameraLine":
         now = self.around.monotonic()
         devices = []
         for device in line.devices:
@@ -122,6 +127,11 @@ class Listeners:
             self.metrics,
             self._changed,
         )
+        if isinstance(line.ear.place, Cameras):
+            # What looks at pictures is loaded only where there are cameras.
+            from gateway.cameras.camera_line import CameraLine  # noqa: PLC0415
+
+            return CameraLine(line, hearing, devices, self._changed)
         return Listener(line, hearing, devices, self._changed)
 
     def _changed(self) -> None:

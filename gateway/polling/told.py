@@ -17,6 +17,7 @@ LONGEST_EVIDENCE = 2048
 LONGEST_DETAIL = 1000
 LONGEST_PART = 80
 LONGEST_NUMBER = 40
+PICTURE = b"picture:"
 _NO_RAW: Mapping[str, str] = {}
 _NOW = frozenset({None})
 
@@ -109,7 +110,7 @@ class Told:
                 edge=change.edge,
                 seen_at=utc_ms(at),
                 detail=self._detail(change),
-                evidence=change.raw[:LONGEST_EVIDENCE].hex(),
+                evidence=evidence(change.raw),
                 clock=clock,
             )
             for change in changes
@@ -127,7 +128,7 @@ class Told:
                 seen_at=utc_ms(at),
                 at=None if happening.at is None else utc_ms(happening.at),
                 detail=printable(happening.detail, LONGEST_DETAIL),
-                evidence=happening.evidence[:LONGEST_EVIDENCE].hex(),
+                evidence=evidence(happening.evidence),
                 clock=clock,
                 part=printable(happening.part, LONGEST_PART),
                 number=printable(happening.number, LONGEST_NUMBER),
@@ -141,6 +142,13 @@ class Told:
         if point is None:
             return "no longer in the profile" if change.edge is Edge.CLEARED else ""
         return printable(f"{change.point} = {plain(change.value)} {point.unit}".rstrip())
+
+
+def evidence(raw: bytes) -> str:
+    """Write what an event rests on: a picture by its reference, all else in hex."""
+    if raw.startswith(PICTURE):
+        return printable(raw.decode("ascii", "replace"))
+    return raw[:LONGEST_EVIDENCE].hex()
 
 
 def watches_over(profile: Profile) -> bool:

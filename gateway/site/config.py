@@ -22,12 +22,14 @@ from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
 from drivers.secret import placed
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
+from gateway.cameras.place import Cameras
 from gateway.polling.modes import check_framing, framing_of, mode_of
 from gateway.polling.report_rules import check_line, report_rules
 from gateway.polling.snapshots import Snapshots
+from gateway.site.cameras import ear_of_cameras
 from gateway.site.endpoint import endpoint_of
 from gateway.site.lines import Device, LineConfig, ListeningLine
-from gateway.site.listening import Socket, ear_of, options_of
+from gateway.site.listening import CAMERAS, Socket, ear_of, options_of
 from gateway.site.meters import multiplier_of, wrong_ratings
 from gateway.site.password import PasswordMissing, password_of
 from gateway.site.site_file import DeviceFile, LineFile, ListenFile, SiteFile
@@ -110,8 +112,8 @@ class _Checker:
         lines: list[LineConfig] = []
         listening: list[ListeningLine] = []
         for index, entry in enumerate(self.file.lines):
-            if entry.listen is not None:
-                listening += self._listening(("lines", index), entry, entry.listen)
+            if entry.listen is not None or entry.camera is not None:
+                listening += self._listening(("lines", index), entry)
             elif (line := self._line(("lines", index), entry)) is not None:
                 lines.append(line)
         self._same_endpoints([*lines, *listening])
@@ -238,19 +240,32 @@ class _Checker:
         budget = parse_duration(line.fire_budget or self.file.fire_budget)
         return LineConfig(line.id, line, settings, printable(endpoint), devices, budget, self.snapshots)
 
-    def _listening(self, path: Path_, line: LineFile, listen: ListenFile) -> Iterator[ListeningLine]:
-        ear = ear_of(line, listen, path, self.library, self.wrong)
+    def _listening(self, path: Path_, line: LineFile) -> Iterator[ListeningLine]:
+        listen = line.listen or ListenFile()
+        if line.camera is not None:
+            places = self.path.parent, self._place(self.file.state_dir)
+            ear = ear_of_cameras(
+                line, line.camera, path, self.library, *places, self.wrong, secrets=self.secrets
+            )
+        else:
+            ear = ear_of(line, listen, path, self.library, self.wrong)
         made = (
             self._device((*path, "devices", index), each, line, 1.0)
             for index, each in enumerate(line.devices)
         )
         devices = tuple(device for device in made if device is not None)
         if ear is not None:
-            yield ListeningLine(line.id, line, ear, printable(line.serial or listen.at or ""), devices)
+            yield ListeningLine(
+                line.id,
+                line,
+                ear,
+                printable(line.serial or listen.at or ("cameras" if line.camera else "")),
+                devices,
+            )
 
     def _settings(self, path: Path_, line: LineFile) -> TcpSettings | SerialSettings | None:
         if (line.tcp is None) == (line.serial is None):
-            self.wrong(path, "a line has exactly one of `tcp`, `serial` and `listen`")
+            self.wrong(path, "a line has exactly one of `tcp`, `serial`, `listen` and `camera`")
             return None
         guard = None if line.late_guard is None else self._timeout((*path, "late_guard"), line.late_guard)
         if line.serial is not None:
@@ -274,6 +289,8 @@ class _Checker:
         index = {line.id: place for place, line in enumerate(self.file.lines)}
         for line in lines:
             settings = line.settings if isinstance(line, LineConfig) else line.ear.place
+            if isinstance(settings, Cameras):
+                continue
             key = (
                 os.path.realpath(settings.port)
                 if isinstance(settings, SerialSettings)
@@ -295,7 +312,7 @@ class _Checker:
         options = placed(options_of(line, device), self._place)
         if profile.protocol == MODBUS:
             options = {"framing": framing_of(line, device), **options}
-        if line.listen is None:
+        if line.listen is None and line.camera is None:
             self._driver(path, device, profile, options)
         given = {**self.file.poll, **line.poll, **device.poll}
         periods = {**DEFAULT_PERIODS, **{str(name): parse_duration(text) for name, text in given.items()}}
@@ -315,7 +332,12 @@ class _Checker:
         try:
             driver = registry.get(profile.protocol)
             if isinstance(driver, ListenDriver):
-                self.wrong(path, f"{device.id}: {profile.profile} speaks unasked: give its line `listen`")
+                kind = (
+                    "is a camera: give its line `camera`"
+                    if profile.protocol == CAMERAS
+                    else "speaks unasked: give its line `listen`"
+                )
+                self.wrong(path, f"{device.id}: {profile.profile} {kind}")
                 return
             bound = driver.device(profile, device.unit, options)
             bound.plan(profile.points)

@@ -11,6 +11,7 @@ from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings
 from drivers.profile import Profile
 from drivers.strict_yaml import parse_duration
+from gateway.cameras.place import Cameras
 from gateway.listening.limits import Limits, Network
 from gateway.site.endpoint import endpoint_of
 from gateway.site.site_file import NEVER, DeviceFile, LineFile, ListenFile
@@ -20,6 +21,7 @@ Path = tuple[str | int, ...]
 Wrong = Callable[[Path, str], None]
 
 HEARD_WITHIN = "10m"
+CAMERAS = "onvif"
 SHORTEST_WITHIN_S, LONGEST_WITHIN_S = 5.0, 7 * 86_400.0
 
 
@@ -46,7 +48,7 @@ class Ear:
     """What a listening line adds to a line: its protocol, where it listens, and what peers may do."""
 
     protocol: str
-    place: Socket | SerialSettings
+    place: Socket | SerialSettings | Cameras
     limits: Limits
     sources: Mapping[str, Source] = field(default_factory=dict)
     """By device."""
@@ -132,6 +134,9 @@ def _source(
 ) -> Source | None:
     try:
         driver = registry.get(profile.protocol)
+        if profile.protocol == CAMERAS:
+            wrong(path, f"{profile.profile} is a camera: give its line `camera` in the place of `listen`")
+            return None
         if not isinstance(driver, ListenDriver):
             wrong(
                 path,

@@ -99,6 +99,17 @@ class ListenFile(Strict, frozen=True, kw_only=True):
     """A device that was not heard for so long is silent; usually 10m, and never on a serial port."""
 
 
+class CameraFile(Strict, frozen=True, kw_only=True):
+    """A line of cameras: each device is one, at its own `address`."""
+
+    heard_within: Within | None = None
+    """A camera that did not answer for so long is silent; usually 60s."""
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2
+    """How many pictures are looked at in one moment."""
+    evidence: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+    """How many pictures are kept of each camera."""
+
+
 class DeviceFile(Strict, frozen=True, kw_only=True):
     """One device on a line."""
 
@@ -127,13 +138,14 @@ class DeviceFile(Strict, frozen=True, kw_only=True):
 
 
 class LineFile(Strict, frozen=True, kw_only=True):
-    """One wire: exactly one of `tcp`, `serial` and `listen.at`."""
+    """One wire: exactly one of `tcp`, `serial`, `listen.at` and `camera`."""
 
     id: Id
     label: Label = ""
     tcp: Where | None = None
     serial: Where | None = None
     listen: ListenFile | None = None
+    camera: CameraFile | None = None
     framing: Framing | None = None
     baud: Baud = 9600
     parity: Literal["N", "E", "O"] = "N"
