@@ -101,10 +101,11 @@ class TraceArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AskArgs(Serial, frozen=True, kw_only=True, omit_defaults=True):
-    """Send one request of your own; functions that write are refused."""
+    """Send one request of your own, in the words of `protocol`; what may change a device is refused."""
 
     unit: Unit
     pdu: HexPdu
+    protocol: Short = "modbus"
     timeout_ms: Milliseconds | None = None
 
 
@@ -150,10 +151,23 @@ LONGEST_S: Final = 4 * 3600
 READING: Final = frozenset({0x01, 0x02, 0x03, 0x04, 0x07, 0x0B, 0x0C, 0x11, 0x14, 0x18, 0x2B})
 """Modbus functions that change nothing at the device; 0x2B only as `read device identification` (0E)."""
 
+READING_CODES: Final[Mapping[str, frozenset[int]]] = {
+    # Control codes: 2007 and 1997; 03 reads again by 1997 and is a key exchange by 2007, so it is left out.
+    "dlt645": frozenset({0x01, 0x02, 0x11, 0x12, 0x13}),
+    "cjt188": frozenset({0x01, 0x03, 0x09}),
+    "mbus": frozenset(
+        {0x5A, 0x5B, 0x7A, 0x7B}
+    ),  # requests for data, alone: whatever carries data may set something
+    "osdp": frozenset(
+        {0x61, 0x62, 0x64, 0x65, 0x66, 0x67}
+    ),  # no poll: it would fetch a card away from the gateway
+}
+"""Of other protocols, the first bytes of requests that change nothing."""
+
 _FORMS: Final = {
     "units": "unit ids such as 1-32 or 1-10,40",
     "display": "the number as the display shows it, with a point: 1234.5",
-    "pdu": "function code and data, two hex digits a byte, such as 2B0E0100",
+    "pdu": "function or control code and data, two hex digits a byte, such as 2B0E0100",
     "device": "a device's id as it stands in the site file",
 }
 
@@ -192,8 +206,10 @@ def units_of(text: str) -> list[int]:
     return list(found)
 
 
-def refused_pdu(pdu: bytes) -> str:
+def refused_pdu(pdu: bytes, protocol: str = "modbus") -> str:
     """Say why a request is not sent for a tool: it is none that only reads. Empty where it is."""
+    if protocol != "modbus":
+        return _refused_code(pdu, protocol)
     if pdu[0] not in READING:
         return f"pdu: function {pdu[0]:02X} may change the device; tools only read"
     if pdu[0] == 0x2B and pdu[1:2] != b"\x0e":
@@ -201,11 +217,22 @@ def refused_pdu(pdu: bytes) -> str:
     return ""
 
 
+def _refused_code(pdu: bytes, protocol: str) -> str:
+    codes = READING_CODES.get(protocol)
+    if codes is None:
+        served = ", ".join(["modbus", *READING_CODES])
+        return f"protocol: nobody knows which requests of {printable(protocol, 40)} only read; it is known of {served}"
+    if pdu[0] not in codes or (protocol == "mbus" and len(pdu) > 1):
+        allowed = ", ".join(f"{code:02X}" for code in sorted(codes))
+        return f"pdu: {pdu[0]:02X} may change the device; tools only read: {protocol} has {allowed} for that"
+    return ""
+
+
 def _check(args: ToolArgs) -> None:
     if isinstance(args, ScanArgs | TraceArgs):
         units_of(args.units or "0")
     elif isinstance(args, AskArgs):
-        if why := refused_pdu(bytes.fromhex(args.pdu)):
+        if why := refused_pdu(bytes.fromhex(args.pdu), args.protocol):
             raise MessageError(f"args: {why}")
     elif isinstance(args, ReadArgs):
         _check_read(args)

@@ -217,16 +217,22 @@ def ask(
     site: SiteArgument,
     unit: Annotated[int, typer.Argument(help="The unit id.")],
     pdu: Annotated[
-        str, typer.Argument(help="Function code and data in hex, such as 2B0E0100; it must only read.")
+        str,
+        typer.Argument(help="Function or control code and data in hex, such as 2B0E0100; it must only read."),
     ],
     line: Annotated[str | None, typer.Option(help="The line, where there are several.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="In which it is meant: modbus, dlt645, cjt188, mbus or osdp.")
+    ] = "modbus",
+    baud: Annotated[int | None, typer.Option(help="Another rate than the line's or the device's.")] = None,
     timeout_ms: Annotated[int, typer.Option("--timeout-ms", help="How long it may take to answer.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """Send one request of your own, for what no profile names. Requests that could change a device are refused."""
     rows: list[Mapping[str, Any]] = []
-    args = {"unit": unit, "pdu": pdu.replace(" ", "").replace(":", ""), "timeout_ms": timeout_ms}
-    answer = run_shown(load_active(site), "ask", line, args, rows.append, quiet=True)
+    request = pdu.replace(" ", "").replace(":", "")
+    args = {"unit": unit, "pdu": request, "protocol": protocol, "baud": baud, "timeout_ms": timeout_ms}
+    answer = run_shown(load_active(site), "ask", line, screens.given(args), rows.append, quiet=True)
     if as_json:
         screens.document(rows, answer)
     else:

@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from drivers import registry
+from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings
 from drivers.profiles_store import load_library
 from gateway.listening.limits import Limits
@@ -90,6 +91,10 @@ async def test_the_tools_read_and_find_them(tmp_path):
         assert other["volume"]["quality"] == "bad.timeout"
         found = await shop.run("scan", "water", units="16,32", identify=False)
         assert [row["unit"] for row in found.rows] == [16]
+        asked = (await shop.run("ask", "water", unit=16, pdu="011F90", protocol="cjt188")).rows[0]
+        assert "56 34 12 00 2c" in asked["reply"], asked
+        with pytest.raises(Misconfigured, match="there is cjt188"):
+            await shop.run("ask", "water", unit=16, pdu="11", protocol="dlt645")
         assert (await shop.run("read", "head", device="e-1")).by("point")["active_energy_import"][
             "value"
         ] == "61561.289"

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messages.codec import MessageError
-from messages.tool_args import READING, TOOLS, ReadArgs, ScanArgs, refused_pdu, tool_args, units_of
+from messages.tool_args import (
+    READING,
+    READING_CODES,
+    TOOLS,
+    ReadArgs,
+    ScanArgs,
+    refused_pdu,
+    tool_args,
+    units_of,
+)
 
 WRITES = {0x05, 0x06, 0x08, 0x0F, 0x10, 0x15, 0x16, 0x17, 0x2B}
 
@@ -65,6 +74,29 @@ def test_no_request_that_writes_is_ever_let_through(pdu: bytes) -> None:
     if pdu[0] in WRITES and pdu[:2] != b"\x2b\x0e":
         assert refused
     assert bool(refused) == (pdu[0] not in READING or (pdu[0] == 0x2B and pdu[1:2] != b"\x0e"))
+
+
+@given(st.binary(min_size=1, max_size=20), st.sampled_from([*READING_CODES, "iec62056-21", "sia-dc09"]))
+def test_of_other_protocols_only_requests_that_read_pass(pdu: bytes, protocol: str) -> None:
+    allowed = pdu[0] in READING_CODES.get(protocol, ()) and (protocol != "mbus" or len(pdu) == 1)
+    assert bool(refused_pdu(pdu, protocol)) != allowed
+
+
+@pytest.mark.parametrize(
+    ("protocol", "writes"),
+    [
+        (
+            "dlt645",
+            "08 0A 0D 14 15 16 17 18 19 1A 1B 1C 03 04",
+        ),  # clock, write, freeze, baud, password, clear, relay, keys
+        ("cjt188", "04 0A 15 16 17 18"),
+        ("mbus", "40 43 53 73"),
+        ("osdp", "60 68 69 6A 6B 6D 6E 75 7B 7C 80"),
+    ],
+)
+def test_what_is_known_to_change_something_is_refused(protocol: str, writes: str) -> None:
+    for code in bytes.fromhex(writes):
+        assert "may change the device" in refused_pdu(bytes((code,)), protocol)
 
 
 @given(
