@@ -1,11 +1,14 @@
 """Who is there: gateways by heartbeat and last will, devices by good samples. Silence is a fact that is stored.
 
+A device that tells no values, or speaks when it likes, is there while its gateway says so: no timer of ours can tell.
+
 Timers run on the server's monotonic clock, so neither a gateway's clock nor a step of our own moves them.
 Everything here runs on the writer's thread, inside its transaction.
 """
 
+import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -44,6 +47,7 @@ class _Gateway:
     boot: str
     deadline: float  # monotonic; the next heartbeat must come before it
     settled: bool = False  # something was heard of it since this process started
+    config: str = ""  # of its latest birth
     picture: object = None  # of the last heartbeat: what people see of it
     behind_ms: deque[int] = field(default_factory=lambda: deque(maxlen=BEATS_JUDGED))
     """How far its clock was behind ours when it sent each of the last heartbeats, the way here included."""
@@ -65,6 +69,7 @@ class _Device:
     conn: str
     deadline: float
     last_seen_ms: int
+    by_word: bool = False  # only its gateway knows whether it is there
     said_silent: bool = False  # by its gateway's heartbeat
     silent_ms: int = 0  # since when its gateway's journal says that it is silent, 0 if it does not
     back_ms: int = 0  # when the journal said last that it is back
@@ -91,7 +96,8 @@ class Liveness:
             address = Address(row.site, row.gateway)
             known = before.get(address)
             deadline = known.deadline if known else now + MISSED * HEARTBEAT_S
-            gateway = _Gateway(row.id, address, row.online, row.boot, deadline, bool(known and known.settled))
+            settled = bool(known and known.settled)
+            gateway = _Gateway(row.id, address, row.online, row.boot, deadline, settled, row.config)
             if known is not None:
                 gateway.behind_ms = known.behind_ms
             self._gateways[address] = self._by_id[row.id] = gateway
@@ -104,6 +110,10 @@ class Liveness:
             key = (row.site, row.device)
             old = self._devices.get(key)
             timeout = max(PERIODS * (row.period_ms or 0) / 1000, LEAST_SILENCE_S)
+            by_word = row.period_ms is None or row.heard_within_s is not None
+            deadline = math.inf if by_word else now + timeout
+            if old and old.by_word == by_word:
+                deadline = old.deadline
             seen = int(row.last_seen_at.timestamp() * 1000) if row.last_seen_at else 0
             fresh[key] = _Device(
                 row.id,
@@ -112,8 +122,9 @@ class Liveness:
                 row.gateway_id,
                 timeout,
                 row.conn,
-                old.deadline if old else now + timeout,
+                deadline,
                 max(seen, old.last_seen_ms if old else 0),
+                by_word=by_word,
                 said_silent=bool(old and old.said_silent),
                 silent_ms=old.silent_ms if old else 0,
                 back_ms=old.back_ms if old else 0,
@@ -138,10 +149,19 @@ class Liveness:
         old = received_ms - at_ms > known.timeout * 1000 + BACKLOG_MS
         if before or (old and clock is not ClockState.UNSET):
             return
-        known.deadline = self._monotonic() + known.timeout
+        known.deadline = self._patience(known)
         known.said_silent = False
         if known.conn != "online":
             self._woken.add((address.site, device))
+
+    def spoke(self, address: Address, event: DeviceEvent, received_ms: int) -> None:
+        """A device said something itself; of those that are read, only a good value is a sign of life."""
+        known = self._devices.get((address.site, event.device))
+        if known is not None and known.by_word and self._by_id[known.gateway_id].address == address:
+            self.good_sample(address, event.device, to_ms(event.seen_at), received_ms, event.clock)
+
+    def _patience(self, device: _Device) -> float:
+        return math.inf if device.by_word else self._monotonic() + device.timeout
 
     def told(self, conn: Connection, address: Address, event: DeviceEvent, now: datetime) -> None:
         """Its gateway's journal says that a device fell silent or came back; the alarm is the engine's."""
@@ -156,7 +176,7 @@ class Liveness:
             known.silent_ms, known.back_ms, known.said_silent = 0, seen_ms, False
             if known.conn == "offline":
                 # It answers; whether with anything good is to be seen, in its usual time.
-                known.deadline = self._monotonic() + known.timeout
+                known.deadline = self._patience(known)
                 self._set(conn, known, "unknown", "it answers its gateway again", now)
 
     def heard(
@@ -195,6 +215,8 @@ class Liveness:
             gateway.deadline = self._monotonic() + MISSED * HEARTBEAT_S
             self._judge_clock(conn, gateway, state, now)
             self._said_silent(gateway, frozenset(state.silent), state.at)
+            if state.unread is not None and state.config == gateway.config:
+                self._said_heard(gateway, state.unread, state.at)
         self._turn(conn, gateway, state.online, printable(state.why) or "last will", now)
 
     def _judge_clock(self, conn: Connection, gateway: _Gateway, state: GatewayState, now: datetime) -> None:
@@ -237,7 +259,8 @@ class Liveness:
             device = self._devices.get(key)
             # Of a gateway that is away, what still arrives is what was under way: its heartbeat comes first.
             if device and self._by_id[device.gateway_id].online:
-                self._set(conn, device, "online", "good sample", now)
+                why = "its gateway hears it" if device.by_word else "good sample"
+                self._set(conn, device, "online", why, now)
         self._woken.clear()
         for device in self._devices.values():
             if self._by_id[device.gateway_id].online and (device.said_silent or mono > device.deadline):
@@ -284,6 +307,18 @@ class Liveness:
                 # A heartbeat may be overtaken by the alarm lane: it knows nothing of what came after it.
                 overtaken = told is not None and told <= device.back_ms
                 device.said_silent = device.device in silent and not overtaken
+
+    def _said_heard(
+        self, gateway: _Gateway, unread: Mapping[str, tuple[str, ...]], at: datetime | None
+    ) -> None:
+        """Believe a gateway that names neither a device's silence nor that it does not know: it hears it."""
+        told = to_ms(at) if at is not None and not unusable(at) else None
+        for key, device in self._devices.items():
+            if told is not None and told <= device.silent_ms:
+                continue  # overtaken by the alarm lane
+            mine = device.by_word and device.gateway_id == gateway.id and device.conn != "online"
+            if mine and not device.said_silent and DEVICE_SILENT not in unread.get(device.device, ()):
+                self._woken.add(key)
 
     def _turn(self, conn: Connection, gateway: _Gateway, online: bool, why: str, now: datetime) -> None:
         if gateway.settled and gateway.online == online:

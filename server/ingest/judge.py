@@ -202,6 +202,8 @@ class Judge:
         for item in events:
             if item.event.code == DEVICE_SILENT:
                 self.live.told(conn, address, item.event, now)
+            else:
+                self.live.spoke(address, item.event, to_ms(now))
 
     def _refuse_items(
         self,

@@ -84,6 +84,7 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "good sample": "收到正常读数",
     "no good sample for 30 s": "30 秒无正常读数",
     "its gateway gets no answer": "网关未收到应答",
+    "its gateway hears it": "网关收到其消息",
     "gateway gw-a: no heartbeat for 45 s": "网关 gw-a：45 秒无心跳",
     "gateway gw-a: connection lost": "网关 gw-a：连接中断",
     "gateway gw-a is back": "网关 gw-a 已恢复",

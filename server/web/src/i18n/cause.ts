@@ -8,6 +8,7 @@ const RULES: readonly Rule[] = [
   [/^good sample$/, () => "收到正常读数"],
   [/^no good sample for (\d+) s$/, ([seconds]) => `${seconds} 秒无正常读数`],
   [/^its gateway gets no answer$/, () => "网关未收到应答"],
+  [/^its gateway hears it$/, () => "网关收到其消息"],
   [/^it answers again$/, () => "恢复应答"],
   [/^it answers its gateway again$/, () => "网关重新收到应答"],
   [/^no heartbeat for (\d+) s$/, ([seconds]) => `${seconds} 秒无心跳`],
