@@ -17,6 +17,7 @@ from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
 from simulators import (
+    camera_server,
     cjt188_cli,
     dlt645_cli,
     gb26875_client,
@@ -44,6 +45,7 @@ COMMANDS = frozenset(
         "run",
         "check",
         "demo",
+        "camera",
         "cjt188",
         "dlt645",
         "gb26875",
@@ -142,6 +144,7 @@ def demo(
         raise typer.Exit(FAILED)
 
 
+app.command("camera")(camera_server.serve)
 app.command("cjt188")(cjt188_cli.serve)
 app.command("dlt645")(dlt645_cli.serve)
 app.command("gb26875")(gb26875_client.serve)
