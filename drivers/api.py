@@ -223,6 +223,8 @@ class Heard:
     number: str = ""
     """The sender's number of this message, empty where it has none: the same number and bytes again are a repeat."""
     raw: bytes = b""
+    wrong: bool = False
+    """What came cannot be taken and its sender is told so: a wrong key, a damaged message. `label` says why."""
     joined: bool = False
     """The sender awaits one answer for this and what follows: its own `reply` must be empty and its `refuse` not.
     Where it cannot be kept, `refuse` is the answer to all of them, up to and with the next that is not joined."""

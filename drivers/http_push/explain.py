@@ -10,7 +10,18 @@ from drivers.http_push.body import parse, read, words
 from messages.text import printable
 
 MOST_LINES: Final = 200
-_SECRET: Final = frozenset({"authorization", "cookie", "x-api-key", "proxy-authorization"})
+_HARMLESS: Final = frozenset(
+    {
+        "accept",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
 
 
 def explain(frame: bytes) -> str:
@@ -24,9 +35,11 @@ def explain(frame: bytes) -> str:
         http.receive_data(b"")
         while not isinstance(event := http.next_event(), h11.EndOfMessage | h11.ConnectionClosed):
             if isinstance(event, h11.Request):
-                lines.append(printable(f"{event.method.decode()} {event.target.decode('latin-1')}"))
+                path, asked, _ = event.target.decode("latin-1").partition("?")
+                lines.append(printable(f"{event.method.decode()} {path}{'?…' if asked else ''}"))
                 for name, value in event.headers:
-                    shown = "(not shown)" if name.decode() in _SECRET else value.decode("latin-1")
+                    # Any other may be the one that holds the key.
+                    shown = value.decode("latin-1") if name.decode() in _HARMLESS else "(not shown)"
                     lines.append(printable(f"{name.decode()}: {shown}"))
                     kind = value.decode("latin-1") if name == b"content-type" else kind
             elif isinstance(event, h11.Data):

@@ -170,7 +170,7 @@ class PushSession:
                 raise Refused(429, "too many wrong keys: connect again", *_RETRY) from None
             close = self._answered()
             raw = answers.answer(err.status, err.text, close=close, extra=err.extra)
-            yield Heard("", reply=raw, label=f"{err.status} {err.text}")
+            yield Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=True)
             self._done(close, now)
             return
         close = self._answered()
@@ -224,7 +224,7 @@ class PushSession:
         self._ended = (now, f"{err.status} {err.text}")
         self._request = None
         raw = answers.answer(err.status, err.text, close=True, extra=err.extra)
-        return Heard("", reply=raw, label=f"{err.status} {err.text}")
+        return Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=True)
 
     def _linger(self, now: datetime) -> None:
         assert self._ended is not None
@@ -285,7 +285,7 @@ def _with(message: Heard, reply: bytes, refuse: bytes, joined: bool = False) -> 
         message.label,
         message.number,
         message.raw,
-        joined,
+        joined=joined,
     )
 
 

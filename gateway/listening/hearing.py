@@ -52,6 +52,7 @@ class Hearing:
     _teller: Teller = field(init=False)
     _lately: dict[str, dict[bytes, None]] = field(default_factory=dict)
     _strangers: dict[str, None] = field(default_factory=dict)
+    _wrong: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._teller = Teller(self.recorder, self.around)
@@ -74,7 +75,9 @@ class Hearing:
 
     async def _take(self, device: Attended | None, heard: Heard, peer: str) -> str:
         if not heard.source:
-            return "link"
+            if heard.wrong:
+                self._say_wrong(heard.label, peer)
+            return "refused" if heard.wrong else "link"
         if device is None:
             self._stranger(heard.source, peer)
             return "unknown_source"
@@ -133,6 +136,14 @@ class Hearing:
             now, clock = self.around.clock(), self.around.clock_state()
             for lane, sample in device.samples(now, readings, clock, self.around.config):
                 self.recorder.sample(lane, sample, read=False)
+
+    def _say_wrong(self, why: str, peer: str) -> None:
+        where = f"{peer.rpartition(':')[0]} {why}"
+        if where not in self._wrong and len(self._wrong) < MOST_STRANGERS:
+            self._wrong[where] = None
+            log.warning(
+                "line %s: what %s sent is refused: %s", self.line, printable(peer, 60), printable(why)
+            )
 
     def _stranger(self, source: str, peer: str) -> None:
         if source not in self._strangers and len(self._strangers) < MOST_STRANGERS:

@@ -24,6 +24,7 @@ BECAME: Final = {
     "ok": "kept",
     "repeated": "said before: answered again, and told once",
     "link": "concerns no device",
+    "refused": "refused, as its sender is told",
     "not_kept": "NOT KEPT, so not acknowledged: its sender says it again",
 }
 # What HTTP carries beside a message may be a key: it is shown as long as it is, and nothing else.

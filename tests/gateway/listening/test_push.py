@@ -119,14 +119,18 @@ async def test_one_message_of_two_barriers_is_stored_whole_or_refused():
     assert told(heart) == [("G-1", "forced"), ("G-2", "forced")]
 
 
-async def test_a_key_that_is_wrong_tells_nothing():
+async def test_a_key_that_is_wrong_tells_nothing_and_is_said_once(caplog):
     async with listening(line(("DP-1", DOOR))) as heart:
         door = panel()
-        door.key = "wrong"
+        door.key = "wrong-secret"
         door.happen("granted", door=1)
-        assert not await door.deliver("127.0.0.1", heart.port)
-    assert door.answers == [401]
+        for _ in range(2):
+            assert not await door.deliver("127.0.0.1", heart.port)
+        assert heart.count("refused") == 2
+    assert door.answers == [401, 401]
     assert told(heart) == []
+    assert caplog.text.count("is refused: 401 the key is missing or wrong") == 1
+    assert "wrong-secret" not in caplog.text
 
 
 async def test_peers_that_drip_hold_nobody_up():
