@@ -212,6 +212,10 @@ class SimBus:
         self.meters = list(meters)
         self._buffer = bytearray()
 
+    def silence(self) -> None:
+        """Forget what has begun and is not whole."""
+        self._buffer.clear()
+
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Take bytes in any portions; return what is said now, answer by answer."""
         self._buffer += data

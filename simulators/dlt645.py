@@ -338,6 +338,10 @@ class SimBus:
         self.meters = list(meters)
         self._buffer = bytearray()
 
+    def silence(self) -> None:
+        """Forget what has begun and is not whole."""
+        self._buffer.clear()
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes in any portions; return the answers, of each request one, two at once being garbage."""
         self._buffer += data

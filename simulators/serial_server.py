@@ -1,23 +1,58 @@
 """An RS-485 bus on a pseudo-terminal: devices with the byte times of their baud rate.
 
 Who opens it at another rate is not understood and understands nothing, as on a real one. Its parity cannot be
-wrong: a pseudo-terminal has none.
+wrong: a pseudo-terminal has none. Guests may hang on the same pair: devices of other protocols, each at a rate of its
+own, who hear all that is said as their rate makes of it.
 """
 
 import asyncio
 import contextlib
 import os
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from simulators.bus import Bus
+from simulators.field_wire import Talker
 from simulators.modbus_frames import framing
 from simulators.speeds import heard, speed_of
 from simulators.wire import Pace, Wire
 
 READ_SIZE = 1024
+SILENCE_S = 0.04  # after so long without a character devices forget what they have not understood
+
+
+class Neighbours(Talker, Protocol):
+    """Devices of another protocol."""
+
+    def silence(self) -> None:
+        """Forget what has begun and is not whole: the pair was quiet."""
+
+
+class Guest:
+    """Devices of another protocol on a bus, at their own rate; `turnaround` is how long they think."""
+
+    def __init__(self, talker: Neighbours, baud: int, *, turnaround: float = 0.02, bits: int = 11) -> None:
+        self.baud = baud
+        self.answers = 0
+        """How many of them were said."""
+        self._talker = talker
+        self._char = bits / baud
+        self._turnaround = turnaround
+        self._heard_at = 0.0
+
+    def hear(self, data: bytes, now: float) -> Iterator[tuple[float, bytes]]:
+        """Let them hear; yield when each answer is out, in seconds from now, and the answer."""
+        if now - self._heard_at > SILENCE_S:
+            self._talker.silence()
+        self._heard_at = now
+        wait = len(data) * self._char + self._turnaround
+        for answer in self._talker.feed(data):
+            self.answers += 1
+            wait += len(answer) * self._char
+            yield wait, answer
 
 
 class SerialServer:
@@ -32,6 +67,7 @@ class SerialServer:
         self._baud = baud
         self._path = path
         self._wire = Wire(bus, framing(frames), pace, clock_ms)
+        self.guests: list[Guest] = []
         self._master = self._slave = -1
 
     async def start(self) -> str:
@@ -66,18 +102,29 @@ class SerialServer:
 
     def write(self, data: bytes) -> bool:
         """Hand bytes to the master; return False where nobody reads and the port is full."""
-        data = heard(data, self._baud, self._masters_baud)
+        return self._say(data, self._baud)
+
+    def _say(self, data: bytes, baud: int) -> bool:
+        data = heard(data, baud, self._masters_baud)
         try:
             return os.write(self._master, data) == len(data)
         except BlockingIOError:
             return False
+
+    def _guest_says(self, answer: bytes, baud: int) -> None:
+        self._say(answer, baud)
+        self._wire.spoken()
 
     def _readable(self) -> None:
         try:
             data = os.read(self._master, READ_SIZE)
         except BlockingIOError:
             return
-        if arrived := heard(data, self._masters_baud, self._baud):
+        spoken, now = self._masters_baud, asyncio.get_running_loop().time()
+        for guest in self.guests:
+            for wait, answer in guest.hear(heard(data, spoken, guest.baud), now):
+                self._wire.later(wait, partial(self._guest_says, answer, guest.baud))
+        if arrived := heard(data, spoken, self._baud):
             self._wire.take(arrived, self)
 
     @property

@@ -161,6 +161,10 @@ class Wire:
         timer = asyncio.get_running_loop().call_later(max(0.0, seconds), ring)
         self._timers.add(timer)
 
+    def spoken(self) -> None:
+        """Note that somebody else on the pair has just ended: the silence begins here."""
+        self._free = max(self._free, asyncio.get_running_loop().time())
+
     def _may_begin(self, now: float, size: int) -> bool:
         """Judge the silence before a request; False where nobody can hear it."""
         silence = now - self._free

@@ -24,7 +24,7 @@ from simulators.device import Change, Exchanged, SimDevice
 from simulators.events import EventWatch
 from simulators.registers import as_hex
 from simulators.relay import Relay
-from simulators.serial_server import SerialServer
+from simulators.serial_server import Guest, SerialServer
 from simulators.site import Line, Site, Step, misfits, seconds
 from simulators.tcp_server import TcpServer
 from simulators.truth import RUN, TruthWriter
@@ -272,6 +272,13 @@ class World:
         rng = Random(f"{self.site.seed}/{device.id}")  # noqa: S311 - a device's course does not depend on its neighbours
         report = self._report if self.truth.records else None
         return SimDevice(device, line, self.profiles[device.profile], rng, report)
+
+    def seat(self, line: str, guest: Guest) -> None:
+        """Put devices of another protocol on the bus of a line with a pseudo-terminal."""
+        server = self._servers[line]
+        if not isinstance(server, SerialServer):
+            raise TypeError(f"{line}: guests sit on a bus with a pseudo-terminal")
+        server.guests.append(guest)
 
     def _server(self, line: Line) -> TcpServer | SerialServer:
         devices = {device.unit: self.devices[device.id] for device in line.devices}
