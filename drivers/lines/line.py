@@ -217,10 +217,11 @@ class Line(Link):
             if exchange.baud is not None:
                 await self._shift(exchange.baud)
             payload = await self._listen(attempt)
-            ended = self._now()
+            # A process that stood still finds the answer waiting: the stamp must not be off by how long it stood.
+            ended = min(self._now(), self._deadline)
             if not exchange.matched and self._doubled.suspect(exchange, payload):
                 first, payload = payload, await self._second(attempt, payload)
-                ended = ended if payload is first else self._now()
+                ended = ended if payload is first else min(self._now(), self._deadline)
         except (FrameDamaged, DeviceSilent) as err:
             self._count_failure(err, attempt)
             raise

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.errors import DeviceSilent, FrameDamaged
 from drivers.lines import Line
-from tests.support.virtual import ScriptedWire, VirtualLoop, in_no_time, line_over
+from tests.support.virtual import START, ScriptedWire, VirtualLoop, in_no_time, line_over
 from tests.support.wire import registers, rtu_read, rtu_reply
 
 SILENCE = 0.00365
@@ -32,10 +32,13 @@ def test_an_answer_that_came_while_the_process_stood_still_is_no_silence():
     async def run() -> None:
         wire = Kernel(lambda request, _now: [(0.03, rtu_reply(request, 1, 2))])
         async with line_over(wire) as line:
-            stall(0.01, 1.0)
+            stall(0.01, 15.0)
+            began = asyncio.get_running_loop().time()
             reply = await line.exchange(rtu_read(1, 2), timeout=0.05)
             assert registers(reply.payload) == (1, 2)
             assert line.stats.timeouts == 0
+            # Stamped within the time that the device had, not in the middle of our sleep.
+            assert began <= (reply.at - START).total_seconds() <= began + 0.07
 
     in_no_time(run())
 
