@@ -55,6 +55,7 @@ VIEWS = {
     "devices": View("/devices", ".tree-row"),
     "device": View("/devices?device=garden/m-101", ".points tbody tr"),
     "device-door": View("/devices?device=garden/door-1", ".record-table tbody tr"),
+    "device-lane": View("/devices?device=garden/lane-1", ".record-table tbody tr"),
     "records": View("/records", ".record-table tbody tr"),
     "gateway": View("/devices?gateway=garden/gw-a", ".card-pane table tbody tr"),
     "reads": View("/reads?month={month}", "main table tbody tr, main li dd"),
@@ -212,7 +213,7 @@ async def under_the_menu(page: Page) -> list[str]:
 NAMES = {"Asia", "Shanghai", "Gatehouse", "Gate", "ada", "lee", "CSV", "JSON", "UTC", "kWh", "Hz"}
 NAMES |= {"Acme", "Eastron", "SDM", "Chint", "DTSU"}
 IDENTIFIERS = re.compile(
-    r"garden|gw-a|riser|MP-[\w-]+|SN1|(?:m|door|fire|lift|lane)-\d+|[0-9a-f]{8,}|e1|voltage_l1|frequency"
+    r"garden|gw-a|00:1A:2B|riser|MP-[\w-]+|SN1|(?:m|door|fire|lift|lane)-\d+|[0-9a-f]{8,}|e1|voltage_l1|frequency"
 )
 
 

@@ -44,5 +44,15 @@ def record_birth(at: datetime, birth: Birth | None = None) -> Birth:
             vendor="Acme", model="P1", device_class="vehicle", protocol="http-push", events=LANE
         ),
     }
-    lane = DeviceInfo(id="lane-1", profile="lane", line="riser", name="East lane", building="B", floor="-1")
+    lane = DeviceInfo(
+        id="lane-1",
+        profile="lane",
+        line="riser",
+        name="East lane",
+        building="B",
+        floor="-1",
+        address="00:1A:2B",
+        speaks=True,
+        heard_within_s=600,
+    )
     return msgspec.structs.replace(usual, at=at, profiles=profiles, devices=(*usual.devices, lane))

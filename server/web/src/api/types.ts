@@ -117,6 +117,12 @@ export interface Device {
   gateway: string;
   line: string;
   unit: number | null;
+  /** In the words of its protocol: how it names itself. */
+  address: string;
+  /** Unasked: it has no turns on a line that is polled. */
+  speaks: boolean;
+  /** After so many seconds without a word it is silent; null: never, or it is polled. */
+  heard_within_s: number | null;
   name: string;
   class: string;
   vendor: string;

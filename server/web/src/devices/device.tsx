@@ -19,7 +19,7 @@ import { CommandDialog } from "./command";
 import { freshness } from "./values";
 
 function DeviceFacts({ device }: { device: Device }) {
-  const { t, word, place } = useI18n();
+  const { t, word, place, language } = useI18n();
   return (
     <dl className="facts">
       <Fact name={t("gw.state")}>
@@ -39,7 +39,18 @@ function DeviceFacts({ device }: { device: Device }) {
       <Fact name={t("device.line")}>
         {device.gateway} · {device.line}
         {device.unit === null ? "" : ` · ${device.unit}`}
+        {device.address && (
+          <>
+            {" · "}
+            <code>{device.address}</code>
+          </>
+        )}
       </Fact>
+      {device.speaks && (
+        <Fact name={t("device.hearing")}>
+          {t("device.speaks")} · {device.heard_within_s === null ? t("device.neversilent") : t("device.silentafter", { time: ageText(language, device.heard_within_s * 1000) })}
+        </Fact>
+      )}
       {device.meter && (
         <>
           <Fact name={t("device.meter")}>{device.meter.metering_point}</Fact>
@@ -121,7 +132,7 @@ function Points({ site, points, charted, onChart }: PointsProps) {
 function States({ detail }: { detail: DeviceDetail }) {
   const { t, word, language } = useI18n();
   // Names and places are data: only what the server has words for is translated.
-  const said = (field: string, value: string) => (field === "conn" ? word("conn", value) : field === "lifecycle" ? word("lifecycle", value) : value);
+  const said = (field: string, value: string) => (field === "conn" ? word("conn", value) : field === "lifecycle" ? word("lifecycle", value) : field === "speaks" ? word("value", value) : value);
   return (
     <section>
       <h3>{t("device.states")}</h3>
@@ -240,11 +251,11 @@ export function DeviceView({ site, id, role, onBack }: { site: string; id: strin
         </div>
       )}
       <DeviceFacts device={device} />
-      <h3>{t("device.points")}</h3>
+      {state.data && device.speaks && points.length === 0 ? null : <h3>{t("device.points")}</h3>}
       {state.phase === "failed" && <Failure title={t("device.failed")} error={state.error} onRetry={again} />}
       {state.phase === "loading" && points.length === 0 ? (
         <Words>{t("device.loading")}</Words>
-      ) : state.phase === "failed" && points.length === 0 ? null : (
+      ) : points.length === 0 && (state.phase === "failed" || device.speaks) ? null : (
         <Points site={site} points={points} charted={charted} onChart={(name) => change({ point: name }, true)} />
       )}
       {point && <PointChart path={path} site={site} point={point} />}
