@@ -18,6 +18,7 @@ from drivers.schema import schema_text
 from drivers.strict_yaml import YamlError
 from gateway import logs
 from gateway.app import GatewayTrouble, run_until_signal
+from gateway.cli import cameras as cameras_cli
 from gateway.cli import plan as plan_cli
 from gateway.cli import tools as tools_cli
 from gateway.cli.screen import (
@@ -119,6 +120,9 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
         plain("silent after: not heard for so long, a device is told of as silent")
     if note:
         plain(f"note: broker: {note}")
+
+
+app.command("cameras")(cameras_cli.cameras)
 
 
 @app.command()
