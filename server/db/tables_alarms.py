@@ -106,6 +106,7 @@ records = Table(
     Column("seq", BigInteger, nullable=False),
     Column("idx", Integer, nullable=False),
     Index(None, "site", "device", "seen_at"),
+    Index(None, "site", "seen_at"),
     Index(None, "seen_at"),
     Index(None, "stored_at"),
     sqlite_autoincrement=True,

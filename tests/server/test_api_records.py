@@ -176,7 +176,7 @@ def test_the_writer_forgets_only_when_told(gate):
     assert kept(gate) == []
 
 
-@pytest.mark.parametrize("narrow", [{}, {"site": "garden", "device": "door-1"}])
+@pytest.mark.parametrize("narrow", [{}, {"site": "garden"}, {"site": "garden", "device": "door-1"}])
 def test_a_page_reads_an_index_and_sorts_nothing(gate, narrow):
     before = Before(gate.now, 5)
     asked_for: list[str] = []
