@@ -5,9 +5,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from drivers.errors import Misconfigured
+from drivers.http_push.digest import Nonces, answers
 from drivers.http_push.settings import Options
 from drivers.secret import secret_of
 
@@ -18,30 +20,48 @@ Headers = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody shows: the headers and target of a request, and when it came."""
+
+    headers: Headers
+    target: str
+    now: datetime
+    nonces: Nonces
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """What a device must show."""
 
     how: str
     header: str
     want: bytes = field(default=b"", repr=False)
+    user: str = ""
 
     @property
     def open(self) -> bool:
         """Whether nothing is asked."""
         return self.how == "none"
 
-    def may_fit(self, headers: Headers) -> bool:
+    def asks(self, headers: Headers) -> bool:
+        """Say whether its device is to be asked for its key: it has shown none, or one that may be too old."""
+        return not self.open and (self.how == "digest" or not headers.get(self.header))
+
+    def may_fit(self, asked: Asked) -> bool:
         """Say before the body is there whether this may be its sender; constant in time."""
-        given = headers.get(self.header, b"").strip()
+        given = asked.headers.get(self.header, b"").strip()
         if self.how == "none":
             return True
+        if self.how == "digest":
+            shown, key = given.decode("latin-1"), self.want.decode()
+            return answers(shown, self.user, key, asked.target, asked.nonces, asked.now)
         return bool(given) if self.how == "hmac" else hmac.compare_digest(_bare(self.how, given), self.want)
 
-    def fits(self, headers: Headers, body: bytes) -> bool:
+    def fits(self, asked: Asked, body: bytes) -> bool:
         """Say whether what is shown is right."""
         if self.how != "hmac":
-            return self.may_fit(headers)
-        given = headers.get(self.header, b"").strip().lower().removeprefix(b"sha256=")
+            return self.may_fit(asked)
+        given = asked.headers.get(self.header, b"").strip().lower().removeprefix(b"sha256=")
         right = hmac.new(self.want, body, hashlib.sha256).hexdigest().encode()
         return hmac.compare_digest(given, right)
 
@@ -58,9 +78,11 @@ def lock_of(options: Options, merged: Mapping[str, Any]) -> Lock:
         )
     if len(key) < SHORTEST:
         raise Misconfigured(f"options.key_file: needs {SHORTEST} characters at least")
-    if options.auth == "basic":
+    if options.auth in ("basic", "digest"):
         if not options.user or ":" in options.user:
             raise Misconfigured("options.user: give the name that goes with the password, without a colon")
+        if options.auth == "digest":
+            return Lock("digest", "authorization", key.encode(), options.user)
         return Lock("basic", "authorization", base64.b64encode(f"{options.user}:{key}".encode()))
     header = "authorization" if options.auth == "bearer" else options.header.lower()
     return Lock(options.auth, header, key.encode())

@@ -6,6 +6,7 @@ from typing import Any
 from drivers.api import PeerSession
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.http_push.body import parse
+from drivers.http_push.digest import Nonces
 from drivers.http_push.explain import explain
 from drivers.http_push.meaning import Meaning, records_in
 from drivers.http_push.session import Panels, PushSession
@@ -21,8 +22,8 @@ class HttpPushDriver:
 
     protocol = "http-push"
 
-    def __init__(self) -> None:
-        self._panels = Panels()
+    def __init__(self, nonces: Nonces | None = None) -> None:
+        self._panels, self._nonces = Panels(), nonces or Nonces()
 
     def check(self, profile: Profile) -> None:
         """Check options, signals, points and examples of a profile; raise `Misconfigured` naming the places."""
@@ -53,7 +54,8 @@ class HttpPushDriver:
     ) -> PeerSession:
         """Begin with a new peer; raise `Misconfigured`."""
         return PushSession(
-            [self._panels.get(source, made[0], {**options, **made[1]}) for source, made in devices.items()]
+            [self._panels.get(source, made[0], {**options, **made[1]}) for source, made in devices.items()],
+            self._nonces,
         )
 
     def address_types(self) -> tuple[type, type, type]:

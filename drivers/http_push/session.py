@@ -11,8 +11,9 @@ import h11
 from drivers.api import Heard
 from drivers.errors import FrameDamaged
 from drivers.http_push import answers
-from drivers.http_push.auth import Headers, Lock, lock_of
+from drivers.http_push.auth import Asked, Headers, Lock, lock_of
 from drivers.http_push.body import Json, NoJson, read, words
+from drivers.http_push.digest import Nonces
 from drivers.http_push.meaning import Meaning, at_pointer, records_in
 from drivers.http_push.settings import Options
 from drivers.profile import Profile
@@ -63,21 +64,24 @@ class Panels:
 class Refused(Exception):
     """A request that gets an answer and nothing else."""
 
-    def __init__(self, status: int, text: str, *extra: str) -> None:
+    def __init__(self, status: int, text: str, *extra: str, wrong: bool = True) -> None:
         super().__init__(text)
-        self.status, self.text, self.extra = status, text, extra
+        self.status, self.text, self.extra, self.wrong = status, text, extra, wrong
 
 
 @dataclass(slots=True)
 class _Request:
     """A request whose head is there."""
 
-    target: str
-    headers: Headers
+    asked: Asked
     panels: tuple[Panel, ...]
     """Those that speak to this path."""
-    begun: datetime
     body: bytearray
+
+    @property
+    def headers(self) -> Headers:
+        """Its headers."""
+        return self.asked.headers
 
     @property
     def most(self) -> int:
@@ -88,8 +92,8 @@ class _Request:
 class PushSession:
     """What one peer pushes; it may speak for several devices."""
 
-    def __init__(self, panels: Sequence[Panel]) -> None:
-        self._panels = tuple(panels)
+    def __init__(self, panels: Sequence[Panel], nonces: Nonces) -> None:
+        self._panels, self._nonces = tuple(panels), nonces
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._request: _Request | None = None
         self._waiting_since: datetime | None = None
@@ -150,11 +154,12 @@ class PushSession:
         panels = tuple(panel for panel in self._panels if panel.options.path in ("", path))
         if not panels:
             raise Refused(404, f"no device here sends to {printable(path, 80)}: see `path` in its profile")
-        if not _some([panel.lock.may_fit(headers) for panel in panels]):
-            raise _unknown(panels)
+        asked = Asked(headers, target, now, self._nonces)
+        if not _some([panel.lock.may_fit(asked) for panel in panels]):
+            raise _unknown(panels, asked)
         if headers.get("content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "send the body without Content-Encoding")
-        request = _Request(target, headers, panels, now, bytearray())
+        request = _Request(asked, panels, bytearray())
         length = headers.get("content-length", b"0")
         if len(length) > 9 or int(length) > request.most:
             raise _too_long(request.most)
@@ -170,25 +175,31 @@ class PushSession:
                 raise Refused(429, "too many wrong keys: connect again", *_RETRY) from None
             close = self._answered()
             raw = answers.answer(err.status, err.text, close=close, extra=err.extra)
-            yield Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=True)
+            yield Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=err.wrong)
             self._done(close, now)
             return
-        close = self._answered()
+        self._refused, close = 0, self._answered()
         yield from _answerable(heard, request, close)
         self._done(close, now)
 
     def _messages(self, request: _Request, now: datetime) -> list[Heard]:
+        if not request.body:  # a device that wants to be asked for its key sends nothing first
+            asking = [panel for panel in request.panels if panel.lock.asks(request.headers)]
+            raise _unknown(asking, request.asked) if asking else Refused(422, "the body is empty")
         message, found = _read(request)
         known = {source: panel for source, (panel, _) in found.items() if panel is not None}
         fits = {
-            source for source, panel in known.items() if panel.lock.fits(request.headers, bytes(request.body))
+            source for source, panel in known.items() if panel.lock.fits(request.asked, bytes(request.body))
         }
-        if known and len(fits) < len(known):
+        unfit = [panel for source, panel in known.items() if source not in fits]
+        if any(panel.lock.asks(request.headers) for panel in unfit):
+            raise _unknown(unfit, request.asked)
+        if unfit:
             raise Refused(403, "this key is not that of the device the message is from")
         if not known and not any(panel.lock.open for panel in request.panels):
             body = bytes(request.body)
-            if not _some([panel.lock.fits(request.headers, body) for panel in request.panels]):
-                raise _unknown(request.panels)
+            if not _some([panel.lock.fits(request.asked, body) for panel in request.panels]):
+                raise _unknown(request.panels, request.asked)
         heard = []
         for source, (panel, records) in found.items():
             if panel is None:
@@ -224,7 +235,7 @@ class PushSession:
         self._ended = (now, f"{err.status} {err.text}")
         self._request = None
         raw = answers.answer(err.status, err.text, close=True, extra=err.extra)
-        return Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=True)
+        return Heard("", reply=raw, label=f"{err.status} {err.text}", wrong=err.wrong)
 
     def _linger(self, now: datetime) -> None:
         assert self._ended is not None
@@ -336,7 +347,7 @@ def _by_source(
 
 
 def _source(request: _Request, message: Json, record: Any, where: str) -> str:
-    path, query = _split(request.target)
+    path, query = _split(request.asked.target)
     if where == "path":
         text = path
     elif where.startswith("header:"):
@@ -370,10 +381,13 @@ def _some(fits: list[bool]) -> bool:
     return True in fits
 
 
-def _unknown(panels: Sequence[Panel]) -> Refused:
-    basic = any(panel.lock.how == "basic" for panel in panels)
-    scheme = 'Basic realm="gatehouse"' if basic else "Bearer"
-    return Refused(401, "the key is missing or wrong", f"WWW-Authenticate: {scheme}")
+def _unknown(panels: Sequence[Panel], asked: Asked) -> Refused:
+    kinds = {panel.lock.how for panel in panels}
+    wanted = list(asked.nonces.challenges(asked.now)) if "digest" in kinds else []
+    wanted += ['WWW-Authenticate: Basic realm="gatehouse"'] if "basic" in kinds else []
+    first = "digest" in kinds and "authorization" not in asked.headers  # how every digest begins
+    text = "the key is missing or wrong"
+    return Refused(401, text, *(wanted or ["WWW-Authenticate: Bearer"]), wrong=not first)
 
 
 def _too_long(most: int) -> Refused:

@@ -79,9 +79,9 @@ class Options(Strict, frozen=True, kw_only=True):
     body_kb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 256
     request_s: Annotated[float, msgspec.Meta(ge=1, le=300)] = 30
     """A message that is not whole after so long is cut off."""
-    auth: Literal["bearer", "basic", "header", "hmac", "none"] = "bearer"
+    auth: Literal["bearer", "basic", "digest", "header", "hmac", "none"] = "bearer"
     user: str = ""
-    """Whose password the key is, with `auth: basic`."""
+    """Whose password the key is, with `auth: basic` or `digest`."""
     header: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,60}$")] = "X-Api-Key"
     """Where the key is (`auth: header`), or the HMAC-SHA-256 of the body in hex (`auth: hmac`)."""
     key_file: FileName | None = None
