@@ -1,7 +1,7 @@
 """One connection of a pushing device: HTTP requests in, and an answer to each once the journal has what it holds."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -269,9 +269,9 @@ def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Itera
         text = f"no device here has the address {who}: add it to the site file"
         nobody = answers.answer(404, text, close=close)
         for message in heard[:-1]:
-            yield _with(message, b"", b"")
+            yield replace(message, reply=b"", refuse=b"")
         if heard:
-            yield _with(heard[-1], nobody, nobody)
+            yield replace(heard[-1], reply=nobody, refuse=nobody)
         else:
             yield Heard(
                 "", reply=answers.write(200, '{"result": "nothing"}', close=close), label="no records"
@@ -279,25 +279,11 @@ def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Itera
         return
     for message in heard:
         if message.source not in panels:
-            yield _with(message, b"", b"")
+            yield replace(message, reply=b"", refuse=b"")
     for message in known[:-1]:
-        yield _with(message, b"", refuse, joined=True)
+        yield replace(message, reply=b"", refuse=refuse, joined=True)
     reply = answers.write(200, panels[known[-1].source].options.answer, close=close)
-    yield _with(known[-1], reply, refuse)
-
-
-def _with(message: Heard, reply: bytes, refuse: bytes, joined: bool = False) -> Heard:
-    return Heard(
-        message.source,
-        message.readings,
-        message.happenings,
-        reply,
-        refuse,
-        message.label,
-        message.number,
-        message.raw,
-        joined=joined,
-    )
+    yield replace(known[-1], reply=reply, refuse=refuse)
 
 
 def _read(request: _Request) -> tuple[Json, dict[str, tuple[Panel | None, list[Any]]]]:
