@@ -45,6 +45,10 @@ _WORDS: Final = {
     "serial": "Serial number 序列号",
     "latency": "Worst case 最坏延迟",
     "clock": "Clock 时钟",
+    "device clock": "Device clock 设备时钟",
+    "kept": "Nothing lost 数据无丢失",
+    "signals": "Signals 信号",
+    "other signals": "Other signals 其他信号",
     "cable": "Pulled cable 断线测试",
 }
 

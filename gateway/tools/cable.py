@@ -20,8 +20,13 @@ class _Over(Exception):
     """The test cannot go on; the text says why."""
 
 
-async def pulled(work: Work, gateway: Running, args: CertifyArgs, tell: Tell) -> dict[str, Any]:
-    """Cut the uplink, or have it pulled; say what became of every number that was given meanwhile."""
+async def pulled(
+    work: Work, gateway: Running, args: CertifyArgs, tell: Tell, meanwhile: str = ""
+) -> dict[str, Any]:
+    """Cut the uplink, or have it pulled; say what became of every number that was given meanwhile.
+
+    `meanwhile` is what somebody has to do while it is out.
+    """
     result: dict[str, Any] = {
         "check": "cable",
         "pass": False,
@@ -29,7 +34,7 @@ async def pulled(work: Work, gateway: Running, args: CertifyArgs, tell: Tell) ->
         "found": "",
         "why": "",
     }
-    test = _Test(work, gateway, args, tell)
+    test = _Test(work, gateway, args, tell, meanwhile)
     try:
         await test.run()
     except _Over as err:
@@ -38,8 +43,11 @@ async def pulled(work: Work, gateway: Running, args: CertifyArgs, tell: Tell) ->
 
 
 class _Test:
-    def __init__(self, work: Work, gateway: Running, args: CertifyArgs, tell: Tell) -> None:
+    def __init__(
+        self, work: Work, gateway: Running, args: CertifyArgs, tell: Tell, meanwhile: str = ""
+    ) -> None:
         self.work, self.gateway, self.args, self.tell = work, gateway, args, tell
+        self.meanwhile = meanwhile
         self.found = ""
 
     async def run(self) -> None:
@@ -51,7 +59,9 @@ class _Test:
             self.tell(f"Pull the uplink's cable now / 请拔掉上行网线 ({PULL_WITHIN_S:.0f} s)")
             await self._until("nobody pulled the cable", PULL_WITHIN_S, lambda now: not now["connected"])
         cut = dict(self.gateway.delivery())
-        self.tell(f"Cut off: waiting {self.args.cut_s} s / 已断开，请等待 {self.args.cut_s} s")
+        self.tell(
+            f"Cut off: waiting {self.args.cut_s} s / 已断开，请等待 {self.args.cut_s} s{self.meanwhile}"
+        )
         await asyncio.sleep(self.args.cut_s - MARGIN_S)
         during = dict(self.gateway.delivery())
         self._kept(cut, during)

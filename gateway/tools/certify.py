@@ -334,15 +334,16 @@ def _latency(found: Forecast, device: Device) -> dict[str, Any]:
 
 
 async def cable_tested(
-    work: Work, args: CertifyArgs, done: int, steps: int, *, more: str = ""
+    work: Work, args: CertifyArgs, done: int, steps: int, *, meanwhile: str = ""
 ) -> dict[str, Any]:
-    """Test the cable as far as it is wanted; `more` is what the engineer has to do while it is out."""
+    """Test the cable as far as it is wanted; `meanwhile` is what the engineer has to do while it is out."""
     if args.cable == "none":
         return check("cable", passed=None, why="not tested")
     if work.gateway is None:
         why = "no gateway runs here: start it, and certify beside it"
         return check("cable", passed=False, why=why)
-    return await cable.pulled(work, work.gateway, args, lambda text: work.say(done, steps, None, text + more))
+    tell = lambda text: work.say(done, steps, None, text)  # noqa: E731
+    return await cable.pulled(work, work.gateway, args, tell, meanwhile)
 
 
 def share_of(numbers: Sequence[int], share: float) -> int:

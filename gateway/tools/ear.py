@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from drivers import registry
+from drivers.api import Happening
 from drivers.errors import DriverError, LineDown, Misconfigured
 from gateway.listening.attended import Attended
 from gateway.listening.taps import Crossed, Taken
 from gateway.tools.work import Ear, Work, instant, shown
 from messages.text import printable
 from messages.tool_args import TraceArgs, WatchArgs
-from messages.types import Quality
+from messages.types import Edge, Quality
 
 GAP_S: Final = 0.3  # bytes that are no message by then are shown as they are
 LOOK_S: Final = 0.2
@@ -103,12 +104,25 @@ class _Rows:
         self.work.result.update(frames=self.frames, bad=self.bad, dropped=self.dropped)
 
     def _message(self, taken: Taken, chunk: Crossed | None) -> None:
-        raw = taken.heard.raw or (chunk.data if chunk is not None else b"")
+        raw, explained = self._best(taken, chunk)
         known = BECAME.get(taken.result)
         became = known or f"no device here is {printable(taken.heard.source, 60)}: add it to the site file"
-        said = [taken.heard.label, self._explained(raw) if raw else "", f"→ {became}"]
+        means = ", ".join(happened(each) for each in taken.heard.happenings[:MOST_STANDING])
+        said = [taken.heard.label, explained, means, f"→ {became}"]
         text = "\n".join(part for part in said if part)
         self._row(taken.peer, "rx", raw, taken.at, "ok", text, taken.device)
+
+    def _best(self, taken: Taken, chunk: Crossed | None) -> tuple[bytes, str]:
+        """Return the bytes of a message with what they say: as they came, if that is one frame, else as its session
+        has them."""
+        both = [chunk.data] if chunk is not None else []
+        both += [taken.heard.raw] if taken.heard.raw else []
+        for data in both if self.explain else ():
+            try:
+                return data, self.driver.explain(data)
+            except DriverError:
+                continue
+        return next(reversed(both), b""), ""
 
     def _bytes(self, chunk: Crossed | None) -> None:
         if chunk is not None:
@@ -142,6 +156,13 @@ class _Rows:
                 "text": " · ".join(printable(line, 400) for line in text.splitlines()),
             }
         )
+
+
+def happened(happening: Happening) -> str:
+    """Write what happened as people read it."""
+    edge = "" if happening.edge is Edge.PULSE else f" {happening.edge.value}"
+    part = f" at {printable(happening.part, 80)}" if happening.part else ""
+    return f"{happening.code}{edge}{part}"
 
 
 async def watch(work: Work, ear: Ear, args: WatchArgs) -> None:

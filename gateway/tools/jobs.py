@@ -19,6 +19,7 @@ from gateway.tools.certify import certify
 from gateway.tools.fingerprint import library_of
 from gateway.tools.read import read
 from gateway.tools.scan import scan
+from gateway.tools.snapshot import nowhere, snapshot
 from gateway.tools.trace import trace
 from gateway.tools.voice import Say, Voice
 from gateway.tools.watch import watch
@@ -66,6 +67,7 @@ TOOLS: Mapping[str, Tool] = {
     "ask": ask,
     "certify": certify,
     "profiles": profiles,
+    "snapshot": nowhere,
 }
 
 
@@ -73,6 +75,7 @@ EARS: Mapping[str, Callable[[Work, Ear, Any], Awaitable[None]]] = {
     "watch": ear.watch,
     "trace": ear.trace,
     "certify": ear_certify.certify,
+    "snapshot": snapshot,
 }
 """Those that work on a line that listens."""
 
@@ -177,7 +180,9 @@ class Jobs:
         if job_id in self._jobs:
             raise JobRefused("this job is at work already")
         for other in self._jobs.values():
-            if line is not None and other.line == line:
+            if (
+                line is not None and other.line == line and listener is None
+            ):  # whoever listens disturbs nobody
                 raise JobRefused(f"a {other.tool} is at work on line {line}: stop it, or wait until it ends")
         if len(self._jobs) >= MOST_JOBS:
             raise JobRefused(f"{MOST_JOBS} tools are at work here: stop one, or wait until it ends")

@@ -12,11 +12,12 @@ from random import Random
 from gateway.clock import ClockWatch
 from gateway.listening.attended import Attended
 from gateway.listening.hearing import Hearing
-from gateway.listening.listener import Listener
+from gateway.listening.listeners import living
 from gateway.polling.around import Surroundings, nap
 from gateway.polling.edges import load
 from gateway.polling.signals import load_signals
 from gateway.site.config import ListeningLine
+from gateway.tools.work import Ear
 from messages.types import DeviceEvent, Lane, Sample
 
 
@@ -58,7 +59,7 @@ class _CountsNothing:
 @asynccontextmanager
 async def own_ear(
     line: ListeningLine, clock: Callable[[], datetime], monotonic: Callable[[], float], rng: Random
-) -> AsyncIterator[Listener]:
+) -> AsyncIterator[Ear]:
     """Listen for as long as the context lasts."""
     around = Surroundings(clock, ClockWatch().state, monotonic, rng, nap)
     now = monotonic()
@@ -75,7 +76,7 @@ async def own_ear(
     ]
     named = {device.source: device for device in devices}
     hearing = Hearing(line.id, named, _KeepsNothing(), around, _CountsNothing())
-    listener = Listener(line, hearing, devices)
+    listener = living(line, hearing, devices)
     async with asyncio.TaskGroup() as group:
         group.create_task(listener.run(), name=f"listening line {line.id}")
         try:

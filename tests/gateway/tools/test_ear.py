@@ -111,7 +111,8 @@ async def test_a_trace_shows_who_said_what_and_what_became_of_it(tmp_path):
     ]
     assert (heard[0]["device"], heard[0]["peer"].partition(":")[0]) == ("p1", "127.0.0.1")
     assert "p1 7 fire on zone/3" in heard[0]["text"]
-    assert bytes.fromhex(heard[0]["bytes"]) == b"p1 7 fire on zone/3"
+    assert bytes.fromhex(heard[0]["bytes"]).strip() == b"p1 7 fire on zone/3"
+    assert "fire raised at zone/3" in heard[0]["text"]
     answers = [bytes.fromhex(row["bytes"]) for row in told.rows if row["dir"] == "tx"]
     assert answers == [b"ok 7\n", b"ok 7\n", b"no 1\n", b"ok 4\n"]
     (half,) = [row for row in told.rows if row["crc"] == "none" and row["dir"] == "rx"]
