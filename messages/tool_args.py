@@ -134,7 +134,17 @@ class ProfilesArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
     """List the profiles that this gateway has: what a found device can be read as."""
 
 
-ToolArgs = ScanArgs | ReadArgs | WatchArgs | TraceArgs | AskArgs | CertifyArgs | ProfilesArgs
+class SnapshotArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
+    """Fetch a camera's picture: as it is now, or the kept one that an alarm's `evidence` names.
+
+    Rows hold it in parts: `{"part": n, "jpeg": [base64, …]}`, in order; the result its `bytes` and `sha256`.
+    """
+
+    device: Id
+    picture: Annotated[str, msgspec.Meta(pattern=r"^(picture:[A-Za-z0-9._/-]{1,140})?(?!\n)$")] = ""
+
+
+ToolArgs = ScanArgs | ReadArgs | WatchArgs | TraceArgs | AskArgs | CertifyArgs | ProfilesArgs | SnapshotArgs
 
 TOOLS: Final[Mapping[str, type[ToolArgs]]] = {
     "scan": ScanArgs,
@@ -144,6 +154,7 @@ TOOLS: Final[Mapping[str, type[ToolArgs]]] = {
     "ask": AskArgs,
     "certify": CertifyArgs,
     "profiles": ProfilesArgs,
+    "snapshot": SnapshotArgs,
 }
 WITHOUT_LINE: Final = frozenset({"profiles"})
 LONGEST_S: Final = 4 * 3600
@@ -168,6 +179,7 @@ _FORMS: Final = {
     "units": "unit ids such as 1-32 or 1-10,40",
     "display": "the number as the display shows it, with a point: 1234.5",
     "pdu": "function or control code and data, two hex digits a byte, such as 2B0E0100",
+    "picture": "what the alarm's evidence says, such as picture:cam-1/20260921T102741250Z-black.jpg",
     "device": "a device's id as it stands in the site file",
 }
 

@@ -9,7 +9,7 @@ from drivers.errors import DriverError, Misconfigured
 from drivers.onvif.settings import Camera, camera_of
 from gateway.cameras.attend import Attend
 from gateway.cameras.client import TIMEOUT_S, CameraClient, browser
-from gateway.cameras.evidence import Evidence
+from gateway.cameras.evidence import PREFIX, Evidence
 from gateway.cameras.place import Cameras
 from gateway.cameras.quality import Limits, Watch
 from gateway.listening.attended import Attended
@@ -86,6 +86,14 @@ class CameraLine:
         if camera is None:
             raise DriverError(f"{device} is no camera of line {self.line}")
         return await camera.picture()
+
+    def kept(self, device: str, reference: str) -> bytes | None:
+        """Return a picture of a camera that was kept, None where it is gone."""
+        place = self.config.ear.place
+        assert isinstance(place, Cameras)
+        if not reference.startswith(f"{PREFIX}{device}/"):
+            return None
+        return Evidence(place.state / "pictures", place.evidence).read(reference)
 
     def _attend(self, device: Attended, camera: Camera, place: Cameras, looking: asyncio.Semaphore) -> Attend:
         around, options = self.hearing.around, camera.options

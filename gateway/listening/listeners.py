@@ -127,12 +127,22 @@ class Listeners:
             self.metrics,
             self._changed,
         )
-        if isinstance(line.ear.place, Cameras):
-            # What looks at pictures is loaded only where there are cameras.
-            from gateway.cameras.camera_line import CameraLine  # noqa: PLC0415
-
-            return CameraLine(line, hearing, devices, self._changed)
-        return Listener(line, hearing, devices, self._changed)
+        return living(line, hearing, devices, self._changed)
 
     def _changed(self) -> None:
         self.changed()
+
+
+def living(
+    line: ListeningLine,
+    hearing: Hearing,
+    devices: Sequence[Attended],
+    changed: Callable[[], None] = lambda: None,
+) -> "Listener | CameraLine":
+    """Return what brings a line to life: a listener, or what attends its cameras."""
+    if isinstance(line.ear.place, Cameras):
+        # What looks at pictures is loaded only where there are cameras.
+        from gateway.cameras.camera_line import CameraLine  # noqa: PLC0415
+
+        return CameraLine(line, hearing, devices, changed)
+    return Listener(line, hearing, devices, changed)
