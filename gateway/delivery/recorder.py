@@ -89,7 +89,9 @@ class JournalRecorder:
         """
         for event in events:
             level = logging.DEBUG if event in quiet else _LEVELS.get(event.edge, logging.INFO)
-            log.log(level, "%s: %s %s (%s)", event.device, event.code, event.edge.value, event.detail)
+            # What happened once may name people, their cards and cars: a log is no place for them.
+            detail = "" if event.edge is Edge.PULSE else f" ({event.detail})"
+            log.log(level, "%s: %s %s%s", event.device, event.code, event.edge.value, detail)
         try:
             await self.book.append(Lane.ALARM, events, state=state)
         except JournalDown as err:

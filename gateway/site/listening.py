@@ -123,6 +123,8 @@ def _limits(listen: ListenFile, path: Path, wrong: Wrong) -> Limits | None:
         peers=listen.peers,
         per_host=listen.per_host,
         idle_s=parse_duration(listen.idle),
+        bytes_per_s=1000.0 * listen.kilobytes_per_s,
+        burst_bytes=10_000.0 * listen.kilobytes_per_s,
         messages_per_s=float(listen.messages_per_s),
         burst_messages=10.0 * listen.messages_per_s,
         allow=tuple(networks),

@@ -95,6 +95,7 @@ class ListenFile(Strict, frozen=True, kw_only=True):
     per_host: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
     idle: Duration = "15m"
     messages_per_s: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 50
+    kilobytes_per_s: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 20
     heard_within: Within | None = None
     """A device that was not heard for so long is silent; usually 10m, and never on a serial port."""
 

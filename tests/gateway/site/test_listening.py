@@ -18,7 +18,7 @@ gateway: gw
 broker: {url: "mqtt://127.0.0.1:1883", username: gw, password_file: secrets/gw-a}
 lines:
   - id: fire
-    listen: {at: "127.0.0.1:5200", transport: tcp+udp, allow: [10.1.0.0/16, 10.2.0.1], peers: 5, heard_within: 90s}
+    listen: {at: "127.0.0.1:5200", transport: tcp+udp, allow: [10.1.0.0/16, 10.2.0.1], peers: 5, kilobytes_per_s: 900, heard_within: 90s}
     devices:
       - {id: host, profile: gb26875-transmission-device, address: "010203040506"}
       - {id: other, profile: gb26875-transmission-device, address: "010203040507", heard_within: never}
@@ -40,6 +40,7 @@ def test_what_listens_lies_beside_what_is_polled(tmp_path):
     assert fire.ear.place == Socket("127.0.0.1", 5200, tcp=True, udp=True)
     assert fire.ear.limits.allow == (ip_network("10.1.0.0/16"), ip_network("10.2.0.1"))
     assert fire.ear.limits.peers == 5
+    assert fire.ear.limits.bytes_per_s == 900_000
     assert fire.ear.sources == {"host": Source("010203040506", 90.0), "other": Source("010203040507", None)}
     assert printer.ear.place == SerialSettings("/dev/ttyUSB3", baud=2400)
     assert printer.ear.sources["paper"].within is None, "a printer that prints nothing is no fault"
