@@ -18,6 +18,7 @@ from rich.table import Table
 from drivers.profile import Profile
 from simulators.api_client import Api
 from simulators.estate import Estate
+from simulators.field_check import SPEAKING
 from simulators.field_world import FieldWorld
 from simulators.processes import ProcessFailed, until
 from simulators.reckoning import Reckoning, Summary, billed
@@ -328,10 +329,12 @@ async def _watched(estate: Estate) -> AsyncIterator[None]:
 
 
 def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
-    """The points that events look at."""
+    """The points that events look at, of devices that are asked: who speaks when it likes is not waited for."""
+    speaking = {device.id for line, device in site.field_devices() if line.protocol in SPEAKING}
     return {
         (device.id, event.when.point)
         for device in site.metered()
+        if device.id not in speaking
         for event in profiles[device.profile].events.values()
     }
 

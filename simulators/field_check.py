@@ -6,10 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from drivers.profile import Profile
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
 
-SPEAKING = frozenset({"gb26875", "sia-dc09"})
+SPEAKING = frozenset({"gb26875", "sia-dc09", "http-push"})
 EDGES = frozenset({"raised", "cleared", "pulse", "record"})
 COMPONENTS = 30
-_KINDS = {"cjt188": ("cold", "hot", "heat", "gas"), "mbus": ("heat", "water", "electricity", "gas")}
+_KINDS = {
+    "http-push": ("door", "barrier"),
+    "cjt188": ("cold", "hot", "heat", "gas"),
+    "mbus": ("heat", "water", "electricity", "gas"),
+}
 _SAYS = {
     "osdp": (re.compile(r"card|open|close|keys [0-9]{1,8}"), "say card, open, close or keys DIGITS"),
     "gb26875": (
@@ -21,6 +25,10 @@ _SAYS = {
     "sia-dc09": (
         re.compile(r"[A-Z]{2}:[0-9]{0,4}|[136][0-9A-F]{3}:[0-9]{3}"),
         "say CODE:ZONE, as BA:501 or 1110:015",
+    ),
+    "http-push": (
+        re.compile(r"[a-z_]{1,20}@[0-9]{1,3}(:\S{1,20})?"),
+        "say EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier",
     ),
     "fire-printer": (re.compile(r"\S+( [0-9]{1,3}/[0-9]{1,3})?( \S+)*"), "say EVENT LOOP/POINT WORDS"),
 }
@@ -73,7 +81,7 @@ def _device(
         yield (*path, "profile"), f"`{device.profile}` speaks {profile.protocol}, not {line.protocol}"
     if line.protocol in _KINDS and device.kind not in _KINDS[line.protocol]:
         yield (*path, "kind"), f"say one of {', '.join(_KINDS[line.protocol])}"
-    if line.protocol != "fire-printer" and not (device.address.isascii() and device.address.isalnum()):
+    if line.protocol != "fire-printer" and not re.fullmatch(r"[0-9A-Za-z-]{1,32}", device.address):
         yield (*path, "address"), "is missing: the device's address in the words of its protocol"
     for number, step in enumerate(device.story):
         yield from _step(line.protocol, step, profile, (*path, "story", number))

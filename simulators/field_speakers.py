@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from simulators import gb26875, printer, sia_dc09
+from simulators import gb26875, http_push, printer, sia_dc09
 from simulators.field_check import COMPONENTS
 from simulators.field_truth import FieldTruth
 from simulators.gb26875_client import Host
@@ -187,6 +187,27 @@ class AlarmPanel:
         except OSError:
             return False
         return answer is not None and answer.token == "ACK"  # noqa: S105 - the name of a message
+
+
+class PushPanel:
+    """A door panel or a barrier that pushes what happens, and keeps it until it is taken."""
+
+    def __init__(self, device: FieldDevice, truth: FieldTruth, port: int) -> None:
+        self.key = secrets.token_bytes(16)
+        shape: http_push.Shape = "barrier" if device.kind == "barrier" else "door"
+        self._pusher = http_push.Pusher(device.address, lambda: datetime.now(UTC), shape, self.key.hex())
+        self._port = port
+        if shape == "door":  # each of its messages says that it has mains; of a battery it says nothing
+            truth.holds(device.id, {"mains": (True, "")})
+            truth.glimpsed(device.id, ["mains"])
+
+    async def say(self, step: Say) -> None:
+        """Let it happen, and push until it is taken."""
+        http_push.happen(self._pusher, step.say)
+        while True:
+            if await self._pusher.deliver("127.0.0.1", self._port):
+                return
+            await asyncio.sleep(CONNECT_S)
 
 
 class Printer:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.profile import Profile
 from simulators.field_meters import POLLED, Riser, riser
-from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, Speaker, key_file
+from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, PushPanel, Speaker, key_file
 from simulators.field_truth import FieldTruth, Tap
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.iec62056 import OpticalPty
@@ -71,6 +71,7 @@ class FieldWorld:
             "osdp": self._doors,
             "gb26875": self._listening,
             "sia-dc09": self._listening,
+            "http-push": self._listening,
             "fire-printer": self._printer,
         }
 
@@ -168,13 +169,21 @@ class FieldWorld:
         listen = {"at": f"127.0.0.1:{port}", "heard_within": line.heard_within}
         self.entries[line.id] = Entry({"listen": listen})
         for device in line.devices:
-            if line.protocol == "gb26875":
-                speaker: FireHost | AlarmPanel = FireHost(device, port, self._now)
-            else:
-                speaker = AlarmPanel(device, port)
-                self._secret(line, device, speaker.key)
-            self._lives.append(speaker)
-            self._story(device, truth, speaker)
+            self._story(device, truth, self._speaker(line, device, truth, port))
+
+    def _speaker(self, line: FieldLine, device: FieldDevice, truth: FieldTruth, port: int) -> Speaker:
+        if line.protocol == "gb26875":
+            host = FireHost(device, port, self._now)
+            self._lives.append(host)
+            return host
+        if line.protocol == "http-push":
+            pusher = PushPanel(device, truth, port)
+            self._secret(line, device, pusher.key)
+            return pusher
+        panel = AlarmPanel(device, port)
+        self._secret(line, device, panel.key)
+        self._lives.append(panel)
+        return panel
 
     async def _printer(self, line: FieldLine, truth: FieldTruth) -> None:
         path = self._path(line.pty or line.id)

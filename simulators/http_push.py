@@ -138,7 +138,7 @@ def serve(
     made: Shape = "barrier" if shape == "barrier" else "door"
     device = Pusher(name, lambda: datetime.now(UTC), made, os.environ.get(key_env, ""))
     for each in event:
-        _happen(device, each)
+        happen(device, each)
     try:
         done = asyncio.run(_deliver(device, host.strip("[]"), int(port), seconds))
     except KeyboardInterrupt:
@@ -151,7 +151,8 @@ def serve(
         raise typer.Exit(FAILED)
 
 
-def _happen(device: Pusher, text: str) -> None:
+def happen(device: Pusher, text: str) -> None:
+    """Let happen what the command line names: EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier."""
     event, _, rest = text.partition("@")
     place, _, what = rest.partition(":")
     number = int(place) if place.isdigit() else 1
