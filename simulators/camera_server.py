@@ -19,7 +19,7 @@ from simulators.camera import Camera
 from simulators.camera_scene import FAULTS, Scene
 from simulators.site import not_here
 
-WRONG_INPUT = 2
+FAILED, WRONG_INPUT = 1, 2
 MOST = 1 << 20
 
 
@@ -159,9 +159,12 @@ def serve(
     camera = Camera(
         scene=Scene(seed), password=os.environ.get(password_env, ""), drift_s=drift, address=listen
     )
-    asyncio.run(
-        _live(CameraServer(camera, int(port), rtsp), host, [(int(after), name) for after, _, name in steps])
-    )
+    playing = [(int(after), name) for after, _, name in steps]
+    try:
+        asyncio.run(_live(CameraServer(camera, int(port), rtsp), host, playing))
+    except OSError as err:
+        Console(stderr=True).print(f"cannot listen: {err.strerror}", style="red", markup=False)
+        raise typer.Exit(FAILED) from None
 
 
 async def _live(server: CameraServer, host: str, steps: list[tuple[int, str]]) -> None:

@@ -14,6 +14,7 @@ from messages.text import printable
 
 WSSE: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
 LOGIN_REFUSED: Final = 401
+FAULT: Final = 500
 NONCE_BYTES: Final = 16
 
 
@@ -71,4 +72,4 @@ def _refused(fault: Element) -> DeviceRefused:
     reason = text(fault, "Reason", "Text") or text(fault, "faultstring")
     login = any(code in {"NotAuthorized", "FailedAuthentication", "SenderNotAuthorized"} for code in codes)
     said = printable(f"{'/'.join(codes)} {reason}".strip() or "a fault without words")
-    return DeviceRefused(f"the camera says {said}", code=LOGIN_REFUSED if login else 500)
+    return DeviceRefused(f"the camera says {said}", code=LOGIN_REFUSED if login else FAULT)

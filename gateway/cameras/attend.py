@@ -21,7 +21,7 @@ from drivers.onvif.events import Notification
 from drivers.onvif.service import PullPoint
 from drivers.onvif.session import NOT_TAKEN, TAKEN, CameraSession
 from drivers.onvif.settings import OF_PICTURE, Signals, points_of
-from drivers.onvif.soap import LOGIN_REFUSED
+from drivers.onvif.soap import FAULT, LOGIN_REFUSED
 from gateway.cameras.client import LASTS_S, CameraClient
 from gateway.cameras.evidence import Evidence, write_whole
 from gateway.cameras.facts import BAD, Fact, no_picture, readings
@@ -189,11 +189,10 @@ class Attend:
     async def _time(self) -> tuple[timedelta | None, bool]:
         try:
             return await self.client.time(), True
-        except (DeviceRefused, FrameDamaged):
-            return None, True  # it speaks
         except DriverError as err:
             self._say(f"asked for its time: {err}")
-            return None, False
+            # A camera that wants a login even for that, or has a fault, is there all the same.
+            return None, isinstance(err, DeviceRefused) and err.code in {LOGIN_REFUSED, FAULT}
 
     async def _find(self) -> None:
         try:

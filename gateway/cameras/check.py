@@ -46,7 +46,7 @@ async def _one(device: Device, timeout: float) -> Mapping[str, str]:
         client = CameraClient(camera, http, lambda: datetime.now(UTC), SystemRandom(), timeout)
         try:
             ahead = await client.time()
-            row["clock"] = f"{ahead / timedelta(seconds=1):+.0f} s"
+            row["clock"] = f"{ahead / timedelta(seconds=1):+.0f} s" if ahead is not None else "says none"
             row["is"] = str(await client.identity())
             await client.find()
             row["events"] = "by pull point" if client.services.events else "none"

@@ -21,6 +21,8 @@ from drivers.onvif.soap import LOGIN_REFUSED, NONCE_BYTES, Login, body_of, envel
 from gateway.cameras.picture import MAX_BYTES as MAX_PICTURE
 
 log = logging.getLogger(__name__)
+# It tells every request with its whole address: several a second, and a query may hold a key.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 TIMEOUT_S: Final = 10.0
 PULL_S: Final = 20
@@ -51,11 +53,15 @@ class CameraClient:
         username, password = self.camera.options.username, self.camera.password
         return Login(username, password) if username and password is not None else None
 
-    async def time(self) -> timedelta:
-        """Ask its time, which needs no login; return and keep how far it is ahead."""
+    async def time(self) -> timedelta | None:
+        """Ask its time, which needs no login; return and keep how far it is ahead, None where it says none."""
         began = self.clock()
         body = await self._ask(self.camera.service, service.GET_TIME, login=False)
-        self.offset = service.read_time(body) - (began + (self.clock() - began) / 2)
+        try:
+            self.offset = service.read_time(body) - (began + (self.clock() - began) / 2)
+        except FrameDamaged as err:
+            log.debug("%s: %s", self.camera.host, err)
+            return None
         return self.offset
 
     async def identity(self) -> Identity:

@@ -274,11 +274,17 @@ def _listening_rows(line: ListeningLine) -> Iterator[dict[str, Any]]:
             "line": line.id,
             "listens on": line.endpoint,
             "protocol": line.ear.protocol,
-            "may speak": allow or ("whoever is wired to it" if line.file.serial else "all that reach it"),
+            "may speak": allow or _who_may(line),
             "device": device.id,
             "names itself": source.name,
             "silent after": "never" if source.within is None else f"{source.within:g} s",
         }
+
+
+def _who_may(line: ListeningLine) -> str:
+    if line.file.camera is not None:
+        return "only when asked"
+    return "whoever is wired to it" if line.file.serial else "all that reach it"
 
 
 def _profile_row(profile: Profile) -> dict[str, Any]:

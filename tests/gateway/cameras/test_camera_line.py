@@ -149,3 +149,18 @@ async def test_a_picture_is_fetched_on_request(tmp_path):
         (cameras,) = heart.listeners.lines
         await until(lambda: last(heart, "brightness") is not None)
         assert jpeg_size(await cameras.picture("cam-1")) == (320, 180)
+
+
+async def test_what_answers_http_and_is_no_camera_is_not_up(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(gateway.cameras.attend, "PORT", 1)
+    cam = server()
+    async with attended(tmp_path, cam) as heart:
+        await until(lambda: last(heart, "onvif_up") is True)
+
+        async def nothing(path, body):
+            return 404, "nothing here"
+
+        cam.camera.answer = nothing
+        await until(lambda: edges(heart, "onvif_lost") == [Edge.RAISED])
+        assert last(heart, "rtsp_up") is True
+    assert "HTTP Request" not in caplog.text
