@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,9 +21,8 @@ from typing import Any
 
 from drivers import registry
 from drivers.api import DeviceDriver, Exchange, ListenDriver, PeerSession
-from drivers.binding import from_hex
 from drivers.errors import DriverError, FrameDamaged
-from drivers.listen_check import hear
+from drivers.listen_check import hear, sent
 from drivers.profile import Profile
 from drivers.profiles_store import load_marked_library
 
@@ -35,6 +35,9 @@ MOST_HELD = 512 * 1024
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _OF = {"onvif": "onvif-event", "dsmr-p1": "iec62056-21"}
+
+# What a site file says besides the address.
+SITE: dict[str, dict[str, Any]] = {"http-push": {"auth": "none"}}
 
 Target = Callable[[bytes, Random], None]
 
@@ -62,7 +65,13 @@ def corpus(protocol: str) -> tuple[bytes, ...]:
         if profile.protocol == protocol:
             for example in profile.examples:
                 found.update(dict.fromkeys(_frames([example.reply, example.request])))
+    if protocol == "http-push":
+        found.update(dict.fromkeys([_posted(frame) for frame in found]))
     return tuple(found) or (b"",)
+
+
+def _posted(body: bytes) -> bytes:
+    return b"POST /push HTTP/1.1\r\nHost: gw\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def _frames(value: Any) -> Iterator[bytes]:
@@ -120,7 +129,8 @@ def targets(protocol: str) -> list[tuple[str, Target]]:
     profiles = [profile for profile in library().values() if profile.protocol == protocol]
     for profile in profiles:
         if isinstance(driver, ListenDriver):
-            known = {source: (profile, {"address": source}) for source in _sources(driver, profile)}
+            site = SITE.get(protocol, {})
+            known = {source: (profile, {"address": source, **site}) for source in _sources(driver, profile)}
             made.append((f"session of {profile.profile}", _session_target(driver, known)))
         else:
             device = driver.device(profile, 1, {})
@@ -129,15 +139,17 @@ def targets(protocol: str) -> list[tuple[str, Target]]:
 
 
 def _sources(driver: ListenDriver, profile: Profile) -> set[str]:
-    """Return how devices of this profile name themselves in its examples."""
-    try:
-        return {driver.source(profile, {})}
-    except DriverError:
-        pass
+    """Return how devices of this profile name themselves in its examples, or are called in a site file."""
     found: set[str] = set()
     for example in profile.examples:
-        raw = from_hex(example.reply)
-        found |= {heard.source for heard in hear(raw, profile, lambda devices: driver.session(devices, {}))}
+        with suppress(DriverError):
+            raw = sent(example.reply)
+            found |= {
+                heard.source for heard in hear(raw, profile, lambda devices: driver.session(devices, {}))
+            }
+    if not found - {""}:
+        with suppress(DriverError):
+            found.add(driver.source(profile, {"address": "A1", **SITE.get(profile.protocol, {})}))
     return found - {""}
 
 
