@@ -262,6 +262,11 @@ class _Seen:
         for one in self.points:
             if "serial" in one.name and one.reading.value is not None:
                 told = str(shown(one.reading.value))
+        if not told and (address := self._address()):
+            # Meters are mostly delivered with their number as address, and may be given another one.
+            same = planned and _number(planned) == _number(address)
+            why = "" if same else "is its address: compare its plate with what is planned"
+            return check("serial", passed=True if same else None, planned=planned, found=address, why=why)
         if not planned and not told:
             return check("serial", passed=None, why="no serial number is planned, and the device tells none")
         if not told:
@@ -272,7 +277,7 @@ class _Seen:
             return check(
                 "serial", passed=None, found=told, why="none is planned: write it into the site file"
             )
-        passed = planned.strip().lstrip("0").lower() == told.strip().lstrip("0").lower()
+        passed = _number(planned) == _number(told)
         return check(
             "serial",
             passed=passed,
@@ -281,14 +286,26 @@ class _Seen:
             why="" if passed else "another device hangs here",
         )
 
+    def _address(self) -> str:
+        """Return the address that it names as its own, or answers to: of M-Bus only the number in it."""
+        named = [self.identity.get(name, "") for name in ("address", "secondary_address", "id")]
+        if self.cheapest is not None:
+            named.append(str(self.device.options.get("address", "")))
+        return next((text.partition("-")[0] for text in named if text), "")
+
+
+def _number(text: str) -> str:
+    return text.strip().lstrip("0").lower()
+
 
 async def _identity(work: Work, device: Device) -> Mapping[str, str]:
     found: dict[str, str] = {}
     unit = device.file.unit
     bench, tuning = work.bench(device.profile.protocol), tuning_of(device.mode)
-    for place in range(len(bench.identify(unit if unit is not None else 255, device.options))):
+    unit = 255 if unit is None else unit
+    for place in range(len(bench.identify(unit, device.options))):
         try:
-            exchange = bench.identify(unit if unit is not None else 255, device.options)[place]
+            exchange = bench.identify(unit, device.options)[place]
             reply = await work.wire.ask(exchange, timeout=max(IDENTIFY_S, device.timeout), tuning=tuning)
         except DriverError as err:
             if absent(err.quality) or err.quality is Quality.TIMEOUT:

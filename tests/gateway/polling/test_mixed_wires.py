@@ -60,7 +60,8 @@ lines:
       - {{id: panel, profile: gatehouse-demo-fire-panel, unit: 20}}
       - {{id: m-1, profile: gatehouse-demo-air, unit: 1}}
       - {{id: m-dead, profile: gatehouse-demo-air, unit: 2}}
-      - {{id: e-1, profile: dlt645-ddzy-single-phase, address: "000012345678", baud: 2400}}
+      - {{id: e-1, profile: dlt645-ddzy-single-phase, address: "000012345678", baud: 2400,
+          meter: {{metering_point: MP-1, serial: "12345678"}}}}
       - {{id: e-dead, profile: dlt645-ddzy-single-phase, address: "000000000099", baud: 2400}}
       - {{id: w-1, profile: cjt188-water-meter, address: "00201707010069", baud: 2400}}
       - {{id: w-dead, profile: cjt188-water-meter, address: "00201707010070", baud: 2400}}
@@ -110,7 +111,7 @@ async def test_two_speeds_and_three_protocols_share_one_pair_of_wires(tmp_path: 
     # What an engineer reads beside the polls is asked at the device's own speed and in its own protocol.
     assert told["read"].by("point")["active_energy_import"]["value"] == "1234.56"
     checks = {one["check"]: one for one in told["certify"].rows[0]["checks"]}
-    assert [checks[name]["pass"] for name in ("found", "points", "reads")] == [True, True, True], checks
+    assert [checks[name]["pass"] for name in ("found", "points", "reads", "serial")] == [True] * 4, checks
 
 
 async def tools(folder: Path, bus) -> dict[str, Told]:
