@@ -18,7 +18,6 @@ from rich.table import Table
 from drivers.profile import Profile
 from simulators.api_client import Api
 from simulators.estate import Estate
-from simulators.field_check import SPEAKING
 from simulators.field_world import FieldWorld
 from simulators.processes import ProcessFailed, until
 from simulators.reckoning import Reckoning, Summary, billed
@@ -329,14 +328,20 @@ async def _watched(estate: Estate) -> AsyncIterator[None]:
 
 
 def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[str, str]]:
-    """The points that events look at, of devices that are asked: who speaks when it likes is not waited for."""
-    speaking = {device.id for line, device in site.field_devices() if line.protocol in SPEAKING}
-    return {
+    """The points that events look at; of other protocols than Modbus those of which the story tells something."""
+    modbus = {
         (device.id, event.when.point)
-        for device in site.metered()
-        if device.id not in speaking
+        for _, device in site.devices()
         for event in profiles[device.profile].events.values()
     }
+    told = {
+        (device.id, event.when.point)
+        for _, device in site.field_devices()
+        for step in device.story
+        for words in step.tells
+        if (event := profiles[device.profile].events.get(words.partition(" ")[0])) is not None
+    }
+    return modbus | told
 
 
 def write_summary(folder: Path, summary: Summary) -> Path:
