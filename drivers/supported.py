@@ -26,7 +26,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "io": ("Inputs and outputs", "输入输出模块"),
 }
 _MERGED = {"meter:hot_water": "meter:water", "meter:cooling": "meter:heat", "meter:": "meter:electricity"}
-_PAGES = {"modbus": "profiles.md", "dsmr-p1": "protocols/iec62056-21.md", "onvif": "profiles.md"}
+_PAGES = {"modbus": "profiles.md", "dsmr-p1": "protocols/iec62056-21.md"}
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "title": "# Supported devices",
