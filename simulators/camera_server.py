@@ -34,6 +34,7 @@ class CameraServer:
     stream: bool = True
     pictures: int = 0
     _nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    _closing: bool = False
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @asynccontextmanager
@@ -42,12 +43,13 @@ class CameraServer:
         http = await asyncio.start_server(self._web, host, self.port)
         rtsp = await asyncio.start_server(self._rtsp, host, self.rtsp_port)
         self.port, self.rtsp_port = (each.sockets[0].getsockname()[1] for each in (http, rtsp))
-        self.camera.rtsp = f"rtsp://{self.camera.address}:{self.rtsp_port}/stream1"
+        self.camera.rtsp = f"rtsp://{self.camera.address.partition(':')[0]}:{self.rtsp_port}/stream1"
         try:
             yield self
         finally:
             http.close()
             rtsp.close()
+            self._closing = True  # the stream protocol logs a task that ends cancelled
             for task in list(self._tasks):
                 task.cancel()
             if self._tasks:
@@ -74,6 +76,9 @@ class CameraServer:
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             pass
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise
         finally:
             self._tasks.discard(task)
             writer.close()
