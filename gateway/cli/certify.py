@@ -9,7 +9,9 @@ import typer
 from gateway.cli import screens
 from gateway.cli.run import end, load_active, run_shown
 from gateway.cli.screen import FAILED, JsonOption, fail, load, plain
+from gateway.site.config import Site
 from gateway.tools import certificate
+from gateway.tools.local import GatewayInTheWay, gateway_runs
 from messages import certificate as sheet
 from messages.text import printable
 
@@ -66,7 +68,10 @@ def certify(
         if not as_json:
             plain(screens.certified(row))
 
-    answer = run_shown(load_active(site), "certify", line, args, show, announce=True)
+    active = load_active(site)
+    if cable != "none":
+        _gateway_for_the_cable(active)
+    answer = run_shown(active, "certify", line, args, show, announce=True)
     result = answer.body.get("result", {})
     if answer.kind == "done":
         document = {**result["head"], "devices": rows}
@@ -75,6 +80,20 @@ def certify(
             keep.with_name(keep.name + ".json").write_text(sheet.as_json(document), encoding="utf-8")
             keep.with_name(keep.name + ".html").write_text(sheet.page(document), encoding="utf-8")
     end(answer, well=bool(result.get("pass")))
+
+
+def _gateway_for_the_cable(site: Site) -> None:
+    """End the command where the cable cannot be tested, before anything is read for an hour."""
+    try:
+        runs = gateway_runs(site)
+    except GatewayInTheWay as problem:
+        fail(str(problem), FAILED)
+    if not runs:
+        fail(
+            f"--cable: no gateway runs with {site.state_dir}, and what is to be proven is that it loses nothing: "
+            "start it (`gatehouse-gateway run`), and certify beside it; or leave --cable out",
+            FAILED,
+        )
 
 
 def _reasons(words: list[str]) -> dict[str, str]:

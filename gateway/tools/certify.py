@@ -31,6 +31,12 @@ MOST_NAMED = 5
 READS_WITHIN_S = 120.0
 """For so long a device is read again: a hundred readouts at 300 baud would take hours."""
 FEWEST_READS = 5
+_ERRORS: Mapping[str, str] = {
+    "LineDown": "line down (look at its cable, adapter or host)",
+    "DeviceSilent": "no answer",
+    "FrameDamaged": "damaged answer (look at termination, shield, a second device of that address)",
+    "DeviceRefused": "refused",
+}
 
 
 def check(
@@ -248,7 +254,7 @@ class _Seen:
         found = f"{errors} errors in {self.asked} reads"
         if self.rtts:
             found += f", {share_of(self.rtts, 0.5)} ms, worst {max(self.rtts)} ms"
-        why = ", ".join(f"{count} × {name}" for name, count in self.errors.items())
+        why = ", ".join(f"{count} × {_ERRORS.get(name, name)}" for name, count in self.errors.items())
         if self.asked < self.wanted:
             slow = f"{self.asked} of {self.wanted} reads in {self.took:.0f} s: a slow device is not asked for longer"
             why = f"{why}; {slow}" if why else slow

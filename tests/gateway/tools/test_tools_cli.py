@@ -115,6 +115,8 @@ CANNOT = [
     (("ask", "{site}", "1", "0600010001", "--line", "net"), 2, "may change the device"),
     (("ask", "{site}", "99", "0400000001", "--line", "net", "--timeout-ms", "50"), 1, "no answer in time"),
     (("watch", "{site}", "net", "--device", "m-9"), 1, "it has m-1, m-2"),
+    (("ask", "{site}", "1", "11", "--line", "net", "--protocol", "dlt645"), 1, "there is modbus"),
+    (("ask", "{site}", "1", "14", "--line", "net", "--protocol", "dlt645"), 2, "may change the device"),
     (("trace", "{site}", "net", "--units", "x"), 2, "units"),
 ]
 
@@ -124,6 +126,12 @@ def test_what_cannot_be_is_said_with_what_to_do(site):
         result = call(*(word.format(site=site) for word in words))
         assert (result.exit_code, says in result.stderr) == (code, True), (words, result.stderr)
         assert "Traceback" not in result.stderr
+
+
+def test_a_cable_is_not_tested_without_a_gateway_and_that_is_said_first(alone):
+    result = call("certify", alone, "net", "--engineer", "x", "--cable", "pull")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "start it (`gatehouse-gateway run`), and certify beside it" in result.stderr
 
 
 def test_reading(site):
