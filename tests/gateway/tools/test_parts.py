@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from drivers import registry
 from drivers.api import Reading
-from drivers.lines import Frame, TcpSettings
+from drivers.lines import Frame, SerialMode, TcpSettings
 from drivers.modbus import rtu
 from drivers.profile import Point, Profile
 from gateway.tools import remote as remote_module
 from gateway.tools import voice as voice_module
+from gateway.tools.access import Tuning, tuning_of
 from gateway.tools.fingerprint import names_it, plausible
 from gateway.tools.inside import PolledLine
 from gateway.tools.jobs import JobRefused
 from gateway.tools.remote import KEPT_FOR, KEPT_JOBS, RemoteTools
-from gateway.tools.trace import GAP_S, Assembler
+from gateway.tools.trace import GAP_S, Assembler, Benches
 from gateway.tools.voice import BUNDLE_BYTES, MOST_ROW_BYTES, Voice
 from messages.broker import BrokerLost
 from messages.tools import MAX_SAID_BYTES, SaidKind, ToolRequest, decode_tool_said, encode_tool
@@ -324,3 +325,27 @@ def test_a_short_number_of_a_model_names_it_where_it_stands_alone(model, named):
         source=("x",),
     )
     assert names_it(told, profile) is named
+
+
+def test_on_a_line_of_two_protocols_each_frame_is_judged_by_its_own():
+    frame_of, meter = bytes.fromhex("010300000001840a"), bytes.fromhex("68785634120000681104333334333D16")
+    meter = meter[:-2] + bytes((sum(meter[:-2]) & 0xFF, 0x16))
+    both = Benches({name: registry.get(name).workshop for name in ("modbus", "dlt645")})  # type: ignore[attr-defined]
+    for frame, protocol, unit in (
+        (frame_of, "modbus", 1),
+        (meter, "dlt645", None),
+        (meter, "dlt645", None),
+        (frame_of, "modbus", 1),
+    ):
+        seen = both.seen(frame)
+        assert (seen.check, seen.whole, seen.unit, both.protocol) == ("ok", True, unit, protocol)
+    assert both.seen(frame_of[:-1]).check == "bad"
+    assert both.protocol == "modbus", "what is whole in none changes nothing"
+
+
+def test_a_device_is_asked_at_its_own_settings_unless_others_are_named():
+    own = SerialMode(2400, "E", 8, 1)
+    assert tuning_of(None) == Tuning()
+    assert tuning_of(None, Tuning(baud=9600)) == Tuning(baud=9600)
+    assert tuning_of(own) == Tuning(2400, "E", 1, 8)
+    assert tuning_of(own, Tuning(baud=1200)) == Tuning(1200, "E", 1, 8)
