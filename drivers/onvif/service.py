@@ -26,6 +26,7 @@ GET_CAPABILITIES: Final = f'<GetCapabilities xmlns="{DEVICE}"><Category>All</Cat
 GET_PROFILES: Final = f'<GetProfiles xmlns="{MEDIA}"/>'
 UNSUBSCRIBE: Final = f'<Unsubscribe xmlns="{WSNT}"/>'
 MOST_PROFILES: Final = 64
+FIRST_YEAR, LAST_YEAR = 1970, 2199  # a clock without a battery begins in 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ def read_time(body: Element) -> datetime:
     if not all(re.fullmatch(r"[0-9]{1,4}", part) for part in parts):
         raise FrameDamaged("the camera says no time")
     year, month, day, hour, minute, second = map(int, parts)
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise FrameDamaged("the camera says a time that cannot be")
     try:
         return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
     except ValueError:

@@ -9,6 +9,7 @@ from drivers.errors import FrameDamaged, Misconfigured
 from drivers.onvif.events import Notification, notifications
 from drivers.onvif.settings import On, Signals
 from drivers.profile import Profile
+from messages.codec import unusable
 from messages.text import printable
 from messages.types import Edge
 
@@ -27,7 +28,8 @@ def happening_of(note: Notification, signals: Signals) -> Happening | None:
         return None
     part = " ".join(note.source[word] for word in on.part if note.source.get(word))
     state = note.operation is not None and edge is not Edge.PULSE
-    return Happening(name, edge, note.at, described(note), note.raw[:MAX_EVIDENCE], part=part, state=state)
+    at = None if note.at is None or unusable(note.at) else note.at
+    return Happening(name, edge, at, described(note), note.raw[:MAX_EVIDENCE], part=part, state=state)
 
 
 def described(note: Notification) -> str:

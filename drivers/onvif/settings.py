@@ -115,7 +115,11 @@ def camera_of(profile: Profile, options: Mapping[str, Any], *, secrets: bool = T
     made = bind(merged, Options, "options")
     host, port, tls, path = place_of(made.address)
     for name in ("snapshot_url", "rtsp_url"):
-        if "@" in urlsplit(getattr(made, name)).netloc:
+        try:
+            given = urlsplit(getattr(made, name)).netloc
+        except ValueError:
+            raise Misconfigured(f"options.{name}: is no address") from None
+        if "@" in given:
             raise Misconfigured(f"options.{name}: holds a login: write username and password_file instead")
     password = secret_of(merged, "password") if secrets else None
     if made.username and secrets and password is None:

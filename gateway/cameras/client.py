@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, cast
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -18,6 +19,7 @@ from drivers.onvif.markup import MAX_BYTES
 from drivers.onvif.service import Identity, PullPoint, Services
 from drivers.onvif.settings import Camera
 from drivers.onvif.soap import LOGIN_REFUSED, NONCE_BYTES, Login, body_of, envelope
+from drivers.rtsp.digest import authorization, challenge_in
 from gateway.cameras.picture import MAX_BYTES as MAX_PICTURE
 
 log = logging.getLogger(__name__)
@@ -134,15 +136,15 @@ class CameraClient:
         return body_of(await self._carry("POST", url, sent, MAX_BYTES, timeout or self.timeout))
 
     async def _carry(self, method: str, url: str, sent: bytes | None, most: int, timeout: float) -> bytes:
-        login = self.login
-        auth = httpx.DigestAuth(login.username, login.password) if login is not None else None
-        headers = {"Content-Type": "application/soap+xml; charset=utf-8"} if sent is not None else {}
+        headers = {"Accept-Encoding": "identity"}
+        if sent is not None:
+            headers["Content-Type"] = "application/soap+xml; charset=utf-8"
         try:
-            async with (
-                asyncio.timeout(timeout),
-                self.http.stream(method, url, content=sent, headers=headers, auth=auth) as answer,
-            ):
-                data = await _bounded(answer, most)
+            async with asyncio.timeout(timeout):
+                answer, data = await self._once(method, url, sent, headers, most)
+                if answer.status_code == LOGIN_REFUSED and (value := self._signed(method, url, answer)):
+                    headers["Authorization"] = value
+                    answer, data = await self._once(method, url, sent, headers, most)
         except TimeoutError:
             raise DeviceSilent(f"no answer in {timeout:g} s") from None
         except httpx.InvalidURL:
@@ -156,13 +158,31 @@ class CameraClient:
             raise DeviceRefused(f"HTTP {answer.status_code}", code=answer.status_code)
         return data
 
+    async def _once(
+        self, method: str, url: str, sent: bytes | None, headers: Mapping[str, str], most: int
+    ) -> tuple[httpx.Response, bytes]:
+        async with self.http.stream(method, url, content=sent, headers=dict(headers)) as answer:
+            return answer, await _bounded(answer, most)
+
+    def _signed(self, method: str, url: str, answer: httpx.Response) -> str:
+        challenge = challenge_in(answer.headers.get_list("www-authenticate"))
+        login = self.login
+        if challenge is None or login is None:
+            return ""
+        uri = httpx.URL(url).raw_path.decode("ascii", "replace")
+        cnonce = self.random.randbytes(8).hex()
+        return authorization(challenge, login.username, login.password, method, uri, cnonce)
+
 
 async def _bounded(answer: httpx.Response, most: int) -> bytes:
     held = bytearray()
-    async for part in answer.aiter_bytes():
-        held += part
-        if len(held) > most:
-            raise FrameDamaged(f"an answer of more than {most} bytes")
+    # Never unpacked: a little may become very much.
+    raw = cast("AsyncGenerator[bytes, None]", answer.aiter_raw())
+    async with aclosing(raw) as parts:
+        async for part in parts:
+            held += part
+            if len(held) > most:
+                raise FrameDamaged(f"an answer of more than {most} bytes")
     return bytes(held)
 
 

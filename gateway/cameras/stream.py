@@ -26,13 +26,17 @@ class Stream:
 
 async def look_at(url: str, login: Login | None, cnonce: str, timeout: float) -> Stream:
     """Ask a camera for the description of its stream."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or PORT
+    except ValueError:
+        return Stream(False, why="no RTSP address")
     if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
         return Stream(False, why="no RTSP address")
     try:
         async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or PORT, ssl=parts.scheme == "rtsps" or None
+                parts.hostname, port, ssl=parts.scheme == "rtsps" or None
             )
             try:
                 return await _Talk(reader, writer, url, login, cnonce).look()

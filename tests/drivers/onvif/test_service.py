@@ -83,7 +83,7 @@ def test_a_pull_point_keeps_its_reference_parameters():
     assert text(root, "Header", "SubscriptionId") == "7<"
 
 
-@pytest.mark.parametrize("year", ["0", "", "99999", "-1", "x"])
+@pytest.mark.parametrize("year", ["0", "", "99999", "9999", "1969", "-1", "x"])
 def test_a_time_that_is_none_is_damage(year):
     xml = sim.envelope(sim.Camera(clock=lambda: AT)._time().replace("2026", year))
     with pytest.raises(FrameDamaged, match="time"):

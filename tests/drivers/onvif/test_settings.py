@@ -62,6 +62,17 @@ def test_the_parts_of_a_camera_are_alarms_of_their_own():
     assert told == [("input", Edge.RAISED, "2", True)]
 
 
+@pytest.mark.parametrize("year", ["0001", "1900", "9999"])
+def test_a_time_that_no_clock_says_is_none(year):
+    xml = NOTE.format(
+        topic="a:VideoSource/ImageTooDark/x", item="State", value="1", operation="", name="S", part="1"
+    )
+    (message,) = CameraSession("c", shipped("onvif-camera")).feed(
+        xml.replace("2026-09", f"{year}-09").encode(), NOW
+    )
+    assert [happening.at for happening in message.happenings] == [None]
+
+
 def test_a_document_without_notification_is_damage():
     with pytest.raises(FrameDamaged):
         CameraSession("c", shipped("onvif-camera")).feed(b"<a/>", NOW)
