@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from statistics import median
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -76,7 +76,7 @@ class Usual:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    seen: int
+    seen: Annotated[int, msgspec.Meta(ge=0)]
     sharpness: list[float]
     thumb: str
     texture: str
