@@ -77,15 +77,15 @@ class IdentificationReader:
 
     def _line(self) -> int:
         """Bring the next line that begins with / to the front; return where it ends, -1 while it is not whole."""
-        start = self._buffer.find(b"/")
-        self._drop(start if start >= 0 else len(self._buffer))
-        ends = [end for end in (self._buffer.find(b"\r"), self._buffer.find(b"\n")) if end >= 0]
-        if ends:
-            return min(ends)
-        if len(self._buffer) > frames.MAX_IDENTIFICATION:
+        while True:
+            start = self._buffer.find(b"/")
+            self._drop(start if start >= 0 else len(self._buffer))
+            ends = [end for end in (self._buffer.find(b"\r"), self._buffer.find(b"\n")) if end >= 0]
+            if ends:
+                return min(ends)
+            if len(self._buffer) <= frames.MAX_IDENTIFICATION:
+                return -1
             self._drop(1)
-            return self._line()
-        return -1
 
     def _drop(self, count: int) -> None:
         del self._buffer[:count]
