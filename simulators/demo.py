@@ -213,9 +213,9 @@ class _Demo:
 
     async def _quiet(self, world: World, field: FieldWorld, estate: Estate) -> int:
         """Silence the devices, and return how many point values the gateways say that they have read."""
-        muted = clock_ms()
+        await field.mute()
         world.mute()
-        field.mute()
+        muted = clock_ms()
         lines = {line.id for line in self._site.lines} | field.polled
 
         async def moved_on() -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from drivers.profile import Profile
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
 
-SPEAKING = frozenset({"gb26875", "sia-dc09", "http-push"})
+SPEAKING = frozenset({"gb26875", "sia-dc09", "http-push", "onvif"})
 EDGES = frozenset({"raised", "cleared", "pulse", "record"})
 COMPONENTS = 30
 _KINDS = {
@@ -30,6 +30,7 @@ _SAYS = {
         re.compile(r"[a-z_]{1,20}@[0-9]{1,3}(:\S{1,20})?"),
         "say EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier",
     ),
+    "onvif": (re.compile(r"(tamper|record) (on|off)"), "say tamper or record, and on or off"),
     "fire-printer": (re.compile(r"\S+( [0-9]{1,3}/[0-9]{1,3})?( \S+)*"), "say EVENT LOOP/POINT WORDS"),
 }
 
@@ -81,7 +82,9 @@ def _device(
         yield (*path, "profile"), f"`{device.profile}` speaks {profile.protocol}, not {line.protocol}"
     if line.protocol in _KINDS and device.kind not in _KINDS[line.protocol]:
         yield (*path, "kind"), f"say one of {', '.join(_KINDS[line.protocol])}"
-    if line.protocol != "fire-printer" and not re.fullmatch(r"[0-9A-Za-z-]{1,32}", device.address):
+    if line.protocol not in {"fire-printer", "onvif"} and not re.fullmatch(
+        r"[0-9A-Za-z-]{1,32}", device.address
+    ):
         yield (*path, "address"), "is missing: the device's address in the words of its protocol"
     for number, step in enumerate(device.story):
         yield from _step(line.protocol, step, profile, (*path, "story", number))

@@ -46,7 +46,7 @@ def riser(
 _SIZES = {"00": 4, "01": 8, "0201": 2, "0202": 3, "0203": 3, "0206": 2, "028": 2, "0311": 3, "0330": 3}
 OLD_LOSS = Say(at="0s", say="", tells=("power_lost record",))
 _SIGNED = ("0202", "0203", "0206")
-_CLOCK = "04000102"
+_DATE, _CLOCK = "04000101", "04000102"
 # The freeze and the counts of event logs are asked for again after what belongs to them.
 _TWICE = ("0506", "0330", "0311")
 
@@ -83,6 +83,7 @@ class _DlTruth:
         seconds = Decimal(int(settled.timestamp()))
         truth.holds(device.id, {name: (seconds, "") for name, what in derived.items() if what == "settled"})
         self._derived = set(derived)
+        self._open: tuple[int, int] | None = None
 
     def told(self, di: str, data: bytes) -> None:
         """Tell what an identifier's data carried."""
@@ -101,10 +102,19 @@ class _DlTruth:
                 into[name] = (_dl_value(point.at, own, point.exp, self._now), own.hex())
         self._truth.holds(self._device, loose)
         self._truth.seen(self._device, loose)
-        if int(di, 16) in self._frozen.values():
-            self._truth.answered(self._device, {}, int(di, 16))
+        self._closes(di)
         if found:
             self._truth.answered(self._device, found, int(di, 16))
+
+    def _closes(self, di: str) -> None:
+        """Count what was frozen when its talk is over: it ends with the clock, whose date is read twice."""
+        if int(di, 16) in self._frozen.values():
+            self._open = int(di, 16), 0
+        elif di == _DATE and self._open is not None:
+            block, dates = self._open
+            self._open = (block, dates + 1) if dates == 0 else None
+            if dates:
+                self._truth.answered(self._device, {}, block)
 
 
 def _has_instant(at: Mapping[str, Any]) -> bool:

@@ -14,8 +14,9 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from drivers.profile import Profile
+from simulators.camera_server import CameraServer
 from simulators.field_meters import POLLED, Riser, riser
-from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, PushPanel, Speaker, key_file
+from simulators.field_speakers import AlarmPanel, Doors, FireHost, Lens, Printer, PushPanel, Speaker, key_file
 from simulators.field_truth import FieldTruth, Tap
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.iec62056 import OpticalPty
@@ -26,6 +27,7 @@ from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
 TICK_S = 1.0
 TURNAROUND_S = 0.02
 SETTLED_S = 30.0
+CAMERA_GIVEN_UP_S = 12.0  # a gateway waits ten seconds for an answer
 FIRST_S, EVERY_S = 1.0, 3.0
 CARD = Say(at="0s", say="card", tells=("card record",))
 # Below the ports that a system gives to whoever asks for any: nobody takes one before its gateway listens there.
@@ -39,6 +41,8 @@ class Entry:
     line: Mapping[str, Any]
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
     """By device: options that name files."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """By device: where it is, if only the run knows."""
 
 
 class FieldWorld:
@@ -63,6 +67,8 @@ class FieldWorld:
         self._stories: list[tuple[Say, FieldTruth, str, Speaker]] = []
         self._lives: list[FireHost | AlarmPanel] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._lenses: list[CameraServer] = []
+        self._cameras_done = 0.0
         self._people: list[tuple[Doors, FieldTruth]] = []
         self._tellers: dict[str, asyncio.Task[None]] = {}
         self._stack = AsyncExitStack()
@@ -72,6 +78,7 @@ class FieldWorld:
             "gb26875": self._listening,
             "sia-dc09": self._listening,
             "http-push": self._listening,
+            "onvif": self._cameras,
             "fire-printer": self._printer,
         }
 
@@ -118,9 +125,15 @@ class FieldWorld:
         self._frozen.set()
         if self._tellers:
             await asyncio.wait(self._tellers.values(), timeout=SETTLED_S)
+        # At once, and not when all fall silent: what hangs in the middle of a visit is told late.
+        for camera in self._lenses:
+            camera.mute = True
+            self._cameras_done = asyncio.get_running_loop().time() + CAMERA_GIVEN_UP_S
 
-    def mute(self) -> None:
-        """Let no device answer any more."""
+    async def mute(self) -> None:
+        """Let no device answer any more; return when nobody waits for a camera from before."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._cameras_done - loop.time()))
         for tap in self._taps.values():
             tap.muted = True
 
@@ -191,6 +204,17 @@ class FieldWorld:
         await self._stack.enter_async_context(made.port)
         self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud, "listen": {}})
         self._story(line.devices[0], truth, made)
+
+    async def _cameras(self, line: FieldLine, truth: FieldTruth) -> None:
+        self.entries[line.id] = Entry({"camera": {}})
+        for device in line.devices:
+            lens = Lens(device, truth, self._profiles[device.profile], self._rng.randrange(1000))
+            server = await self._stack.enter_async_context(lens.server.running())
+            server.camera.address = f"127.0.0.1:{server.port}"
+            self._secret(line, device, lens.key)
+            self.entries[line.id].addresses[device.id] = server.camera.address
+            self._lenses.append(server)
+            self._story(device, truth, lens)
 
     def _secret(self, line: FieldLine, device: FieldDevice, key: bytes) -> None:
         if device.secret:

@@ -95,21 +95,23 @@ def _line(line: Line, endpoint: str) -> dict[str, Any]:
 
 def _field_line(line: FieldLine, entry: Entry) -> dict[str, Any]:
     content: dict[str, Any] = {"id": line.id, **entry.line}
-    if "listen" not in entry.line:
+    if "serial" in entry.line or "tcp" in entry.line:
         content |= {"timeout": SHORTEST_TIMEOUT, "shortest_timeout": SHORTEST_TIMEOUT}
     for name in ("label", "poll", "options"):
         if value := getattr(line, name):
             content[name] = value
-    content["devices"] = [_field_device(device, entry.secrets.get(device.id, {})) for device in line.devices]
+    content["devices"] = [_field_device(device, entry) for device in line.devices]
     return content
 
 
-def _field_device(device: FieldDevice, secret: Mapping[str, str]) -> dict[str, Any]:
+def _field_device(device: FieldDevice, entry: Entry) -> dict[str, Any]:
     content: dict[str, Any] = {"id": device.id, "profile": device.profile}
     for name in ("address", "name", "building", "floor", "place"):
         if value := getattr(device, name):
             content[name] = value
-    if options := {**device.options, **secret}:
+    if address := entry.addresses.get(device.id):
+        content["address"] = address
+    if options := {**device.options, **entry.secrets.get(device.id, {})}:
         content["options"] = _plain(options)
     for name in ("poll", "meter"):
         if mapping := getattr(device, name):

@@ -161,7 +161,8 @@ def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
         result.rows += len(stored[key])
         if key in glimpsed:
             result.glimpsed += len(stored[key])
-            _match_values(truth, key, stored[key], result)
+            if truth.knows(*key):
+                _match_values(truth, key, stored[key], result)
             if key in frozen:
                 result.repeated += frozen[key] - len(stored[key])
             continue

@@ -250,6 +250,10 @@ class Truth:
         told = ((row.device, row.address) for row in self.replies if row.served and not row.points)
         return Counter(points[block] for block in told if block in points)
 
+    def knows(self, device: str, point: str) -> bool:
+        """Whether anything is known of a point's value: not of how sharp a picture is."""
+        return (device, point) in self._histories
+
     def values_ever(self, device: str, point: str) -> set[Value]:
         """Return every value that the point had."""
         return set(self._histories[device, point].values)

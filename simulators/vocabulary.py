@@ -31,7 +31,16 @@ PhysicsKind = Literal[
 ]
 Frames = Literal["mbap", "rtu", "ascii"]
 FieldProtocol = Literal[
-    "dlt645", "cjt188", "mbus", "iec62056-21", "osdp", "gb26875", "sia-dc09", "fire-printer", "http-push"
+    "dlt645",
+    "cjt188",
+    "mbus",
+    "iec62056-21",
+    "osdp",
+    "gb26875",
+    "sia-dc09",
+    "fire-printer",
+    "http-push",
+    "onvif",
 ]
 PTY_BAUD = 9600  # where a site says none
 
