@@ -1,7 +1,6 @@
 """A profile against this driver: addresses, options, events, and examples decoded from their frames."""
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Protocol
 
 from drivers.api import DeviceDriver, Reading, Transaction
@@ -14,7 +13,7 @@ from drivers.dlt645.reply import segment
 from drivers.dlt645.talk import gathered
 from drivers.errors import DriverError, Misconfigured
 from drivers.profile import Example, Profile
-from messages.types import Value
+from drivers.profile_check import conditions, same
 
 
 class Bindable(DeviceDriver, Protocol):
@@ -29,7 +28,10 @@ Bind = Callable[[Profile, int | None, Mapping[str, Any]], Bindable]
 def check_profile(profile: Profile, device: Bind) -> None:
     """Raise `Misconfigured` with one line `place: what is wrong` for each problem found."""
     made = device(profile, 1, {})
-    faults = [*_conditions(profile), *_instants(profile, made.points)]
+    faults = [
+        *conditions(profile, lambda name: profile.points[name].kind == "state"),
+        *_instants(profile, made.points),
+    ]
     for index, example in enumerate(profile.examples):
         # Each with a device of its own: what one example tells is not old news in the next.
         try:
@@ -41,15 +43,6 @@ def check_profile(profile: Profile, device: Bind) -> None:
             faults.append(f"examples[{index}]: {err}")
     if faults:
         raise Misconfigured("\n".join(faults))
-
-
-def _conditions(profile: Profile) -> Iterator[str]:
-    for name, event in profile.events.items():
-        yield from _suits(profile, f"events.{name}.when", event.when.point, by_is=event.when.is_ is not None)
-    for name, action in profile.actions.items():
-        back = action.read_back
-        if back is not None:
-            yield from _suits(profile, f"actions.{name}.read_back", back.point, by_is=back.is_ is not None)
 
 
 def _instants(profile: Profile, points: PointMap) -> Iterator[str]:
@@ -69,12 +62,6 @@ def _instants(profile: Profile, points: PointMap) -> Iterator[str]:
             yield f"points.{name}.billing: a frozen register is billed in an `atomic` group with its instant, {what}"
 
 
-def _suits(profile: Profile, place: str, point: str, *, by_is: bool) -> Iterator[str]:
-    state = profile.points[point].kind == "state"  # checked: a state is one bit, or clock_right
-    if by_is != state:
-        yield f"{place}: `{point}` needs {'is: true or is: false' if state else 'equals, above or below'}"
-
-
 def _example(example: Example, device: DeviceDriver, points: PointMap) -> Iterator[str]:
     payload = b"".join(segment(frame) for frame in _answers(example))
     reads = gathered(payload)
@@ -88,7 +75,7 @@ def _example(example: Example, device: DeviceDriver, points: PointMap) -> Iterat
     for name, wanted in example.expect.items():
         if name not in readings:
             yield f"expect.{name}: no answer of the example holds its identifier"
-        elif not _same(readings[name].value, wanted):
+        elif not same(readings[name].value, wanted):
             found: Reading = readings[name]
             yield f"expect.{name}: is {wanted} here, and the reply decodes to {found.value} ({found.quality.value})"
     told = [happening.code for happening in device.happenings(made, payload)]
@@ -103,9 +90,3 @@ def _answers(example: Example) -> list[Frame]:
     if example.request and not any(not frame.from_meter for frame in frames_in(from_hex(example.request))):
         raise ValueError("the request is no sound request to a meter")
     return found
-
-
-def _same(value: Value, wanted: Any) -> bool:
-    if value is None or wanted is None or isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    return value == Decimal(wanted)

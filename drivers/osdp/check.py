@@ -1,8 +1,7 @@
 """A profile against this driver: addresses, signals, actions, and examples decoded as in the field."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from drivers.api import Reading
 from drivers.binding import bind, from_hex
@@ -14,7 +13,7 @@ from drivers.osdp.frames import parse
 from drivers.osdp.talk import Said
 from drivers.osdp.values import ANSWERS, Teller, held
 from drivers.profile import Example, Profile
-from messages.types import Value
+from drivers.profile_check import conditions, same
 
 _NEUTRAL: Final = Telling("clear")
 
@@ -23,7 +22,7 @@ def check_profile(profile: Profile) -> None:
     """Raise `Misconfigured` with one line `place: what is wrong` for each problem found."""
     points = {name: bind_point(point.at, f"points.{name}.at") for name, point in profile.points.items()}
     signals = {name: bind_signal(made.on, f"signals.{name}.on") for name, made in profile.signals.items()}
-    faults = [*_check_kinds(profile, points), *_check_conditions(profile, points)]
+    faults = [*_check_kinds(profile, points), *conditions(profile, lambda name: points[name].truth)]
     if signals and not any(at.session for at in points.values()):
         faults.append(
             "signals: need a point of the session, for example at: {session: online}: it is what polls"
@@ -46,21 +45,6 @@ def _check_kinds(profile: Profile, points: Mapping[str, PointAt]) -> Iterator[st
             yield f"points.{name}.kind: a true or false point is a state"
         if point.exp:
             yield f"points.{name}.exp: nothing here has a scale"
-
-
-def _check_conditions(profile: Profile, points: Mapping[str, PointAt]) -> Iterator[str]:
-    for name, event in profile.events.items():
-        yield from _suits(f"events.{name}.when", event.when.point, event.when.is_ is not None, points)
-    for name, action in profile.actions.items():
-        back = action.read_back
-        if back is not None:
-            yield from _suits(f"actions.{name}.read_back", back.point, back.is_ is not None, points)
-
-
-def _suits(place: str, point: str, by_is: bool, points: Mapping[str, PointAt]) -> Iterator[str]:
-    if by_is != points[point].truth:
-        right = "is: true or is: false" if points[point].truth else "equals, above or below"
-        yield f"{place}: `{point}` needs {right}"
 
 
 def _check_example(
@@ -86,11 +70,5 @@ def _check_values(example: Example, points: Mapping[str, PointAt], code: int, da
             yield f"expect.{name}: is not told by {name_of(code, reply=True)}"
             continue
         found: Reading = held(at, data)
-        if not _same(found.value, wanted):
+        if not same(found.value, wanted):
             yield f"expect.{name}: is {wanted} here, and the reply decodes to {found.value} ({found.quality.value})"
-
-
-def _same(value: Value, wanted: Any) -> bool:
-    if value is None or wanted is None or isinstance(value, bool) or isinstance(wanted, bool):
-        return value is wanted
-    return value == Decimal(wanted)

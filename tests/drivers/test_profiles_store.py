@@ -111,7 +111,7 @@ def test_a_profile_without_an_example_does_not_load(tmp_path):
             ":28: examples[0].expect.energy: is 1234.57 here, and the reply decodes to 1234.56",
         ),
         ('"1234.56"', "null", ":28: examples[0].expect.energy: is None here"),
-        ("{energy:", "{power:", ":28: examples[0].expect.power: lies outside"),
+        ("{energy:", "{power:", ":28: examples[0].expect.power: is not in this reply"),
         ("0C 5F", "0C 5E", ":26: examples[0]: the reply is not the whole and sound answer"),
         ("01 03 04 E2 40 00 01 0C 5F", "hello", ":26: examples[0]: 'hello' is no hex"),
         (
