@@ -180,7 +180,12 @@ def test_every_shipped_profile_names_its_schema_and_is_labelled_in_two_languages
             "# yaml-language-server: $schema=../../docs/schema/profile.schema.json\n"
         )
     for profile in load_library().values():
-        for point in (*profile.points.values(), *profile.events.values(), *profile.actions.values()):
+        for point in (
+            *profile.points.values(),
+            *profile.events.values(),
+            *profile.signals.values(),
+            *profile.actions.values(),
+        ):
             assert re.search("[\u4e00-\u9fff]", point.label_zh), (profile.profile, point.label)
 
 
