@@ -92,7 +92,11 @@ def changed(old: str, new: str) -> str:
         ),
         (changed("127.0.0.1:15020", "127.0.0.1"), 12, ["address:port"]),
         (changed("127.0.0.1:15020", "127.0.0.1:99999"), 12, ["address:port"]),
-        (changed("    serial: /dev/ttyUSB7\n", ""), 26, ["exactly one of `tcp`, `serial`, `listen` and `camera`"]),
+        (
+            changed("    serial: /dev/ttyUSB7\n", ""),
+            26,
+            ["exactly one of `tcp`, `serial`, `listen` and `camera`"],
+        ),
         (changed("    baud: 19200", "    tcp: 'a:1'"), 26, ["exactly one of"]),
         (changed("    baud: 19200", "    framing: mbap"), 28, ["on a serial line write rtu"]),
         (changed("parity: E", "parity: X"), 29, ["not among the choices"]),
