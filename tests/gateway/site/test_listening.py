@@ -18,7 +18,8 @@ gateway: gw
 broker: {url: "mqtt://127.0.0.1:1883", username: gw, password_file: secrets/gw-a}
 lines:
   - id: fire
-    listen: {at: "127.0.0.1:5200", transport: tcp+udp, allow: [10.1.0.0/16, 10.2.0.1], peers: 5, kilobytes_per_s: 900, heard_within: 90s}
+    listen: {at: "127.0.0.1:5200", transport: tcp+udp, allow: [10.1.0.0/16, 10.2.0.1], peers: 5,
+             kilobytes_per_s: 900, heard_within: 90s}
     devices:
       - {id: host, profile: gb26875-transmission-device, address: "010203040506"}
       - {id: other, profile: gb26875-transmission-device, address: "010203040507", heard_within: never}
