@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
 
+from server.alarms import pictures
 from server.db.outbox import newest_seq
 from server.db.tables_auth import operations
 from server.db.tables_core import outbox
@@ -21,5 +22,6 @@ def prune(conn: Connection, now: datetime) -> int:
     old = (outbox.c.at < now - KEEP_FOR) & (outbox.c.seq <= newest_seq(conn) - KEEP_CHANGES)
     gone = conn.execute(delete(outbox).where(old)).rowcount
     tools.prune(conn, now)
+    pictures.prune(conn, now)
     conn.execute(delete(operations).where(operations.c.at < now - KEEP_FOR))
     return gone

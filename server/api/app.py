@@ -13,8 +13,9 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from messages.text import printable
 from server import commands
-from server.alarms import release_suppressed
+from server.alarms import pictures, release_suppressed
 from server.api import (
+    alarm_pictures,
     alarms,
     configs,
     devices,
@@ -70,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
     for part in (
         session,
         alarms,
+        alarm_pictures,
         stream,
         devices,
         gateways,
@@ -135,6 +137,7 @@ def sweep(services: Services, *, thorough: bool) -> int:
     now = services.clock()
     with write(services.engine) as conn:
         changed = commands.expire(conn, now) + jobs.expire(conn, now) + release_suppressed(conn, now)
+        pictures.settle_ended(conn)
         if thorough:
             accounts.drop_idle_sessions(conn, now, timedelta(hours=services.settings.session_idle_h))
             prune(conn, now)

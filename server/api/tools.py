@@ -184,7 +184,7 @@ async def start(gateway: Name, body: Wanted, actor: Engineer, services: Has, sit
     """
     job, fresh = await asyncio.to_thread(_record, gateway, site, body, actor, services)
     if fresh:
-        job = await _send(job, services)
+        job = await send(job, services)
     return respond({"job": store.view(job)})
 
 
@@ -293,7 +293,8 @@ def _job(conn: Connection, gateway: str, job_id: str) -> RowMapping:
     return job
 
 
-def _refused(err: JobRefused) -> ApiError:
+def refused(err: JobRefused) -> ApiError:
+    """Return the answer to who asked for a job that cannot be had."""
     status = 404 if err.code in {"not_found", "no_such_line"} else 409
     return ApiError(status, err.code, str(err), "line" if "line" in err.code else "gateway")
 
@@ -323,7 +324,7 @@ def _record(
         try:
             store.check_room(conn, row, body.line)
         except JobRefused as err:
-            raise _refused(err) from None
+            raise refused(err) from None
         now = services.clock()
         request = ToolRequest(
             id=job_id,
@@ -347,7 +348,7 @@ def _record(
         return _job(conn, gateway, job_id), bool(made)
 
 
-async def _send(job: RowMapping, services: Services) -> RowMapping:
+async def send(job: RowMapping, services: Services) -> RowMapping:
     """Publish a job that is written down; what no broker took has failed, and says so."""
     request = ToolRequest(
         id=job["id"],

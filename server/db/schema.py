@@ -24,6 +24,7 @@ TABLE_MODULES = (
     "server.db.tables_commands",
     "server.db.tables_metering",
     "server.db.tables_tools",
+    "server.db.tables_pictures",
     "server.db.tables_configs",
 )
 

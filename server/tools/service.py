@@ -15,6 +15,7 @@ from messages.codec import MessageError
 from messages.text import printable
 from messages.tools import AGAIN, ToolRequest, ToolSaid, decode_tool_said
 from messages.topics import SAID_FILTER, Address, TopicError
+from server.alarms import pictures
 from server.db.engine import read, write
 from server.tools import store
 
@@ -120,6 +121,8 @@ class ToolDesk:
                 after = store.hear(conn, one.address, one.said, self._clock())
                 if after is not None:
                     holes[one.address, one.said.id] = after
+                elif one.said.kind.final:
+                    pictures.settle(conn, one.said.id)
         return holes
 
     async def _catch_up_for_ever(self) -> None:

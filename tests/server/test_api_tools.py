@@ -1,14 +1,13 @@
 """Tools over HTTP: checked before they are sent, one at a time on a line, heard once, and never left looking alive."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import func, select
 
 from messages import certificate
-from messages.broker import BrokerLost, Message
-from messages.tools import SaidKind, ToolSaid, encode_tool
+from messages.broker import Message
+from messages.tools import SaidKind
 from messages.topics import Address
 from server.api.app import sweep
 from server.api.tools import JobAndRows, JobAnswer, Jobs, Lines
@@ -16,7 +15,8 @@ from server.auth.roles import Role
 from server.db.engine import read, write
 from server.db.tables_auth import audit
 from server.db.tables_tools import tool_jobs, tool_rows
-from server.tools import ToolDesk, store
+from server.tools import store
+from tests.support.voice import hearing
 from tests.support.web import ADDRESS, Frames
 
 URL = "/api/v1/gateways/gw-a/tools"
@@ -24,47 +24,6 @@ URL = "/api/v1/gateways/gw-a/tools"
 
 def ask(**changes):
     return {"tool": "scan", "line": "riser", "args": {"units": "1-8"}, "op_id": "op-00001"} | changes
-
-
-class Hearing:
-    """The desk with a gateway's voice."""
-
-    def __init__(self, house, **options):
-        self.house, self.acked, self.seq = house, 0, {}
-        self.asked = []
-        self.desk = ToolDesk(house.engine, house.hub, lambda: house.now, self._publish, **options)
-
-    async def _publish(self, address, request):
-        if self.house.broker_gone:
-            raise BrokerLost("nobody there")
-        self.asked.append((address, request))
-
-    def message(self, job, kind, body=None, *, seq=None, address=ADDRESS, retained=False, topic_id=None):
-        number = self.seq[job] = seq or self.seq.get(job, 0) + 1
-        said = ToolSaid(id=job, seq=number, at=self.house.now, kind=kind, body=body or {})
-
-        def ack():
-            self.acked += 1
-
-        return Message(address.said(topic_id or job), encode_tool(said), retained, ack)
-
-    async def say(self, *messages):
-        """Hand messages in and wait until each is acknowledged."""
-        want = self.acked + len(messages)
-        for message in messages:
-            self.desk.heard(message)
-        async with asyncio.timeout(5):
-            while self.acked < want:
-                await asyncio.sleep(0.005)
-
-
-@asynccontextmanager
-async def hearing(house, **options):
-    voice = Hearing(house, **options)
-    task = asyncio.create_task(voice.desk.run())
-    yield voice
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_scan_from_the_button_to_its_result(house):
