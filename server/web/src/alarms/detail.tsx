@@ -8,6 +8,7 @@ import { useLoad } from "../ui/hooks";
 import { Link } from "../ui/link";
 import { Fact, Failure, Key, Mark, markStyle, Words } from "../ui/parts";
 import { Time, useTimes } from "../ui/times";
+import { Pictures } from "./pictures";
 import { whyNotClosed } from "./select";
 
 interface Props {
@@ -129,8 +130,15 @@ function Buttons({ alarm, role, sending, note, onAck, onClose }: Props) {
   );
 }
 
+interface SheetProps {
+  alarm: Alarm;
+  role?: Role | null;
+  title?: RefObject<HTMLHeadingElement | null>;
+  children: ReactNode;
+}
+
 /** All there is to know of one alarm; what can be done about it are its children. */
-export function AlarmSheet({ alarm, title, children }: { alarm: Alarm; title?: RefObject<HTMLHeadingElement | null>; children: ReactNode }) {
+export function AlarmSheet({ alarm, role = null, title, children }: SheetProps) {
   const { t, label, place } = useI18n();
   return (
     <>
@@ -155,6 +163,7 @@ export function AlarmSheet({ alarm, title, children }: { alarm: Alarm; title?: R
       {alarm.test && <p className="hint">{t("detail.testhelp")}</p>}
       {alarm.suppressed_by && <p className="hint">{t("detail.suppressedby", { name: alarm.gateway })}</p>}
       {children}
+      <Pictures alarm={alarm} role={role} />
       <Facts alarm={alarm} />
       <Journal alarm={alarm} />
     </>
@@ -175,7 +184,7 @@ export function AlarmDetail(props: Props) {
           ‹ {t("detail.back")}
         </button>
       )}
-      <AlarmSheet alarm={alarm} title={title}>
+      <AlarmSheet alarm={alarm} role={props.role} title={title}>
         <Buttons {...props} />
       </AlarmSheet>
     </aside>

@@ -50,6 +50,17 @@ export interface Alarm {
   suppressed_by: string | null;
 }
 
+/** A picture that somebody had fetched for an alarm. */
+export interface Picture {
+  n: number;
+  of: "now" | "moment";
+  state: "pending" | "kept" | "failed";
+  by: string;
+  asked_at: string;
+  taken_at: string | null;
+  why: string;
+}
+
 export interface JournalEntry {
   seq: number;
   at: string;
