@@ -23,6 +23,8 @@ MOST_SLACK_MS = 2000
 # Asked again while an answer was still owed, a gateway cannot know which of the two requests was answered: its stamp
 # is then the middle from the first of them on, and so much beside it.
 STAMP_MS = 150
+# Two reads of a point in one exchange after the other may bear the same stamp.
+AT_ONCE_MS = 1
 UNANSWERED = frozenset({"damaged", "silent", "late", "truncated"})
 
 _ROWS = """
@@ -208,6 +210,27 @@ def _match_values(truth: Truth, key: tuple[str, str], rows: Sequence[StoredRow],
 
 
 def _pairs(
+    served: Sequence[Served], rows: Sequence[StoredRow]
+) -> Iterator[tuple[Served | None, StoredRow | None]]:
+    """Pair replies with rows; one row may stand for two equal replies of one millisecond: one key, one value."""
+    pairs = list(_one_by_one(served, rows))
+    for place, (one, row) in enumerate(pairs):
+        if one is not None and row is None:
+            beside = (*pairs[max(0, place - 1) : place], *pairs[place + 1 : place + 2])
+            yield (
+                one,
+                next((other for known, other in beside if known and other and _at_once(one, known)), None),
+            )
+        else:
+            yield one, row
+
+
+def _at_once(one: Served, other: Served) -> bool:
+    same = one.value == other.value and one.registers == other.registers
+    return same and max(one.t0, other.t0) - min(one.t1, other.t1) <= AT_ONCE_MS
+
+
+def _one_by_one(
     served: Sequence[Served], rows: Sequence[StoredRow]
 ) -> Iterator[tuple[Served | None, StoredRow | None]]:
     left = list(served)

@@ -103,6 +103,25 @@ def test_a_read_that_was_put_again_is_stamped_from_its_first_request_on(
     assert (result.missing, result.doubled) == ((0, 0) if good else (1, 1))
 
 
+@pytest.mark.parametrize(("second", "apart", "missing"), [(7, 1, 0), (8, 1, 1), (7, 5, 1)])
+def test_one_row_stands_for_two_equal_reads_of_one_millisecond_and_for_no_others(
+    second: int, apart: int, missing: int
+) -> None:
+    """A point that lies in two blocks is read twice, one exchange after the other."""
+    changes = [
+        ChangeRow(n=n, t=1000, device="d", point="p", value=str(value), registers=f"{value:04x}")
+        for n, value in ((1, 7), (2, second))
+    ]
+    replies = [
+        msgspec.structs.replace(reply, t0=at, t1=at)
+        for reply, at in zip(
+            truth_of([7, second], ["good", "good"]).replies, (1020, 1020 + apart), strict=True
+        )
+    ]
+    result = match(Truth(changes, replies, []), [row(1, 7)])
+    assert (result.missing, result.doubled, result.wrong) == (missing, 0, 0)
+
+
 def test_samples_that_say_that_nothing_was_read_are_no_readings() -> None:
     truth = truth_of([1, 2], ["good", "silent"])
     nothing = StoredRow("d", "p", 2 * PERIOD, 0, None, Quality.TIMEOUT, None)
