@@ -42,7 +42,7 @@ export function RecordTable({ list, one = false }: { list: readonly Entry[]; one
               <Time at={record.seen_at} site={record.site} />
             </td>
             <td className="record-what">
-              <b>{label(record)}</b> <span className="second">{word("class", record.class)}</span>
+              <b>{label(record)}</b>{word("class", record.class) !== label(record) && <span className="second"> {word("class", record.class)}</span>}
               {record.late && (
                 <span className="tag" title={t("records.latehelp")}>
                   {t("records.late")}
