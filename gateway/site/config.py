@@ -140,7 +140,8 @@ class _Checker:
             else:
                 self.wrong(("profiles", index), f"{folder} is no folder: make it or take the line out")
         try:
-            return registry.checked_library(folders)
+            used = {device.profile for line in self.file.lines for device in line.devices}
+            return registry.checked_library(folders, used)
         except YamlError as err:
             self.problems.extend(err.problems)
             return {}

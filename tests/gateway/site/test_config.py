@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -292,3 +294,13 @@ def test_any_text_is_a_site_or_a_clear_error(text: str):
         convert(data, marks, SiteFile)
     except YamlError as err:
         assert err.problems  # noqa: PT017 - no error at all is just as well
+
+
+def test_a_site_holds_the_code_of_the_protocols_it_speaks_and_no_others(tmp_path: Path):
+    path = site_at(tmp_path, WHOLE)
+    code = (
+        "import sys, pathlib; from gateway.site.config import load_site; load_site(pathlib.Path(sys.argv[1]));"
+        "print(*sorted(name.split('.')[1] for name in sys.modules if name.endswith('.driver')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["modbus"]
