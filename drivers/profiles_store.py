@@ -4,7 +4,8 @@ Nothing here knows a protocol, so that a simulator may load the same data. What 
 (addresses, options, captured examples) is checked by `check_with_driver`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +53,12 @@ def profile_files(folders: Sequence[Path] = ()) -> list[Path]:
     return files
 
 
+def nearest(name: str, more: Iterable[str] = ()) -> str:
+    """Return the shipped profile, or that of `more`, whose id is most like `name`; empty where none is."""
+    known = sorted({*more, *(file.stem for file in SHIPPED.glob("*.yaml"))})
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), "")
+
+
 def load_library(folders: Sequence[Path] = ()) -> Mapping[str, Profile]:
     """Load the shipped profiles and those of `folders`; raise `YamlError` with the problems of all files.
 
@@ -60,11 +67,15 @@ def load_library(folders: Sequence[Path] = ()) -> Mapping[str, Profile]:
     return {name: profile for name, (profile, _, _) in load_marked_library(folders).items()}
 
 
-def load_marked_library(folders: Sequence[Path] = ()) -> Mapping[str, tuple[Profile, Marks, Path]]:
-    """As `load_library`, each profile with its marks and its file."""
+def load_marked_library(
+    folders: Sequence[Path] = (), used: Collection[str] | None = None
+) -> Mapping[str, tuple[Profile, Marks, Path]]:
+    """As `load_library`, each profile with its marks and its file; of the shipped ones those in `used`, if given."""
     library: dict[str, tuple[Profile, Marks, Path]] = {}
     problems: list[Problem] = []
     for file in profile_files(folders):
+        if file.parent == SHIPPED and used is not None and file.stem not in used:
+            continue
         try:
             profile, marks = _known(file) if file.parent == SHIPPED else load_marked(file)
         except YamlError as err:

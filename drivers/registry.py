@@ -11,7 +11,7 @@ from pathlib import Path
 from drivers.api import Driver
 from drivers.errors import Misconfigured
 from drivers.profile import Profile
-from drivers.profiles_store import SHIPPED, check_with_driver, load_marked, load_marked_library
+from drivers.profiles_store import check_with_driver, load_marked, load_marked_library
 from drivers.strict_yaml import Problem, YamlError
 from messages.text import printable
 
@@ -79,14 +79,12 @@ def checked_library(
     """Load all profiles and have each checked by its driver; raise `YamlError` with the problems of all files.
 
     Of the shipped ones, which the tests check, only those in `used` where that is given: a site of meters need not
-    hold the code of cameras in memory.
+    hold cameras in memory, neither their profiles nor their code.
     """
     problems: list[Problem] = []
     library: dict[str, Profile] = {}
-    for name, (profile, marks, file) in load_marked_library(folders).items():
+    for name, (profile, marks, file) in load_marked_library(folders, used).items():
         library[name] = profile
-        if used is not None and name not in used and file.parent == SHIPPED:
-            continue
         try:
             check_with_driver(profile, get(profile.protocol), marks, file)
         except YamlError as err:

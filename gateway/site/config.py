@@ -3,7 +3,6 @@
 Nothing here touches the network. Files that the configuration names (profiles, password) are read once.
 """
 
-import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +19,7 @@ from drivers.api import ListenDriver
 from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings, TcpSettings
 from drivers.profile import DEFAULT_PERIODS, Profile
+from drivers.profiles_store import nearest
 from drivers.secret import placed
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from gateway.cameras.place import Cameras
@@ -99,6 +99,7 @@ class _Checker:
     name: str
     problems: list[Problem] = field(default_factory=list)
     library: Mapping[str, Profile] = field(default_factory=dict)
+    broken: bool = False  # a profile of the library cannot be read
     zone: ZoneInfo | None = None
     snapshots: Snapshots | None = None
     secrets: bool = True
@@ -140,10 +141,12 @@ class _Checker:
             else:
                 self.wrong(("profiles", index), f"{folder} is no folder: make it or take the line out")
         try:
-            used = {device.profile for line in self.file.lines for device in line.devices}
-            return registry.checked_library(folders, used)
+            return registry.checked_library(
+                folders, {it.profile for line in self.file.lines for it in line.devices}
+            )
         except YamlError as err:
             self.problems.extend(err.problems)
+            self.broken = True
             return {}
 
     def _broker(self) -> BrokerAddress | None:
@@ -323,10 +326,10 @@ class _Checker:
         return Device(device.id, device, profile, timeout, periods, options, meter, reports, mode)
 
     def _unknown_profile(self, path: Path_, name: str) -> None:
-        if not self.library:
-            return  # the library itself is broken, and that has been said
-        near = difflib.get_close_matches(name, self.library, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "`gatehouse-gateway profiles` lists them"
+        if self.broken:
+            return  # the library itself is, and that has been said
+        near = nearest(name, self.library)
+        hint = f"did you mean {near}?" if near else "`gatehouse-gateway profiles` lists them"
         self.wrong(path, f"no profile is called {printable(name, 60)!r}: {hint}")
 
     def _driver(self, path: Path_, device: DeviceFile, profile: Profile, options: Mapping[str, Any]) -> None:
