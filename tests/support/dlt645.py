@@ -92,3 +92,39 @@ def order(made: Dlt645Device, bus: SimBus, action: str) -> dict[str, Reading]:
     carry(made.exchange(plan.write), bus)
     back: Transaction | None = plan.read_back
     return dict(made.decode(back, carry(made.exchange(back), bus))) if back is not None else {}
+
+
+# Points as profiles write them.
+
+KWH = {"unit": "kWh", "exp": -2, "kind": "register"}
+TOTAL = {**KWH, "at": {"di": "00010000"}}
+TARIFFS = {f"t{n}": {**KWH, "at": {"di": f"00010{n}00"}} for n in (1, 2, 3, 4)}
+ENERGY = {"total": TOTAL, **TARIFFS}
+VOLTS = {
+    f"voltage_{letter}": {"unit": "V", "exp": -1, "at": {"di": f"02010{n}00"}}
+    for n, letter in enumerate("abc", 1)
+}
+FROZEN = {
+    "frozen_at": {"unit": "s", "at": {"di": "05060001"}},
+    "frozen": {**KWH, "at": {"di": "05060101"}},
+    "frozen_t2": {**KWH, "at": {"di": "05060101", "part": 2}},
+}
+SETTLED = {
+    "settled_at": {"unit": "s", "at": {"derived": "settled"}},
+    "closing": {**KWH, "at": {"di": "00010001"}},
+}
+LOGS = {
+    "losses": {"at": {"di": "03110000"}, "kind": "register"},
+    "opened": {"at": {"di": "03300D00"}, "kind": "register"},
+}
+SIGNALS = {
+    "cover_open": {"label": "Cover", "severity": "high", "class": "tamper", "on": {"count": "03300D00"}},
+    "power_loss": {"label": "Loss", "severity": "low", "class": "power", "on": {"count": "03110000"}},
+}
+CLOCK = ["04000101", "04000102", "04000101"]
+RELAY = {"relay_open": {"kind": "state", "at": {"di": "04000503", "bit": 4}}}
+TRIP = {"trip": {"label": "Trip", "at": {"do": "trip"}, "read_back": {"point": "relay_open", "is": True}}}
+
+
+def seconds(at: datetime) -> Decimal:
+    return Decimal(int(at.timestamp()))

@@ -1,177 +1,23 @@
 """Offers from afar with handed-in time: what is tried, kept, refused and taken back; and after a kill at each step."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from gateway.polling.fleet import Difference
-from gateway.reconfig.config_store import ConfigStore, Record
 from gateway.reconfig.probation import MOST_ATTEMPTS
-from gateway.reconfig.reload import Reloader, ReloadRefused
-from gateway.reconfig.remote import RemoteConfig, Start, begin
-from gateway.site.config import Site, load_site
+from gateway.reconfig.reload import ReloadRefused
 from gateway.site.overlay import fingerprint
-from messages.configs import CHECK_VERSION, ConfigOffer, ConfigSaid, ConfigState
+from messages.configs import ConfigState
+from tests.support.offers import LOCAL, OTHER, THIRD, WELL, Box, endpoint, offer
 
 pytestmark = pytest.mark.slow  # each life reads the library of profiles
-
-NOW = datetime(2026, 11, 22, tzinfo=UTC)
-LOCAL = """\
-site: mews
-gateway: gw
-broker: {url: "mqtt://127.0.0.1:1883"}
-state_dir: state
-lines:
-  - id: net
-    tcp: 127.0.0.1:1502
-    devices:
-      - {id: m-1, profile: eastron-sdm630, unit: 1}
-"""
-OTHER = LOCAL[LOCAL.index("lines:") :].replace("1502", "1503")
-THIRD = OTHER.replace("1503", "1504")
-WELL = {"m-1": ()}
-
-
-class Fleet:
-    """Takes every change, and remembers it."""
-
-    def __init__(self) -> None:
-        self.endpoints: list[list[str]] = []
-
-    async def apply(self, lines, config, elsewhere=()) -> Difference:
-        self.endpoints.append([line.endpoint for line in lines])
-        return Difference(changed=tuple(line.id for line in lines))
-
-
-@dataclass
-class Surface:
-    """How the lines and the server are, as a test says."""
-
-    well: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(WELL))
-    heard: bool = True
-
-    def health(self):
-        return self.well
-
-    def heard_since(self, moment: float) -> bool:
-        return self.heard
-
-
-class Watched(ConfigStore):
-    """Remembers every record that reached the disk."""
-
-    saved: list[Record]
-    full = False
-
-    def save(self, record: Record) -> None:
-        if self.full:
-            raise OSError(28, "No space left on device")
-        super().save(record)
-        self.saved.append(record)
-
-
-class Box:
-    """A gateway's configuration without its lines; `life` is one run of the process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "gw.yaml"
-        (folder / "state").mkdir()
-        self.path.write_text(LOCAL, encoding="utf-8")
-        self.store = Watched(folder / "state" / "config.json")
-        self.store.saved = []
-        self.now = 0.0
-        self.surface = Surface()
-        self.said: list[ConfigSaid] = []
-        self.alarms: list[str] = []
-        self.alarms_kept = True
-        self.fleet = Fleet()
-        self.until: Callable[[], bool] = lambda: False
-        self.reached = asyncio.Event()
-
-    def start(self) -> Start:
-        return begin(load_site(self.path), self.store, NOW)
-
-    def life(self) -> RemoteConfig:
-        started = self.start()
-        self.fleet = Fleet()
-        reloader = Reloader(started.site, self.fleet)  # type: ignore[arg-type]
-
-        async def alarm(why: str) -> bool:
-            if self.alarms_kept:
-                self.alarms.append(why)
-            return self.alarms_kept
-
-        async def nap(event: asyncio.Event, seconds: float) -> None:
-            if self.until():
-                self.reached.set()
-            await asyncio.sleep(0)
-            if not event.is_set():
-                if seconds > 60:
-                    await event.wait()
-                else:
-                    self.now += seconds
-
-        remote = RemoteConfig(
-            started.record,
-            self.store,
-            reloader,
-            self.surface,
-            lambda: NOW,
-            lambda: self.now,
-            nap,
-            alarm,
-            say=self._said,
-        )
-        reloader.source = remote
-        return remote
-
-    def _said(self, said: ConfigSaid) -> None:
-        self.said.append(said)
-        if self.until():
-            self.reached.set()
-
-    async def runs(self, remote: RemoteConfig, until: Callable[[], bool]) -> None:
-        """Let a life go on until something is true, then kill it."""
-        self.until, self.reached = until, asyncio.Event()
-        tasks = [asyncio.create_task(remote.run()), asyncio.create_task(remote.reloader.run())]
-        try:
-            async with asyncio.timeout(20):
-                if not until():
-                    await self.reached.wait()
-        finally:
-            self.until = lambda: False
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            for task in tasks:
-                if not task.cancelled():
-                    task.result()
-
-    @property
-    def state(self) -> ConfigState | None:
-        return self.said[-1].state if self.said else None
-
-    @property
-    def hash(self) -> str:
-        return load_site(self.path).hash
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
-
-
-def offer(base: str, yaml: str = OTHER, name: str = "f1", minutes: int = 5) -> ConfigOffer:
-    return ConfigOffer(id=name, at=NOW, by="wang.li", base=base, site_yaml=yaml, health_minutes=minutes)
-
-
-def endpoint(site: Site) -> str:
-    return site.lines[0].endpoint
 
 
 async def test_a_good_one_is_staged_applied_and_confirmed_and_lives_on(box: Box):
@@ -433,47 +279,3 @@ async def test_an_alarm_that_nobody_keeps_comes_again(box: Box):
 
 def test_a_file_that_cannot_be_seen_has_no_fingerprint(tmp_path: Path):
     assert fingerprint(tmp_path / "none") == ""
-
-
-@pytest.mark.parametrize(
-    ("yaml", "why", "problem"),
-    [
-        (OTHER, "", ""),
-        (OTHER.replace("eastron-sdm630", "eastron-sdm63"), "", "no profile is called"),
-        ("broker: {url: 'mqtt://10.0.0.1:1'}\n" + OTHER, "", "belongs to the box"),
-        (
-            OTHER.replace("m-1, profile: eastron-sdm630", "m-1, profile: gatehouse-demo-fire-panel").replace(
-                "    devices",
-                "    timeout: 5s\n    shortest_timeout: 5s\n    fire_budget: 500ms\n    devices",
-            ),
-            "",
-            "can be",
-        ),
-    ],
-)
-async def test_a_text_is_checked_and_nothing_else_happens(box: Box, yaml: str, why: str, problem: str):
-    remote = box.life()
-    first = remote.reloader.site
-    remote.take(
-        msgspec.structs.replace(offer("sha256:" + "0" * 64, yaml, "k1"), check_only=True, v=CHECK_VERSION)
-    )
-    await box.runs(remote, lambda: bool(box.said) and box.said[-1].checked is not None)
-    checked = box.said[-1].checked
-    assert checked is not None
-    assert (checked.id, checked.why) == ("k1", why)
-    assert [problem in each.text for each in checked.problems] == [True] * bool(problem), checked
-    assert (box.state, box.said[-1].active) == (ConfigState.LOCAL, first.hash)
-    assert (box.fleet.endpoints, box.store.saved) == ([], [])
-
-
-async def test_a_check_during_a_trial_is_answered_and_touches_it_not(box: Box):
-    remote = box.life()
-    box.surface.heard = False
-    remote.take(offer(box.hash))
-    await box.runs(remote, lambda: box.state is ConfigState.APPLIED)
-    remote.take(msgspec.structs.replace(offer(box.hash, THIRD, "k1"), check_only=True, v=CHECK_VERSION))
-    await box.runs(remote, lambda: box.said[-1].checked is not None)
-    assert box.state is ConfigState.APPLIED
-    box.surface.heard = True
-    await box.runs(remote, lambda: box.state is ConfigState.CONFIRMED)
-    assert box.said[-1].id == "f1"
