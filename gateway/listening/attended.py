@@ -1,5 +1,6 @@
 """A device that speaks unasked: what it says goes into the journal before it is answered."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +26,8 @@ class Attended(Told):
     words: str = field(default="", repr=False)
     """What it said last, in its protocol's words."""
     said_at: datetime | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """Held while a message of it goes into the journal: what the next one means depends on what stands by then."""
     readings: dict[str, tuple[Reading, datetime]] = field(default_factory=dict, repr=False)
     """What it told last of each point, and when."""
 

@@ -82,6 +82,10 @@ class Hearing:
             self._stranger(heard.source, peer)
             return "unknown_source"
         self._there(device, peer)
+        async with device.turn:  # it may speak on several connections at once
+            return await self._keep(device, heard)
+
+    async def _keep(self, device: Attended, heard: Heard) -> str:
         mark = self._mark(heard)
         lately = self._lately.setdefault(device.id, {})
         if mark in lately:

@@ -10,10 +10,11 @@ import gateway.listening.hearing
 import gateway.listening.listener
 import gateway.listening.peers
 from drivers.lines import SerialSettings
+from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
 from messages.types import Edge, Quality
 from tests.support.polling import until
-from tests.support.toylisten import install, line, listening
+from tests.support.toylisten import Kept, install, line, listening
 from tests.support.wire import PtyPeer
 
 
@@ -102,6 +103,41 @@ async def test_what_is_said_again_is_answered_again_and_told_once():
                 assert await one.say("p1 7 card now") == "ok 7"
         assert len(heart.recorder.edges) == 1
         assert heart.count("repeated") == 3
+
+
+class Slow(Kept):
+    """A journal that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def events(self, events, state, quiet=()) -> bool:
+        self.begun.set()
+        await self.go.wait()
+        return await super().events(events, state, quiet)
+
+
+@pytest.mark.parametrize("other", ["p1 7 fire on", "p1 8 card now"])
+async def test_what_comes_on_two_connections_at_once_goes_into_the_journal_one_by_one(other):
+    journal = Slow()
+    async with (
+        listening(line("p1"), recorder=journal) as heart,
+        panel(heart.port) as one,
+        panel(heart.port) as two,
+    ):
+        came = asyncio.Queue()
+        heart.listeners.lines[0].hearing.taps.tap(came.put_nowait)
+        one.writer.write(b"p1 7 fire on\n")
+        await journal.begun.wait()
+        await came.get()
+        two.writer.write(other.encode() + b"\n")
+        await came.get()  # it has crossed the wire, and nothing more can become of it now
+        journal.go.set()
+        assert await one.answer() == "ok 7"
+        assert await two.answer() == f"ok {other.split()[1]}"
+    assert [event.code for event in journal.edges] == ["fire"] + ["card"] * ("card" in other)
+    assert standing_in(journal.state[signals_key("p1")]) == {"fire"}
 
 
 async def test_a_source_that_nobody_knows_is_refused_and_said_once(caplog):
