@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from drivers.api import PeerSession
-from drivers.errors import FrameDamaged
+from drivers.errors import FrameDamaged, Misconfigured
 from gateway.listening.hearing import Hearing
 from gateway.listening.limits import HostBuckets, allowed
 from messages.text import printable
@@ -63,7 +63,9 @@ class Datagrams(asyncio.DatagramProtocol):
         """Work through what came until `stop`."""
         while (taken := await self._waiting.get()) is not None:
             data, address = taken
-            session = self._sessions.pop(address, None) or self.session()
+            session = self._sessions.pop(address, None) or self._begin()
+            if session is None:
+                continue
             name, taps, now = f"{address[0]}:{address[1]}", self.hearing.taps, self.hearing.around.monotonic
             taps.crossed(name, "rx", data, now())
             try:
@@ -79,3 +81,11 @@ class Datagrams(asyncio.DatagramProtocol):
                 if answer and self._transport is not None:
                     taps.crossed(name, "tx", answer, now())
                     self._transport.sendto(answer, address)
+
+    def _begin(self) -> PeerSession | None:
+        try:
+            return self.session()
+        except Misconfigured as err:  # a key file that is just being written anew
+            self.hearing.meters.message(self.hearing.line, "left_out")
+            log.warning("line %s: a datagram is left out: %s", self.hearing.line, printable(str(err)))
+            return None

@@ -174,9 +174,12 @@ class Listener:
     async def _attend(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = f"{host}:{(writer.get_extra_info('peername') or ('', 0))[1]}"
         rates = self._hosts.of(host)
-        peer = Peer(name, self._session(), self.hearing, self.limits.idle_s, *rates, self._stop.is_set)
         try:
+            peer = Peer(name, self._session(), self.hearing, self.limits.idle_s, *rates, self._stop.is_set)
             why = await peer.attend(reader, writer)
+        except Misconfigured as err:  # a key file that is just being written anew
+            self.hearing.meters.message(self.line, "turned_away")
+            why = f"it is turned away: {err}"
         except OSError as err:
             why = str(err)
         finally:

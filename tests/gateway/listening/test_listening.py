@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import logging
+import socket
 
 import pytest
 
 import gateway.listening.hearing
 import gateway.listening.listener
 import gateway.listening.peers
+from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings
 from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
 from messages.types import Edge, Quality
 from tests.support.polling import until
-from tests.support.toylisten import Kept, install, line, listening
+from tests.support.toylisten import Kept, ToyListens, install, line, listening
 from tests.support.wire import PtyPeer
 
 
@@ -156,6 +158,26 @@ async def test_one_bad_peer_is_cut_off_and_its_neighbour_notices_nothing(caplog)
         assert await bad.gone()
         assert await good.say("p1 2 fire off") == "ok 2"
     assert "cannot be followed: a line without end" in caplog.text
+
+
+async def test_a_key_that_cannot_be_read_now_turns_one_peer_away_and_ends_nothing(monkeypatch):
+    def unreadable(driver, devices, options):
+        raise Misconfigured("options.key_file: secrets/key cannot be read")
+
+    place = Socket("127.0.0.1", 0, tcp=True, udp=True)
+    async with listening(line("p1", place=place)) as heart, panel(heart.port) as before:
+        assert await before.say("p1 1 fire on") == "ok 1"
+        with monkeypatch.context() as while_it_is_written:
+            while_it_is_written.setattr(ToyListens, "session", unreadable)
+            async with panel(heart.port) as one:
+                assert await one.gone()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"p1 2 fire off\n", ("127.0.0.1", heart.port))
+                await until(lambda: heart.count("left_out") == 1)
+        assert heart.count("turned_away") == 1
+        assert await before.say("p1 3 card now") == "ok 3"
+        async with panel(heart.port) as after:
+            assert await after.say("p1 4 fire off") == "ok 4"
 
 
 async def test_a_peer_that_takes_no_answers_is_let_go(monkeypatch):
