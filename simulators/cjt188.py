@@ -6,7 +6,7 @@ talker of `simulators.field_wire`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import and_
@@ -99,6 +99,8 @@ class SimMeter:
     valve: int = OPEN
     stuck: bool = False
     """The valve takes orders and does not move."""
+    valve_takes: timedelta = timedelta(0)
+    """How long the valve is on its way: until it is there the meter shows where it was."""
     battery_low: bool = False
     second_status: int = 0
     decimals: int = 2
@@ -116,6 +118,7 @@ class SimMeter:
     silent: bool = False
     orders: list[int] = field(default_factory=list)
     """Valve orders that it has taken."""
+    _turning: tuple[int, datetime] | None = None
 
     @property
     def wire(self) -> bytes:
@@ -167,12 +170,14 @@ class SimMeter:
             return None
         self.orders.append(data[0])
         if not self.stuck:
-            self.valve = _ORDERS[data[0]]
+            self._turning = _ORDERS[data[0]], self.now() + self.valve_takes
         return self.status
 
     @property
     def status(self) -> bytes:
         """Both bytes of ST: valve in the two lowest bits, the battery above."""
+        if self._turning is not None and self.now() >= self._turning[1]:
+            self.valve, self._turning = self._turning[0], None
         return bytes([self.valve | self.battery_low << 2, self.second_status])
 
     def _quantity(self, value: Decimal | None, unit: str, decimals: int) -> bytes:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -24,6 +24,7 @@ KINDS: Final = {"cold": 0x10, "hot": 0x11, "heat": 0x20, "gas": 0x30}
 # What flows in an hour: m³, or kWh of heat.
 _USE: Final = {0x10: Decimal("0.015"), 0x11: Decimal("0.008"), 0x20: Decimal("3.2"), 0x30: Decimal("0.22")}
 _HOUR: Final = Decimal(3600)
+_VALVE_TAKES: Final = timedelta(seconds=20)
 _METER: Final = re.compile(r"(?P<kind>[a-z]+):(?P<address>[0-9]{1,14})")
 
 
@@ -55,7 +56,16 @@ def born(kind: int, address: str, clock: Callable[[], datetime], rng: Random) ->
     months = [total - _USE[kind] * 720 * back for back in range(1, 3)]
     unit = "kWh" if kind >> 4 == 2 else "m³"
     hours = rng.randrange(9000)
-    meter = SimMeter(address.zfill(14), clock, kind=kind, total=total, unit=unit, settled=months, hours=hours)
+    meter = SimMeter(
+        address.zfill(14),
+        clock,
+        kind=kind,
+        total=total,
+        unit=unit,
+        settled=months,
+        hours=hours,
+        valve_takes=_VALVE_TAKES,
+    )
     return Living(meter, rng, clock())
 
 

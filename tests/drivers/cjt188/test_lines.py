@@ -1,7 +1,7 @@
 """The driver over real lines, against the simulated meters: a serial port, and a serial server on TCP."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -155,3 +155,17 @@ async def test_several_that_answer_at_once_are_nobody():
         async with line_to(TcpSettings("127.0.0.1", server.port, late_guard=0.02)) as line:
             with pytest.raises(FrameDamaged):
                 await line.exchange(scan.ask_address(), timeout=0.05)
+
+
+async def test_a_valve_on_its_way_shows_where_it_was_until_it_is_there():
+    now = datetime(2026, 9, 1, tzinfo=UTC)
+    slow = SimMeter(COLD, lambda: now, valve_takes=timedelta(seconds=20), total=Decimal(1))
+    async with FieldTcp(SimBus([slow])) as server, line_to(TcpSettings("127.0.0.1", server.port)) as line:
+        meter = device("cjt188-water-meter-valve", COLD)
+        plan = meter.command("close_valve", {})
+        await line.exchange(meter.exchange(plan.write), timeout=1.0)
+        assert plan.read_back is not None
+        for passed, state in ((0, OPEN), (19, OPEN), (1, CLOSED)):
+            now += timedelta(seconds=passed)
+            reply = await line.exchange(meter.exchange(plan.read_back), timeout=1.0)
+            assert meter.decode(plan.read_back, reply.payload)["valve"].value == state
