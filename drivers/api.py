@@ -135,12 +135,17 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class CommandPlan:
-    """The exchanges of one command, write first, then read-back, as one undivided piece on the line."""
+    """The exchanges of one command, write first, then read-back; one undivided piece on the line unless it may wait."""
 
     write: Transaction
     read_back: Transaction | None
     expect: Mapping[str, Value] = field(default_factory=dict)
     """Points and the values they must show afterwards; empty where the device offers none."""
+    after: float = 0.0
+    """Seconds from the write to the first read-back, the line free meanwhile. Drivers leave this and `within` out: who
+    carries the plan out takes them from the profile's `read_back`."""
+    within: float = 0.0
+    """So many seconds after the write the device may still be on its way to what was ordered; 0: none."""
 
 
 @runtime_checkable

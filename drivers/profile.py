@@ -20,6 +20,12 @@ PointId = Annotated[
     ),
 ]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Wait = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m)$", description="a time such as 500ms, 5s or 1m"
+    ),
+]
 
 DeviceClass = Literal[
     "meter", "access", "fire", "intrusion", "camera", "vehicle", "lift", "pump", "env", "power", "io"
@@ -119,11 +125,17 @@ class Signal(Alarmed, frozen=True, kw_only=True):
 
 
 class ReadBack(Strict, frozen=True, kw_only=True):
-    """What a point must show after a command."""
+    """What a point must show after a command.
+
+    With neither `after` nor `within` it is read at once and in one piece with the write. Otherwise first after `after`,
+    and then again and again until it shows or `within` is over, counted from the write; the line is free in between.
+    """
 
     point: PointId
     is_: bool | None = msgspec.field(default=None, name="is")
     equals: Decimal | None = None
+    after: Wait = "0s"
+    within: Wait = "0s"
 
 
 class Action(Strict, frozen=True, kw_only=True):

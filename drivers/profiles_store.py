@@ -14,12 +14,13 @@ from typing import Any
 from drivers.api import Driver
 from drivers.errors import Misconfigured
 from drivers.profile import Point, Profile, ReadBack, When
-from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, path_text
+from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from messages.text import printable
 from messages.types import DEVICE_SILENT, MAX_POINTS
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_PROFILES = 2000
+LONGEST_WAIT_S = 120  # from a command to what it must show
 
 _Found = tuple[tuple[str | int, ...], str]
 
@@ -230,6 +231,12 @@ def _check_read_back(place: tuple[str | int, ...], back: ReadBack, profile: Prof
         yield (*place, "point"), _unknown_point(back.point, profile)
     if len(_given({"is": back.is_, "equals": back.equals})) != 1:
         yield place, "needs exactly one of is, equals"
+    after, within = parse_duration(back.after), parse_duration(back.within)
+    for key, seconds in (("after", after), ("within", within)):
+        if seconds > LONGEST_WAIT_S:
+            yield (*place, key), f"is more than {LONGEST_WAIT_S} s: nobody waits so long for a command"
+    if within and after >= within:
+        yield (*place, "after"), "must be shorter than `within`: nobody would look in time"
 
 
 def _check_examples(profile: Profile) -> Iterator[_Found]:

@@ -16,7 +16,7 @@ import msgspec
 from drivers.api import CommandPlan
 from drivers.errors import Misconfigured
 from gateway.delivery.journal import JournalDown, JournalFull
-from gateway.polling.orders import CommandRun
+from gateway.polling.orders import CommandRun, patient
 from gateway.polling.polled import Polled
 from messages.codec import utc_ms
 from messages.text import printable
@@ -151,9 +151,10 @@ class Commands:
                 f"{profile.profile} has no action {printable(command.action, 64)}; it has: {known}"
             )
         try:
-            return target.device.driver.command(command.action, command.args)
+            plan = target.device.driver.command(command.action, command.args)
         except Misconfigured as err:
             return _refused(str(err))
+        return patient(plan, profile.actions[command.action].read_back)
 
     async def _claim(self, command: OpenCommand) -> bool:
         """Write down that this command is being dealt with; False if it was before, or cannot be written down.

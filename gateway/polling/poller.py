@@ -24,12 +24,12 @@ from drivers.errors import (
 from drivers.lines import SOON_S, Reply, SerialMode
 from gateway.polling.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
 from gateway.polling.booking import Booking
-from gateway.polling.orders import CommandRun, Order, carry_out
+from gateway.polling.ordering import Ordering
+from gateway.polling.orders import CommandRun, Order
 from gateway.polling.polled import Asked, Polled, Work
 from gateway.polling.presence import Presence, Task
 from gateway.polling.schedule import ALARM, AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
 from gateway.polling.teller import Teller, edge_key
-from messages.text import printable
 from messages.types import Quality
 
 __all__ = ["Poller", "edge_key"]
@@ -62,6 +62,7 @@ class Poller:
     presence: Presence = field(init=False)
     teller: Teller = field(init=False)
     _books: Booking = field(init=False)
+    _orders: Ordering = field(init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _overruns: int = 0
@@ -82,6 +83,7 @@ class Poller:
             self._has_changed,
         )
         self._books = Booking(self.schedule, self.presence, self.around, self.rules.snapshots)
+        self._orders = Ordering(self.schedule, self.presence, self.around, self._carry)
 
     @property
     def up(self) -> bool:
@@ -99,7 +101,7 @@ class Poller:
         self._wake.set()
 
     async def command(self, device: str, plan: CommandPlan, until: datetime) -> CommandRun:
-        """Carry out a command as one undivided piece, in the class of fire."""
+        """Carry out a command in the class of fire: in one piece, or with looks afterwards where it may take time."""
         found = next(known for known in self.devices if known.id == device)
         order = Order(found, plan, until, asyncio.get_running_loop().create_future())
         if self._stopping:
@@ -147,14 +149,11 @@ class Poller:
         for device in self.devices:
             if device.trip.smooth is not None:
                 device.lessons.measured(device.trip.smooth)
+        self._orders.let_go()
         for job in self.schedule:
-            if isinstance(job.what, Order):
-                job.what.settle(CommandRun.not_run("its line ended or was set up anew before it was sent"))
-            elif isinstance(job.what, Asked):
+            if isinstance(job.what, Asked):
                 job.what.fail(LineDown(f"{self.line}: polling of this line has ended"))
-            else:
-                continue
-            self.schedule.remove(job)
+                self.schedule.remove(job)
 
     async def _step(self) -> None:
         self._wake.clear()
@@ -171,7 +170,7 @@ class Poller:
         if isinstance(what, Work):
             await self._turn(job, what, now)
         elif isinstance(what, Order):
-            await self._order(what)
+            await self._orders.turn(what)
             self.schedule.done(job, began=now, ended=self.around.monotonic())
         else:
             await self._asked(job, what, now)
@@ -338,25 +337,6 @@ class Poller:
             self.presence.exclude(job.what, err)
             return
         await self._poll(job, job.what, exchange)
-
-    async def _order(self, order: Order) -> None:
-        limit = order.device.config.timeout
-
-        async def send(transaction: Transaction) -> bytes:
-            # A device that acts may think longer than one that is read: it gets all the time that was set.
-            exchange = order.device.driver.exchange(transaction)
-            reply = await self._carry(exchange, limit, limit, order.device.config.mode)
-            self.presence.answered(order.device)
-            return reply.payload
-
-        async def pause(seconds: float) -> None:
-            await self.around.nap(asyncio.Event(), seconds)
-
-        try:
-            order.settle(await carry_out(order, send, self.around.clock, pause))
-        except LineDown as err:
-            self.presence.line_down(err)
-            order.settle(CommandRun.not_run(f"the line is down: {printable(str(err))}"))
 
     async def _asked(self, job: Job[Task], asked: Asked, now: float) -> None:
         if asked.reply.done():  # whoever asked no longer waits

@@ -84,6 +84,17 @@ def test_a_good_profile_loads_and_is_checked_by_its_driver(tmp_path):
         ("above: 100", "above: 100, deadband: -5", ":22: events.power_high.when.deadband"),
         ("{point: open, is: false}", "{point: opn, is: false}", ":24: actions.reset.read_back.point"),
         ("{point: open, is: false}", "{point: open}", ":24: actions.reset.read_back: needs exactly one"),
+        (
+            "open, is: false}",
+            "open, is: false, within: 3m}",
+            ":24: actions.reset.read_back.within: is more than 120",
+        ),
+        (
+            "open, is: false}",
+            "open, is: false, after: 9s, within: 9000ms}",
+            ":24: actions.reset.read_back.after: must be shorter",
+        ),
+        ("open, is: false}", "open, is: false, after: 1h}", ":24: actions.reset.read_back.after: "),
         ('    expect: {energy: "1234.56"}', "    expect: {}", ":28: examples[0].expect: says nothing"),
         ('{energy: "1234.56"}', '{enrgy: "1234.56"}', ":28: examples[0].expect.enrgy: there is no point"),
         ('{energy: "1234.56"}', '{energy: "many"}', ":28: examples[0].expect.energy: must be a decimal"),

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from drivers.api import CommandPlan
+from drivers.profile import Action, ReadBack
 from gateway.commands import FARTHEST, MAX_WAITING, OPEN_KEY, Commands, Target
 from gateway.delivery.journal import Journal, JournalDown
 from gateway.polling.orders import CommandRun
@@ -26,11 +28,13 @@ class Line:
 
     def __init__(self) -> None:
         self.orders: list[str] = []
+        self.plans: list[CommandPlan] = []
         self.began = asyncio.Event()
         self.hold: asyncio.Event | None = None
 
     async def command(self, device: str, plan: CommandPlan, until: datetime) -> CommandRun:
         self.orders.append(device)
+        self.plans.append(plan)
         self.began.set()
         if self.hold is not None:
             await self.hold.wait()
@@ -78,6 +82,17 @@ async def test_a_command_is_carried_out_and_answered(journal: Journal):
     (result,) = await results(journal)
     assert (result.id, result.outcome, result.read_back) == ("c1", Outcome.VERIFIED, {"open": True})
     assert journal.load_state(OPEN_KEY) == b"[]"
+
+
+async def test_a_line_is_told_how_long_the_profile_says_that_it_may_take(journal: Journal):
+    slow = Action(label="Open", at={}, read_back=ReadBack(point="open", is_=True, after="5s", within="45s"))
+    valve = structs.replace(DOOR, actions={"release": slow})
+    line = Line()
+    target = commands(journal, line)
+    target.targets = {"door": Target(device_of("door", valve), line)}
+    await work(target, order())
+    (plan,) = line.plans
+    assert (plan.after, plan.within) == (5.0, 45.0)
 
 
 async def test_the_same_command_twice_runs_once_and_is_answered_once(journal: Journal):
