@@ -1,7 +1,7 @@
 """A real poller on a real line, with the Modbus driver and what a test says of the far end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -22,6 +22,9 @@ from gateway.site.site_file import DeviceFile
 from messages.types import ClockState
 from tests.support.gateway import Counted, Remembered
 from tests.support.modbus import profile
+from tests.support.waiting import until
+
+__all__ = ["POINTS", "at_work", "device", "now", "until"]
 
 POINTS = {
     "low": {"table": "holding", "address": 10, "type": "uint16"},
@@ -62,9 +65,3 @@ async def at_work(line: Line, *devices: Polled) -> AsyncIterator[tuple[Poller, R
             yield poller, recorder
         finally:
             poller.stop()
-
-
-async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(15):
-        while not what():
-            await asyncio.sleep(0.02)
