@@ -161,12 +161,13 @@ async def listening(
     state: dict[str, bytes] | None = None,
     recorder: Remembered | None = None,
     clock: Callable[[], datetime] = lambda: START,
+    monotonic: Callable[[], float] | None = None,
 ) -> AsyncIterator[Heart]:
     """Let lines listen while the context lasts."""
-    loop = asyncio.get_running_loop()
+    monotonic = monotonic or asyncio.get_running_loop().time
     recorder, metrics = recorder or Kept(), Metrics()
     recorder.state.update(state or {})
-    around = Surroundings(clock, lambda: ClockState.SYNCED, loop.time, Random(1), nap)
+    around = Surroundings(clock, lambda: ClockState.SYNCED, monotonic, Random(1), nap)
     orphans = Orphans(recorder, lambda: START, lambda: ClockState.SYNCED)
     listeners = Listeners(recorder, metrics, around, recorder.state.get, orphans)
     heart = Heart(listeners, recorder, metrics, orphans)
