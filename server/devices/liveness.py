@@ -338,14 +338,13 @@ class Liveness:
                 .where(gateways.c.id == gateway.id)
                 .values(q=q, online=online, since=now, why="" if online else why)
             )
-        mono = self._monotonic()
         for device in self._devices.values():
             if device.gateway_id != gateway.id:
                 continue
             if not online:
                 self._set(conn, device, "unreachable", f"gateway {name}: {why}", now)
             elif device.conn == "unreachable":
-                device.deadline = mono + device.timeout
+                device.deadline = self._patience(device)
                 self._set(conn, device, "unknown", f"gateway {name} is back", now)
 
     def _set(self, conn: Connection, device: _Device, new: str, cause: str, now: datetime) -> None:

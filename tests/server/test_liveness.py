@@ -1,98 +1,20 @@
 """Silence: by will, by missing heartbeats, by missing good samples; each is raised once and cleared once."""
 
-from datetime import timedelta
-from decimal import Decimal
 from random import Random
 
-import msgspec
 import pytest
 from sqlalchemy import select
 from sqlalchemy.sql.functions import count
 
-from messages.codec import encode
 from messages.types import (
-    DEVICE_SILENT,
     ClockState,
-    DeviceEvent,
-    DeviceInfo,
-    Edge,
-    EventInfo,
-    GatewayState,
-    Lane,
-    ProfileInfo,
-    Quality,
-    Sample,
-    Severity,
 )
 from server.db.engine import read
 from server.db.tables_core import outbox
-from server.db.tables_devices import device_states, devices, gateways
-from server.ingest.judge import Incoming
+from server.db.tables_devices import device_states, devices
 from server.ingest.service import Ingest
-from tests.support.ingest import GW, T0, Monotonic, Sinks, birth, born, database, up, writer
-
-
-class Site:
-    """A gateway with two meters, a server that watches them, and time in our hands."""
-
-    def __init__(self, engine):
-        self.engine = engine
-        self.sinks = Sinks()
-        self.mono = Monotonic()
-        self.store = writer(engine, self.sinks, self.mono)
-        self.seq = 0
-        self.store.store([born(birth("m-1", "m-2"))], T0)
-        self.beat()
-
-    @property
-    def now(self):
-        return T0 + timedelta(seconds=self.mono.now - 1000)
-
-    def beat(
-        self,
-        *,
-        online=True,
-        boot="b1",
-        retained=False,
-        silent=(),
-        why="",
-        ago=None,
-        clock=ClockState.SYNCED,
-        **facts,
-    ):
-        at = None if ago is None else self.now - timedelta(seconds=ago)
-        state = GatewayState(online=online, boot=boot, silent=silent, why=why, at=at, clock=clock, **facts)
-        self.store.store([Incoming(GW.state, encode(state), retained)], self.now)
-
-    def sample(self, device, *, ago=0.0, bad=False, clock=ClockState.SYNCED):
-        self.seq += 1
-        at = self.now - timedelta(seconds=ago)
-        values = {"volts": None if bad else Decimal(230)}
-        one = Sample(
-            device=device, at=at, values=values, bad={"volts": Quality.TIMEOUT} if bad else {}, clock=clock
-        )
-        self.store.store([up(self.seq, one)], self.now)
-
-    def pass_time(self, seconds, *, beats=True, samples=()):
-        for _ in range(int(seconds)):
-            self.mono.now += 1
-            if beats and int(self.mono.now) % 10 == 0:
-                self.beat()
-            for device in samples:
-                self.sample(device)
-            self.store.tick(self.now)
-
-    def conn(self):
-        with read(self.engine) as conn:
-            return dict(conn.execute(select(devices.c.device, devices.c.conn)).all())
-
-    def online(self):
-        with read(self.engine) as conn:
-            return conn.execute(select(gateways.c.online, gateways.c.why)).one()
-
-    def said(self):
-        said, self.sinks.system[:] = list(self.sinks.system), []
-        return said
+from tests.support.ingest import T0, database, writer
+from tests.support.liveness import Site
 
 
 @pytest.fixture
@@ -321,76 +243,3 @@ async def test_the_first_tick_after_a_frozen_machine_blames_nobody(site):
     site.pass_time(40, beats=False)
     assert ("raise", "gateway_silent", None) in site.said()
     await ingest.close()
-
-
-CONFIG = "sha256:" + "0" * 64
-
-
-@pytest.fixture
-def panel(site):
-    """A panel beside the meters: it tells no values, and speaks when it likes."""
-    told = birth("m-1", "m-2")
-    model = ProfileInfo(vendor="Acme", model="P", device_class="fire", protocol="gb26875", events=FIRE)
-    info = DeviceInfo(id="panel", profile="panel", line="fire", speaks=True, heard_within_s=600)
-    profiles = {**told.profiles, "panel": model}
-    site.store.store(
-        [born(msgspec.structs.replace(told, profiles=profiles, devices=(*told.devices, info)))], T0
-    )
-    site.said()
-    return site
-
-
-FIRE = {"fire": EventInfo(label="Fire", severity=Severity.CRITICAL, alarm_class="fire", spoken=True)}
-
-
-def speak(site, ago=0.0):
-    site.seq += 1
-    seen = site.now - timedelta(seconds=ago)
-    event = DeviceEvent(device="panel", code="fire", edge=Edge.RAISED, seen_at=seen)
-    site.store.store([up(site.seq, event, lane=Lane.ALARM)], site.now)
-
-
-def test_who_speaks_when_it_likes_is_not_silent_for_telling_no_values(panel):
-    panel.pass_time(120, samples=["m-1", "m-2"])
-    assert panel.conn()["panel"] == "unknown"
-    speak(panel)
-    panel.store.tick(panel.now)
-    assert panel.conn()["panel"] == "online"
-    panel.pass_time(1200, samples=["m-1", "m-2"])
-    assert panel.conn()["panel"] == "online"
-    assert [one for one in panel.said() if one[0] == "raise"] == []
-
-
-def test_what_was_said_long_ago_is_no_sign_of_life_now(panel):
-    speak(panel, ago=900)
-    panel.store.tick(panel.now)
-    assert panel.conn()["panel"] == "unknown"
-
-
-def test_a_gateway_says_whether_it_hears_who_speaks_when_it_likes(panel):
-    told = {"config": CONFIG, "ago": 0}
-
-    def after(**facts):
-        panel.mono.now += 1
-        panel.beat(**facts)
-        panel.store.tick(panel.now)
-        return panel.conn()["panel"]
-
-    assert after(unread=None, **told) == "unknown", "it told nothing"
-    assert after(unread={"panel": (DEVICE_SILENT,)}, **told) == "unknown", "it does not know"
-    assert after(unread={}, config="sha256:" + "1" * 64, ago=0) == "unknown", "of another configuration"
-    assert after(unread={}, **told) == "online"
-    assert after(unread={}, silent=("panel",), **told) == "offline"
-    assert ("raise", "device_silent", "panel") in panel.said()
-    assert after(unread={"panel": (DEVICE_SILENT,)}, **told) == "offline"
-    assert after(unread={}, **told) == "online"
-    assert ("clear", "device_silent", "panel") in panel.said()
-
-
-def test_a_heartbeat_that_the_silence_has_overtaken_says_nothing_of_it(panel):
-    panel.seq += 1
-    silence = DeviceEvent(device="panel", code=DEVICE_SILENT, edge=Edge.RAISED, seen_at=panel.now)
-    panel.store.store([up(panel.seq, silence, lane=Lane.ALARM)], panel.now)
-    panel.beat(unread={}, config=CONFIG, ago=1)
-    panel.store.tick(panel.now)
-    assert panel.conn()["panel"] == "unknown"
