@@ -1,14 +1,14 @@
 """The body of a push turned into plain data: JSON alone or as a part of a form, bounded in every direction."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from email.message import Message
 from typing import Any, Final
 
 import msgspec
 
 from drivers.errors import FrameDamaged
+from drivers.http_push.media import media_type
 from messages.text import printable
 
 MAX_DEPTH: Final = 16
@@ -29,24 +29,13 @@ class NoJson(FrameDamaged):
     """The content type is none that holds JSON."""
 
 
-def media_type(header: str) -> tuple[str, Mapping[str, str]]:
-    """Return a content type in small letters and its parameters."""
-    made = Message()
-    made["content-type"] = header[:300]
-    pairs = made.get_params(failobj=[])[1:]
-    return made.get_content_type() if header.strip() else "", {
-        key.lower(): str(value) for key, value in pairs
-    }
-
-
 def read(raw: bytes, content_type: str, part: str = "", charset: str = "utf-8") -> Json:
     """Return the object or list that a body holds; raise `NoJson` or `FrameDamaged` with what to mend."""
-    kind, parameters = media_type(content_type)
+    kind, boundary = media_type(content_type)
     if kind == "multipart/form-data":
-        boundary = parameters.get("boundary", "").encode("latin-1", "replace")
         if not 1 <= len(boundary) <= 70:
             raise FrameDamaged("the form's Content-Type gives no boundary")
-        return parse(_json_part(raw, boundary, part), charset)
+        return parse(_json_part(raw, boundary.encode("latin-1", "replace"), part), charset)
     if kind and kind not in _JSON and not kind.endswith("+json"):
         raise NoJson(f"the Content-Type is {printable(kind, 60)}: send application/json")
     return parse(raw, charset)

@@ -1,7 +1,7 @@
 """Frames of real devices, bent and broken, into every decoder: what comes out is a value, nothing, or a driver's error.
 
 `python -m tests.support.fuzz --minutes 60` runs for longer than CI does, over all protocols in turn; a finding is
-printed with its seed, by which `--seed` brings it back.
+printed with the `--protocol` and the `--seed` that bring it back as the first input of a run.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -20,7 +20,7 @@ from random import Random
 from typing import Any
 
 from drivers import registry
-from drivers.api import DeviceDriver, Exchange, ListenDriver, PeerSession
+from drivers.api import Driver, Exchange, ListenDriver, PeerSession
 from drivers.errors import DriverError, FrameDamaged
 from drivers.listen_check import hear, sent
 from drivers.profile import Profile
@@ -32,6 +32,8 @@ LONGEST = 6000
 MOST_STEPS = 40
 SLOWEST_S = 1.0  # processor time of one input: a decoder that takes longer has lost its way
 MOST_HELD = 512 * 1024
+MOST_FINDINGS = 20
+AT_A_STRETCH = 200  # inputs of one protocol before the next
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _OF = {"onvif": "onvif-event", "dsmr-p1": "iec62056-21"}
@@ -66,12 +68,22 @@ def corpus(protocol: str) -> tuple[bytes, ...]:
             for example in profile.examples:
                 found.update(dict.fromkeys(_frames([example.reply, example.request])))
     if protocol == "http-push":
-        found.update(dict.fromkeys([_posted(frame) for frame in found]))
+        found.update(dict.fromkeys([_posted(frame, kind) for frame in found for kind in _KINDS]))
     return tuple(found) or (b"",)
 
 
-def _posted(body: bytes) -> bytes:
-    return b"POST /push HTTP/1.1\r\nHost: gw\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+# Content types as devices send them, and as only an enemy does.
+_KINDS = (
+    b"",
+    b"Content-Type: application/json; charset=utf-8\r\n",
+    b"Content-Type: application/json; a*=x; a*0=y\r\n",
+    b'Content-Type: multipart/form-data; boundary*0*=b; boundary="b"; x*1*=%zz\r\n',
+)
+
+
+def _posted(body: bytes, kind: bytes) -> bytes:
+    head = b"POST /push HTTP/1.1\r\nHost: gw\r\n%sContent-Length: %d" % (kind, len(body))
+    return b"%s\r\n\r\n%s" % (head, body)
 
 
 def _frames(value: Any) -> Iterator[bytes]:
@@ -133,8 +145,7 @@ def targets(protocol: str) -> list[tuple[str, Target]]:
             known = {source: (profile, {"address": source, **site}) for source in _sources(driver, profile)}
             made.append((f"session of {profile.profile}", _session_target(driver, known)))
         else:
-            device = driver.device(profile, 1, {})
-            made.append((f"replies of {profile.profile}", _reply_target(device, list(profile.points))))
+            made.append((f"replies of {profile.profile}", _reply_target(driver, profile)))
     return made
 
 
@@ -186,11 +197,12 @@ def _session_target(driver: ListenDriver, known: dict[str, tuple[Profile, dict[s
     return run
 
 
-def _reply_target(device: DeviceDriver, points: list[str]) -> Target:
-    transactions = list(device.plan(points))
-
+def _reply_target(driver: Driver, profile: Profile) -> Target:
     def run(data: bytes, rng: Random) -> None:
-        transaction = rng.choice(transactions)
+        device = driver.device(
+            profile, 1, {}
+        )  # a new one: what it learned before would not come again by the seed
+        transaction = rng.choice(list(device.plan(list(profile.points))))
         step: Exchange | bytes = device.exchange(transaction)
         payload: bytes | None = None
         try:
@@ -241,15 +253,16 @@ def once(protocol: str, seed: int) -> None:
     rng = Random(f"{protocol} {seed}")
     name, target = rng.choice(_targets(protocol))
     data = bent(rng, corpus(protocol))
+    again = f"--protocol {protocol} --seed {seed}"
     began = time.process_time()
     try:
         target(data, rng)
     except Exception as err:
         shown = "".join(traceback.format_exception(err)[-4:])
-        raise Finding(f"{protocol} seed {seed}: {name}: {data.hex()}\n{shown}") from err
+        raise Finding(f"{again}: {name}: {data.hex()}\n{shown}") from err
     took = time.process_time() - began
     if took > SLOWEST_S:
-        raise Finding(f"{protocol} seed {seed}: {name} took {took:.1f} s of processor time: {data.hex()}")
+        raise Finding(f"{again}: {name} took {took:.1f} s of processor time: {data.hex()}")
 
 
 @cache
@@ -257,26 +270,37 @@ def _targets(protocol: str) -> list[tuple[str, Target]]:
     return targets(protocol)
 
 
-def main() -> int:
+def hunt(protocols: Sequence[str], seed: int, more: Callable[[], bool]) -> Iterator[Finding | None]:
+    """Try one input after another, the first with this seed, while there is to be more; yield what each has found."""
+    while more():
+        for protocol in protocols:
+            for _ in range(AT_A_STRETCH):
+                try:
+                    once(protocol, seed)
+                except Finding as err:
+                    yield err
+                else:
+                    yield None
+                seed += 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Fuzz for as long as is said."""
     said = argparse.ArgumentParser(description=__doc__)
     said.add_argument("--minutes", type=float, default=60.0)
     said.add_argument("--seed", type=int, default=0, help="where to begin; findings name theirs")
     said.add_argument("--protocol", action="append", help="only this one; may be given more than once")
-    given = said.parse_args()
+    given = said.parse_args(argv)
     os.environ.setdefault("GATEHOUSE_DLT645_PASSWORD", "00000000")
-    protocols = given.protocol or registry.names()
-    until, seed, found = time.monotonic() + 60 * given.minutes, given.seed, 0
-    while time.monotonic() < until and found < 20:
-        for protocol in protocols:
-            for _ in range(200):
-                seed += 1
-                try:
-                    once(protocol, seed)
-                except Finding as err:
-                    found += 1
-                    sys.stdout.write(f"{err}\n")
-    sys.stdout.write(f"{seed - given.seed} inputs, {found} findings\n")
+    until, tried, found = time.monotonic() + 60 * given.minutes, 0, 0
+    for finding in hunt(given.protocol or registry.names(), given.seed, lambda: time.monotonic() < until):
+        tried += 1
+        if finding is not None:
+            found += 1
+            sys.stdout.write(f"{finding}\n")
+            if found == MOST_FINDINGS:
+                break
+    sys.stdout.write(f"{tried} inputs, {found} findings\n")
     return min(found, 1)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.errors import FrameDamaged
 from drivers.http_push.body import MAX_VALUES, look, parse, read, words
+from drivers.http_push.media import media_type
 
 FORM = b'--b\r\nContent-Disposition: form-data; name="event"\r\n\r\n{"a": 1}\r\n--b--\r\n'
 TYPE = "multipart/form-data; boundary=b"
@@ -88,12 +89,41 @@ def test_the_named_part_is_taken_and_else_the_first_with_json():
     assert read(two, TYPE) == read(two, TYPE, "nowhere") == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("application/json", ("application/json", "")),
+        (" Application/JSON ;charset=utf-8", ("application/json", "")),
+        ('multipart/form-data; x="; boundary=no"; Boundary="a b"', ("multipart/form-data", "a b")),
+        ("multipart/mixed;boundary=--b-- ; y", ("multipart/mixed", "--b--")),
+        ("multipart/form-data; boundary*0=a; boundary*1=b", ("multipart/form-data", "")),
+        ("application/json; a*=x; a*0=y", ("application/json", "")),
+        ("json", ("", "")),
+        ("a/b c", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_a_content_type_is_its_kind_and_its_boundary(header, found):
+    assert media_type(header) == found
+
+
+# Parameters as RFC 2231 continues and encodes them, in any order and mixed.
+NAMES = st.sampled_from(["a", "boundary", "charset", ""])
+PARAMETERS = st.builds(
+    "; {}{}={}".format,
+    NAMES,
+    st.sampled_from(["", "*", "*0", "*0*", "*1", "**", "*x"]),
+    st.sampled_from(["b", '"b"', "utf-8''b", "''", "", '"', "%zz"]),
+)
+KINDS = st.sampled_from(["application/json", "multipart/form-data", "*", ""])
+TYPES = st.builds(lambda kind, parts: kind + "".join(parts), KINDS, st.lists(PARAMETERS, max_size=5))
+
 FORMS = st.builds(lambda at, more: FORM[:at] + more + FORM[at:], st.integers(0, 80), st.binary(max_size=9))
 
 
 @given(
     st.binary(max_size=200) | FORMS,
-    st.just(TYPE) | st.just("application/json") | st.text(max_size=60),
+    st.just(TYPE) | st.just("application/json") | st.text(max_size=60) | TYPES,
 )
 def test_any_bytes_of_any_type_are_an_object_a_list_or_damaged(raw, kind):
     with suppress(FrameDamaged):
