@@ -226,11 +226,13 @@ class Attend:
         while True:
             await self._or_stop(self._ready.wait())
             if self._may_login():
-                await self._tell(await self._or_stop(self._one_picture()))
+                heard, spoke = await self._or_stop(self._one_picture())
+                await self._tell(heard, spoke=spoke)
             await self._rest(period)
 
-    async def _one_picture(self) -> Heard:
-        quality, facts = Quality.DEVICE, no_picture(True)
+    async def _one_picture(self) -> tuple[Heard, bool]:
+        """Return what is known of its picture by now, and whether the camera answered."""
+        quality, facts, spoke = Quality.DEVICE, no_picture(True), True
         try:
             data = await self.client.picture()
             async with self.looking:
@@ -239,14 +241,16 @@ class Attend:
             self._say(f"its picture {err}")
         except DeviceRefused as err:
             self._failed("asked for its picture", err)
+            spoke = err.code != 0  # a camera that has no picture was not asked
             if err.code in {0, LOGIN_REFUSED}:
                 quality, facts = Quality.REFUSED, no_picture(None)
         except DriverError as err:
             self._say(f"asked for its picture: {err}")
-            if not self.online:
+            spoke = False
+            if not self.online or self.device.silent:
                 quality, facts = err.quality, no_picture(None)
         told = readings(self._points, facts, self._rests_on, unknown=quality)
-        return Heard(self.device.source, told, (), TAKEN, NOT_TAKEN, label="picture")
+        return Heard(self.device.source, told, (), TAKEN, NOT_TAKEN, label="picture"), spoke
 
     async def _judge(self, data: bytes) -> dict[str, Fact]:
         seen: Look = await asyncio.to_thread(look, data)
@@ -345,9 +349,11 @@ class Attend:
         told = Happening(**parts, evidence=kept.encode() or happening.evidence)
         return Heard(heard.source, {}, (told,), TAKEN, NOT_TAKEN, label=heard.label, raw=heard.raw)
 
-    async def _tell(self, heard: Heard) -> None:
+    async def _tell(self, heard: Heard, *, spoke: bool = True) -> None:
         """Have it journaled, however long the disk takes nothing: a camera says nothing twice."""
-        while await self.hearing.take(heard, self.client.camera.host) == NOT_TAKEN and heard.happenings:
+        host = self.client.camera.host
+        while await self.hearing.take(heard, host, spoke=spoke) == NOT_TAKEN and heard.happenings:
+            spoke = False  # that it is tried again is no word of the camera
             await self._rest(KEEP_TRYING_S)
 
     def _may_login(self) -> bool:

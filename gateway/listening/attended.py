@@ -31,10 +31,11 @@ class Attended(Told):
     readings: dict[str, tuple[Reading, datetime]] = field(default_factory=dict, repr=False)
     """What it told last of each point, and when."""
 
-    def note(self, heard: Heard, result: str, at: datetime) -> None:
+    def note(self, heard: Heard, result: str, at: datetime, *, spoke: bool = True) -> None:
         """Remember what it said, for whoever looks on; what it says again is no news."""
         if result != "repeated":
-            self.words, self.said_at = heard.label, at
+            if spoke:
+                self.words, self.said_at = heard.label, at
             self.readings |= {name: (reading, at) for name, reading in heard.readings.items()}
 
     def look(self, now: float) -> bool:

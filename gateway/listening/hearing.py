@@ -62,18 +62,23 @@ class Hearing:
         for device in self.devices.values():
             await self._teller.tidy(device)
 
-    async def take(self, heard: Heard, peer: str) -> bytes:
-        """Journal a message; return what the peer is told now, which may be nothing."""
+    async def take(self, heard: Heard, peer: str, *, spoke: bool = True) -> bytes:
+        """Journal a message; return what the peer is told now, which may be nothing.
+
+        `spoke` is False for what is known of a device that did not answer: that does not end its silence.
+        """
         device = self.devices.get(heard.source)
-        result = await self._take(device, heard, peer)
-        self.meters.message(self.line, result)
+        result = await self._take(device, heard, peer, spoke)
         if device is not None:
-            device.note(heard, result, self.around.clock())
-        name = device.id if device is not None else ""
-        self.taps.taken(Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock()))
+            device.note(heard, result, self.around.clock(), spoke=spoke)
+        if spoke:
+            self.meters.message(self.line, result)
+            name = device.id if device is not None else ""
+            taken = Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock())
+            self.taps.taken(taken)
         return heard.refuse if result in _REFUSED else heard.reply
 
-    async def _take(self, device: Attended | None, heard: Heard, peer: str) -> str:
+    async def _take(self, device: Attended | None, heard: Heard, peer: str, spoke: bool) -> str:
         if not heard.source:
             if heard.wrong:
                 self._say_wrong(heard.label, peer)
@@ -81,7 +86,8 @@ class Hearing:
         if device is None:
             self._stranger(heard.source, peer)
             return "unknown_source"
-        self._there(device, peer)
+        if spoke:
+            self._there(device, peer)
         async with device.turn:  # it may speak on several connections at once
             return await self._keep(device, heard)
 

@@ -1,0 +1,67 @@
+"""One camera attended: when it counts as heard, what a refused login stops, and who it says that it is."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+import gateway.cameras.attend
+import gateway.cameras.camera_line
+from messages.types import Quality
+from simulators.camera_server import CameraServer
+from tests.support.camera import line, server
+from tests.support.polling import until
+from tests.support.toylisten import listening
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    monkeypatch.setattr(gateway.cameras.attend, "AGAIN_S", 0.05)
+    monkeypatch.setattr(gateway.cameras.attend, "LEAST_GAP_S", 0.01)
+    monkeypatch.setattr(gateway.cameras.camera_line, "LOOK_S", 0.02)
+
+
+class Hand:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Holding(CameraServer):
+    """From some moment on it takes requests and answers none."""
+
+    holds = False
+    held: set[str]
+
+    async def _web_answer(self, head, body):
+        if self.holds:
+            self.held.add(head.split(" ", 1)[0])
+            await asyncio.Event().wait()
+        return await super()._web_answer(head, body)
+
+
+async def test_a_picture_that_does_not_come_ends_no_silence(tmp_path, caplog):
+    cam, hand = Holding(server().camera), Hand()
+    cam.held = set()
+    async with contextlib.AsyncExitStack() as until_gone:
+        await until_gone.enter_async_context(cam.running())
+        async with listening(line(tmp_path, cam.port, within=5.0, events=False)) as heart:
+            (cameras,), told = heart.listeners.lines, heart.recorder
+            (camera,) = cameras.devices
+            await until(lambda: told.of("cam-1", "brightness"))
+            cameras.hearing.around.monotonic = hand.monotonic
+            camera.heard_at = 0.0
+            cam.holds = True
+            await until(lambda: cam.held == {"GET", "POST"})
+            heard, words = camera.messages, camera.words
+            hand.now = 6.0
+            await until(lambda: camera.silent)
+            seen = len(told.of("cam-1", "picture_black"))
+            await until_gone.aclose()
+            await until(lambda: len(told.of("cam-1", "picture_black")) > seen)
+            assert told.samples[-1][1].bad["picture_lost"] is Quality.TIMEOUT
+            assert (camera.silent, camera.messages, camera.words) == (True, heard, words)
+    assert sum("not heard for" in record.message for record in caplog.records) == 1
