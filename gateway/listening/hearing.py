@@ -69,10 +69,10 @@ class Hearing:
         """
         device = self.devices.get(heard.source)
         result = await self._take(device, heard, peer, spoke)
+        self.meters.message(self.line, result)
         if device is not None:
             device.note(heard, result, self.around.clock(), spoke=spoke)
         if spoke:
-            self.meters.message(self.line, result)
             name = device.id if device is not None else ""
             taken = Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock())
             self.taps.taken(taken)
