@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
@@ -26,6 +27,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 # asked less often, so that a thousand gateways do not fall upon it together.
 EAGER_WAIT_S, EAGER_S = 1.0, 60.0
 WATCH_S = 1.0
+ANSWER_S = 10.0
 SETTLED_S = 10.0  # a session that lived this long was a good one: start again with the first wait
 
 
@@ -159,16 +161,20 @@ async def connect(
         identifier=client_id,
         clean_session=clean,
         keepalive=keepalive,
+        timeout=ANSWER_S,
         max_inflight_messages=in_flight,
         tls_context=context,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain) if will else None,
     )
     client.pending_calls_threshold = in_flight + 10
     client._client.manual_ack_set(True)  # noqa: SLF001 - see the head of this file
+    _hear_early_ends(client)
     try:
         with _cancellation_heard():
             await client.__aenter__()
     except (aiomqtt.MqttError, OSError) as err:
+        # One that answers late must not find half a session of ours, which would take the place of the next.
+        client._client.disconnect()  # noqa: SLF001 - see the head of this file
         raise BrokerLost(f"{address.host}:{address.port}: {printable(str(err))}") from None
     except asyncio.CancelledError:
         await _close(client)
@@ -180,6 +186,31 @@ async def connect(
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         await _close(client)
+
+
+def _hear_early_ends(client: aiomqtt.Client) -> None:
+    """Let an attempt end with its connection.
+
+    aiomqtt takes no notice of an end that comes before CONNACK and waits for its whole time-out: behind a proxy or a
+    tunnel that takes every connection and drops it while the broker is away, each attempt would last ten seconds.
+    """
+    paho, loop = client._client, asyncio.get_running_loop()  # noqa: SLF001 - see the head of this file
+    tell = paho.on_disconnect
+
+    def note() -> None:
+        waiting, lost = client._connected, client._disconnected  # noqa: SLF001
+        if not waiting.done():
+            waiting.set_exception(aiomqtt.MqttError("the connection ended before the broker answered"))
+            waiting.exception()  # whoever waits is told all the same, and nobody needs to
+        if not lost.done():
+            lost.set_result(None)
+
+    def ended(*what: Any) -> None:
+        if tell is not None and not client._connected.cancelled():  # noqa: SLF001
+            tell(*what)
+        loop.call_soon_threadsafe(note)  # it may be the thread that connects
+
+    paho.on_disconnect = ended
 
 
 async def _watch(client: aiomqtt.Client) -> None:

@@ -1,6 +1,8 @@
 """The broker session against a real broker: acknowledged by us, lost and found, secrets kept."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
@@ -21,6 +23,7 @@ from messages.broker import (
 from tests.support.broker import Broker, broker, free_port  # noqa: F401
 
 TOPIC = "gatehouse/1/s/g/birth"
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 async def first(session: Session) -> Message:
@@ -122,6 +125,79 @@ async def test_nobody_there_is_lost_with_the_address_and_without_the_password() 
         async with connect(address, client_id="a"):
             pass
     assert "hunter2secret" not in str(caught.value) + repr(address)
+
+
+async def drops_at_once(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def ends_after_the_greeting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.close()
+
+
+async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(100):
+        pass
+    writer.close()
+
+
+@asynccontextmanager
+async def in_front(peer: Peer) -> AsyncIterator[tuple[BrokerAddress, asyncio.Event]]:
+    """What stands where a broker should; with the address, and when a connection has ended on its side."""
+    over = asyncio.Event()
+
+    async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await peer(reader, writer)
+            await writer.wait_closed()
+        over.set()
+
+    async with await asyncio.start_server(came, "127.0.0.1", 0) as server:
+        yield BrokerAddress("127.0.0.1", server.sockets[0].getsockname()[1]), over
+
+
+@pytest.mark.parametrize("peer", [drops_at_once, ends_after_the_greeting])
+async def test_a_connection_that_is_taken_and_dropped_is_lost_at_once(peer: Peer) -> None:
+    """As behind a proxy, a tunnel or a load balancer while the broker is away."""
+    async with (
+        asyncio.timeout(5),
+        in_front(peer) as (address, over),
+    ):  # one that says nothing gets ten seconds
+        with pytest.raises(BrokerLost, match=str(address.port)):
+            async with connect(address, client_id="a"):
+                pass
+        await over.wait()
+
+
+async def test_an_attempt_in_vain_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("messages.broker.ANSWER_S", 0.05)
+    async with asyncio.timeout(5), in_front(says_nothing) as (address, over):
+        with pytest.raises(BrokerLost, match="timed out"):
+            async with connect(address, client_id="a"):
+                pass
+        await over.wait()
+
+
+async def test_an_attempt_that_is_given_up_ends_at_once() -> None:
+    asked = asyncio.Event()
+
+    async def hears(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await says_nothing(reader, writer)
+
+    async def attempt(address: BrokerAddress) -> None:
+        async with connect(address, client_id="a"):
+            pass
+
+    async with asyncio.timeout(5), in_front(hears) as (address, over):
+        task = asyncio.create_task(attempt(address))
+        await asked.wait()
+        task.cancel()
+        await over.wait()
+        await asyncio.wait([task])
+    assert task.cancelled()
 
 
 async def test_a_wrong_password_is_lost_with_a_reason(tmp_path: Path) -> None:
