@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -17,8 +17,16 @@ from gateway.cameras.stream import look_at
 AT = datetime(2026, 9, 21, tzinfo=UTC)
 
 
+TIME = b"""<Envelope xmlns="http://www.w3.org/2003/05/soap-envelope"><Body>
+<GetSystemDateAndTimeResponse xmlns="http://www.onvif.org/ver10/device/wsdl"
+ xmlns:tt="http://www.onvif.org/ver10/schema"><SystemDateAndTime><tt:UTCDateTime>
+<tt:Time><tt:Hour>0</tt:Hour><tt:Minute>0</tt:Minute><tt:Second>42</tt:Second></tt:Time>
+<tt:Date><tt:Year>2026</tt:Year><tt:Month>9</tt:Month><tt:Day>21</tt:Day></tt:Date>
+</tt:UTCDateTime></SystemDateAndTime></GetSystemDateAndTimeResponse></Body></Envelope>"""
+
+
 async def asked(answer: bytes, ask, *, hang: bool = False):
-    """What comes of asking a camera that says this to everything."""
+    """What comes of asking a camera that says this to everything, and hangs in the middle of it or does not."""
     heads: list[bytes] = []
     writers = []
 
@@ -35,7 +43,7 @@ async def asked(answer: bytes, ask, *, hang: bool = False):
     camera = Camera("127.0.0.1", port, False, "/onvif", Options(username="admin"), "geheim")
     try:
         async with browser() as http:
-            client = CameraClient(camera, http, lambda: AT, Random(1), 0.3)
+            client = CameraClient(camera, http, lambda: AT, Random(1), 0.3 if hang else 10.0)
             client.snapshot_url = f"http://127.0.0.1:{port}/s.jpg?a=b"
             try:
                 return await ask(client), heads
@@ -54,11 +62,16 @@ def http(status, body=b"", *headers):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+async def test_a_sound_answer_gets_through():
+    got, _ = await asked(http(200, TIME), lambda client: client.time())
+    assert got == timedelta(seconds=42)
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
         (http(200, b"<html>"), FrameDamaged),
-        (http(200, gzip.compress(bytes(10_000_000)), "Content-Encoding: gzip"), FrameDamaged),
+        (http(200, gzip.compress(TIME), "Content-Encoding: gzip"), FrameDamaged),
         (http(302, b"", "Location: http://127.0.0.1:1/"), DeviceRefused),
         (http(401, b"", 'WWW-Authenticate: Digest realm="x", nonce="y", algorithm=ROT13'), DeviceRefused),
         (http(401, b"", 'WWW-Authenticate: Digest realm="x", nonce="y", qop="auth-int"'), DeviceRefused),
