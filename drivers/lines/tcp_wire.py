@@ -95,9 +95,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        sock = transport.get_extra_info("socket")
-        for level, option, value in _OPTIONS:
-            sock.setsockopt(level, option, value)
+        notice_dead_peer(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         if self.sink is not None:
@@ -110,6 +108,12 @@ class _Connection(asyncio.Protocol):
         if sink is not None:
             why = _reason(exc) if exc else "the peer closed the connection"
             sink.lost(LineDown(f"{self._name}: {why}"))
+
+
+def notice_dead_peer(sock: socket.socket) -> None:
+    """Have a connection end by itself once its peer has vanished without a word."""
+    for level, option, value in _OPTIONS:
+        sock.setsockopt(level, option, value)
 
 
 def _reason(err: Exception) -> str:

@@ -49,13 +49,17 @@ class Datagrams(asyncio.DatagramProtocol):
             return
         self._waiting.put_nowait((data, (host, addr[1])))
 
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Answer nobody any more."""
+        self._transport = None
+
     def error_received(self, exc: Exception) -> None:
         """An answer did not reach its sender: it will send again."""
         log.debug("line %s: %s", self.hearing.line, exc)
 
     def stop(self) -> None:
         """Let `run` end with the datagram in hand."""
-        while self._waiting.qsize() >= MOST_WAITING:
+        while not self._waiting.empty():  # their senders will send again
             self._waiting.get_nowait()
         self._waiting.put_nowait(None)
 

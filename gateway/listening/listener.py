@@ -11,6 +11,7 @@ from drivers.api import ListenDriver, PeerSession
 from drivers.errors import LineDown, Misconfigured
 from drivers.lines import SerialSettings
 from drivers.lines.serial_wire import SerialWire
+from drivers.lines.tcp_wire import notice_dead_peer
 from gateway.listening.attended import Attended
 from gateway.listening.datagrams import Datagrams
 from gateway.listening.hearing import Hearing
@@ -158,6 +159,7 @@ class Listener:
             log.info("line %s: %s is turned away: %s", self.line, printable(host, 60), why)
             writer.transport.abort()
             return
+        notice_dead_peer(writer.get_extra_info("socket"))
         task = self._group.create_task(self._attend(host, reader, writer), name=f"peer of {self.line}")
         self._peers[task] = host
         task.add_done_callback(lambda done: self._peers.pop(done, None))

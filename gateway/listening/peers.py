@@ -50,17 +50,22 @@ class Peer:
     stopping: Callable[[], bool]
 
     async def attend(self, source: Source, mouth: Mouth) -> str:
-        """Work until the peer goes, is silent for too long, cannot be followed, or we stop; return why."""
+        """Work until the peer goes, is silent for too long, cannot be followed, or we stop; return why.
+
+        Raises `OSError` for a connection that is lost.
+        """
         now = self.hearing.around.monotonic
         heard_at = ticked_at = now()
         while not self.stopping():
             try:
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(TICK_S) as tick:
                     data = await source.read(CHUNK)
                 if not data:
                     return "it has closed the connection"
                 heard_at = now()
             except TimeoutError:
+                if not tick.expired():
+                    raise  # the connection's own: nobody has acknowledged what was sent
                 data = b""
             try:
                 brake = await self._take(data, mouth)

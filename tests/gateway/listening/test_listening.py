@@ -12,11 +12,13 @@ import gateway.listening.listener
 import gateway.listening.peers
 from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings
+from gateway.listening import limits
+from gateway.listening.peers import Peer
 from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
 from messages.types import Edge, Quality
 from tests.support.polling import until
-from tests.support.toylisten import Kept, ToyListens, install, line, listening
+from tests.support.toylisten import Kept, ToyListens, ToySession, install, line, listening
 from tests.support.wire import PtyPeer
 
 
@@ -293,6 +295,45 @@ async def test_datagrams_beyond_the_rate_are_left_out_unanswered():
         await until(lambda: heart.count("left_out") == 3)
         transport.close()
         assert len(heart.recorder.edges) == 2
+
+
+async def test_a_connection_that_times_out_by_itself_has_ended():
+    """ETIMEDOUT, of a peer that vanished, is a TimeoutError too, and a stream raises it again at each read."""
+
+    class Vanished:
+        async def read(self, n: int = -1) -> bytes:
+            raise TimeoutError(110, "Connection timed out")
+
+    async with listening(line("p1")) as heart:
+        hearing, rate = heart.listeners.lines[0].hearing, limits.Bucket(1e9, 1e9)
+        peer = Peer("far", ToySession({}), hearing, None, rate, rate, lambda: False)
+        with pytest.raises(OSError, match="timed out"):
+            await peer.attend(Vanished(), Mute())
+
+
+class Mute:
+    """Where nothing is heard."""
+
+    def write(self, data: bytes) -> None: ...
+
+    async def drain(self) -> None: ...
+
+
+async def test_a_line_of_datagrams_ends_with_the_one_in_hand():
+    journal = Slow()
+    place = Socket("127.0.0.1", 0, tcp=False, udp=True)
+    async with listening(line("p1", place=place), recorder=journal) as heart:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(3):
+                sender.sendto(f"p1 {number} card now\n".encode(), ("127.0.0.1", heart.port))
+            came = asyncio.Queue()
+            heart.listeners.lines[0].hearing.taps.tap(came.put_nowait)
+            await journal.begun.wait()
+            ending = asyncio.create_task(heart.listeners.apply([]))
+            await asyncio.sleep(0)
+            journal.go.set()
+            await ending
+    assert [event.detail for event in journal.edges] == ["p1 0 card now"]
 
 
 async def test_a_port_that_only_listens_survives_its_adapter(tmp_path):
