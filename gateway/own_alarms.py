@@ -75,7 +75,7 @@ class OwnAlarms:
 
     async def tell(self, code: str, detail: str) -> bool:
         """Journal something that happened once; False if nobody keeps it."""
-        return await self._write([self._made(code, Edge.PULSE, detail)], self.edges.after(()))
+        return await self.recorder.events([self._made(code, Edge.PULSE, detail)], {})
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -94,16 +94,15 @@ class OwnAlarms:
             "journal_down": Reading(self.journal_down()),
         }
         changes = edges.see(here, 0.0)
-        if changes and await self._write([self._event(change) for change in changes], edges.after(changes)):
-            edges.commit(changes)
+        if changes:
+            events = [self._event(change) for change in changes]
+            if await self.recorder.events(events, {STATE_KEY: edges.after(changes)}):
+                edges.commit(changes)
         while self.troubles:
             told = [self._pulse(trouble) for trouble in self.troubles]
-            if not await self._write(told, edges.after(())):
+            if not await self.recorder.events(told, {}):
                 return
             del self.troubles[: len(told)]
-
-    async def _write(self, events: Sequence[DeviceEvent], state: bytes) -> bool:
-        return await self.recorder.events(events, {STATE_KEY: state})
 
     def _event(self, change: Change) -> DeviceEvent:
         detail = _DETAILS[change.code] if change.edge is Edge.RAISED else ""

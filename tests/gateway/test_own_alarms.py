@@ -102,3 +102,34 @@ async def test_a_flood_of_troubles_is_bounded():
         world.own.trouble(Trouble("journal_full", "x"))
     await world.look()
     assert len(world.kept.events_) == gateway.own_alarms.MAX_TROUBLES
+
+
+async def test_something_told_while_an_alarm_goes_to_the_disk_takes_nothing_back():
+    class Slow(Kept):
+        """The first event waits on the disk until the second has come."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = asyncio.Event()
+
+        async def events(self, events, state) -> bool:
+            if not self.go.is_set():
+                self.tried.set()
+                await self.go.wait()
+            return await super().events(events, state)
+
+    kept = Slow()
+    world = World(kept)
+    world.clock = ClockState.UNSET
+    async with asyncio.TaskGroup() as group:
+        run = group.create_task(world.own.run())
+        await kept.tried.wait()
+        pulse = group.create_task(world.own.tell("config_rolled_back", "it did not answer"))
+        await asyncio.sleep(0)
+        kept.go.set()
+        assert await pulse
+        run.cancel()
+    assert kept.said() == [("clock", Edge.RAISED), ("config_rolled_back", Edge.PULSE)]
+    assert OwnAlarms(
+        "gw", kept, kept.state.get, lambda: False, lambda: START, lambda: ClockState.SYNCED
+    ).edges.raised == {"clock"}
