@@ -127,9 +127,13 @@ class Control:
             await peer.send(Answer(kind="failed", body={"why": why}))
             return
         try:
-            await peer.send(Answer(kind="done", body=dict(await call())))
+            answer = Answer(kind="done", body=dict(await call()))
         except ControlDown as err:
-            await peer.send(Answer(kind="failed", body={"why": str(err)}))
+            answer = Answer(kind="failed", body={"why": str(err)})
+        try:
+            await peer.send(answer)
+        except ValueError as err:
+            await peer.send(Answer(kind="failed", body={"why": f"there is more to say than fits: {err}"}))
 
     async def _tool(self, peer: "_Peer", request: Request) -> None:
         self._number += 1

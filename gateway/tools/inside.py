@@ -1,8 +1,9 @@
 """Tools inside a running gateway: their questions take turns with the polls, and ask the gateway about itself."""
 
 import asyncio
+import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -142,6 +143,14 @@ def tool_shop(
     remote = RemoteTools(jobs, address, inside.uplink.publish, clock)
 
     async def status() -> Mapping[str, Any]:
+        room = MOST_NAMED
+
+        def named(silent: Iterable[str]) -> list[str]:
+            nonlocal room
+            found = list(itertools.islice(silent, room))
+            room -= len(found)
+            return found
+
         return {
             "pid": os.getpid(),
             "config": reloader.site.hash,
@@ -149,14 +158,14 @@ def tool_shop(
             "clock": inside.clock_state().value,
             "delivery": dict(inside.delivery()),
             "lines": [
-                {"line": poller.line, "up": poller.up, "silent": list(poller.silent[:MOST_NAMED])}
+                {"line": poller.line, "up": poller.up, "silent": named(poller.silent)}
                 for poller in inside.fleet.pollers
             ]
             + [
                 {
                     "line": one.line,
                     "up": one.up,
-                    "silent": [each.id for each in one.devices if one.hears(each) is False][:MOST_NAMED],
+                    "silent": named(each.id for each in one.devices if one.hears(each) is False),
                 }
                 for one in (inside.listeners.lines if inside.listeners is not None else ())
             ],

@@ -7,13 +7,16 @@ import socket
 import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 
 from gateway.app import build
-from gateway.control import MOST_REQUEST, SOCKET, Answer, ControlDown, Request, asking, gateway_there
+from gateway.control import MOST_REQUEST, SOCKET, Answer, Control, ControlDown, Request, asking, gateway_there
+from gateway.tools.jobs import Jobs
 from simulators.world import World
+from tests.support.polling import until
 from tests.support.sims import simulated
 from tests.support.tools import SIM, site_for
 
@@ -100,6 +103,25 @@ NOISE = [
     b"\0\0\0\x0f" + b'{"op":"status",',
     b"\0\x00\x20\x00" + b"[" * 0x2000,
 ]
+
+
+async def test_an_answer_that_is_too_long_is_an_error_in_words_and_ends_nothing(tmp_path):
+    async def much():
+        return {"silent": ["a-device-of-a-riser"] * 5000}
+
+    async def little():
+        return {"pid": 1}
+
+    (tmp_path / "state").mkdir()
+    control = Control(tmp_path / "state", cast("Jobs", None), {"status": much, "reload": little})
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(control.run())
+        await until(lambda: gateway_there(tmp_path / "state"))
+        (answer,) = await said(tmp_path, op="status")
+        assert (answer.kind, "more to say than fits" in answer.body["why"]) == ("failed", True)
+        (answer,) = await said(tmp_path, op="reload")
+        assert answer.body == {"pid": 1}
+        serving.cancel()
 
 
 async def test_noise_hurts_nobody(tmp_path):
