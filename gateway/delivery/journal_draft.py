@@ -104,7 +104,7 @@ class Draft:
         if lane is not Lane.TELEMETRY:
             return bound  # alarm and billing may use the disk below the floor: that is what the floor is for
         if self._low is None:
-            self._low = self._free_disk() < self._limits.free_disk_mb * MB
+            self._low = self._is_low()
         if not self._low:
             return bound
         # The file must not grow: telemetry has what it has, and the pages that are free inside the file.
@@ -112,6 +112,12 @@ class Draft:
         return min(
             bound, self.lanes[lane].bytes + pages * int(self._db.execute("PRAGMA page_size").fetchone()[0])
         )
+
+    def _is_low(self) -> bool:
+        try:
+            return self._free_disk() < self._limits.free_disk_mb * MB
+        except OSError:  # a disk that does not even say how full it is shall not be filled
+            return True
 
     def _evict(self, over: int) -> bool:
         """Drop the oldest telemetry and admit it; False where there is not enough, or no room to admit it."""

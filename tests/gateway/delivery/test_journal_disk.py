@@ -301,6 +301,19 @@ async def test_with_no_room_at_all_telemetry_is_refused_and_alarms_are_not(box: 
         await journal.append(Lane.ALARM, [event(1)])
 
 
+async def test_a_disk_that_does_not_say_how_full_it_is_counts_as_full(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_box: Box) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Box, "free", property(broken, lambda _box, _free: None), raising=False)
+    async with await box.open() as journal:
+        with pytest.raises(JournalFull, match="nearly full"):
+            await fill(journal, Lane.TELEMETRY, 1)
+        await journal.append(Lane.ALARM, [event(1)])
+
+
 def test_the_operating_system_can_be_told_to_refuse(tmp_path: Path) -> None:
     with (
         (tmp_path / "x").open("wb", buffering=0) as file,
