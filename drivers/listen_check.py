@@ -33,8 +33,8 @@ def example_faults(profile: Profile, session: Open) -> Iterator[str]:
 
 
 def sent(reply: str) -> bytes:
-    """Return the bytes of an example: JSON is written as it is, anything else as hex; raise `FrameDamaged`."""
-    return reply.encode() if reply.lstrip()[:1] in {"{", "["} else from_hex(reply)
+    """Return the bytes of an example: JSON and XML are written as they are, the rest as hex; raise `FrameDamaged`."""
+    return reply.encode() if reply.lstrip()[:1] in {"{", "[", "<"} else from_hex(reply)
 
 
 def hear(raw: bytes, profile: Profile, session: Open) -> list[Heard]:

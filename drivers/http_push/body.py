@@ -1,4 +1,4 @@
-"""The body of a push turned into plain data: JSON alone or as a part of a form, bounded in every direction."""
+"""The body of a push turned into plain data: JSON or XML, alone or as a part of a form, bounded in every direction."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from drivers.errors import FrameDamaged
+from drivers.http_push import markup
 from drivers.http_push.media import media_type
 from messages.text import printable
 
@@ -17,8 +18,22 @@ MAX_PARTS: Final = 16
 MAX_KEY: Final = 200
 MAX_BITS: Final = 256  # of an integer that is shown
 
-_JSON: Final = frozenset({"application/json", "text/json", "text/plain", "application/octet-stream"})
-_NAME: Final = re.compile(rb'\bname="([^"\r\n]{1,100})"', re.IGNORECASE)
+BOUNDS: Final = markup.Bounds(MAX_DEPTH, MAX_VALUES, MAX_KEY)
+
+_TYPES: Final = frozenset(
+    {
+        "application/json",
+        "text/json",
+        "application/xml",
+        "text/xml",
+        "text/plain",
+        "application/octet-stream",
+    }
+)
+_FORMS: Final = frozenset({"multipart/form-data", "multipart/mixed"})
+_BEGINS: Final = (b"{", b"[", b"<")
+_BLANK: Final = b" \t\r\n\xef\xbb\xbf"
+_NAME: Final = re.compile(rb'\b(?:file)?name="([^"\r\n]{1,100})"', re.IGNORECASE)
 _MISSING: Final = object()
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -26,23 +41,28 @@ Json = dict[str, Any] | list[Any]
 
 
 class NoJson(FrameDamaged):
-    """The content type is none that holds JSON."""
+    """The content type is none that holds JSON or XML."""
 
 
 def read(raw: bytes, content_type: str, part: str = "", charset: str = "utf-8") -> Json:
     """Return the object or list that a body holds; raise `NoJson` or `FrameDamaged` with what to mend."""
     kind, boundary = media_type(content_type)
-    if kind == "multipart/form-data":
+    if kind in _FORMS:
         if not 1 <= len(boundary) <= 70:
             raise FrameDamaged("the form's Content-Type gives no boundary")
-        return parse(_json_part(raw, boundary.encode("latin-1", "replace"), part), charset)
-    if kind and kind not in _JSON and not kind.endswith("+json"):
-        raise NoJson(f"the Content-Type is {printable(kind, 60)}: send application/json")
+        return parse(_readable_part(raw, boundary.encode("latin-1", "replace"), part), charset)
+    if kind and kind not in _TYPES and not kind.endswith(("+json", "+xml")):
+        raise NoJson(f"the Content-Type is {printable(kind, 60)}: send application/json or application/xml")
     return parse(raw, charset)
 
 
 def parse(raw: bytes, charset: str = "utf-8") -> Json:
-    """Return the object or list that some JSON holds, numbers exact; raise `FrameDamaged`."""
+    """Return the object or list that some JSON holds, or the object of some XML; raise `FrameDamaged`.
+
+    Numbers of JSON are exact; in XML all is text. `charset` is that of JSON, and of XML that names none.
+    """
+    if raw.lstrip(_BLANK)[:1] == b"<":
+        return markup.parse(raw, charset, BOUNDS)
     try:
         text = raw if charset == "utf-8" else raw.decode(charset).encode()
         found = _decoder.decode(text.removeprefix(b"\xef\xbb\xbf"))
@@ -102,19 +122,22 @@ def _bounded(found: Json) -> None:
         raise FrameDamaged(f"the body is nested deeper than {MAX_DEPTH}")
 
 
-def _json_part(raw: bytes, boundary: bytes, wanted: str) -> bytes:
+def _readable_part(raw: bytes, boundary: bytes, wanted: str) -> bytes:
+    """Return the part that is called so, by its own name or its file's, else the first that holds JSON or XML."""
     first: bytes | None = None
-    for name, content in _parts(raw, boundary):
-        if name == wanted:
+    for names, content in _parts(raw, boundary):
+        if wanted in names:
             return content
-        if first is None and content.lstrip()[:1] in (b"{", b"["):
+        if first is None and content.lstrip(_BLANK)[:1] in _BEGINS:
             first = content
     if first is None:
-        raise FrameDamaged(f"no part of the form holds JSON{f' or is called {wanted}' if wanted else ''}")
+        raise FrameDamaged(
+            f"no part of the form holds JSON or XML{f' or is called {wanted}' if wanted else ''}"
+        )
     return first
 
 
-def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[str, bytes]]:
+def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[list[str], bytes]]:
     pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary, MAX_PARTS + 1)
     if len(pieces) > MAX_PARTS + 1:
         raise FrameDamaged(f"the form has more than {MAX_PARTS} parts")
@@ -123,6 +146,5 @@ def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[str, bytes]]:
             return
         head, blank, content = piece.partition(b"\r\n\r\n")
         if blank:
-            match = _NAME.search(head[:1000])
-            yield (match[1].decode("utf-8", "replace") if match else ""), content
+            yield [name.decode("utf-8", "replace") for name in _NAME.findall(head[:1000])], content
     raise FrameDamaged("the form has no end")

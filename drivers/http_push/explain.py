@@ -25,8 +25,8 @@ _HARMLESS: Final = frozenset(
 
 
 def explain(frame: bytes) -> str:
-    """Describe a request or its JSON body; raise `FrameDamaged` for what is neither."""
-    if frame.lstrip()[:1] in (b"{", b"["):
+    """Describe a request or its body of JSON or XML; raise `FrameDamaged` for what is neither."""
+    if frame.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"[", b"<"):
         return "\n".join(_pointers(parse(frame)))
     http = h11.Connection(h11.SERVER, max_incomplete_event_size=65_536)
     body, lines, kind = bytearray(), [], ""
@@ -47,7 +47,7 @@ def explain(frame: bytes) -> str:
             else:
                 raise FrameDamaged("the request is not whole")
     except h11.RemoteProtocolError as err:
-        raise FrameDamaged(f"no JSON and no HTTP request: {printable(str(err), 120)}") from None
+        raise FrameDamaged(f"no JSON, no XML and no HTTP request: {printable(str(err), 120)}") from None
     if not lines:
         raise FrameDamaged("there is nothing in it")
     return "\n".join([*lines, *(_pointers(read(bytes(body), kind)) if body else ("no body",))])

@@ -103,7 +103,9 @@ class Meaning:
             yield Happening(name, Edge.CLEARED, at, detail, evidence, part=part)
 
     def _kind(self, message: Json, record: Any) -> str:
-        found = [words(at_pointer(message, record, pointer)) or NONE for pointer in self.options.kind]
+        alias = self.options.alias
+        said = (words(at_pointer(message, record, pointer)) or NONE for pointer in self.options.kind)
+        found = [alias.get(text, text) for text in said]
         return found[0] if len(found) == 1 else "/".join(text.replace("/", "_") for text in found)
 
     def _part(self, message: Json, record: Any) -> str:

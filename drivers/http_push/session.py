@@ -286,20 +286,31 @@ def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Itera
     yield replace(known[-1], reply=reply, refuse=refuse)
 
 
+_Form = tuple[tuple[str, ...], str, str, str]
+"""What of a format says who a record is from."""
+
+
+def _form(options: Options) -> _Form:
+    return options.sources, options.records, options.part, options.charset
+
+
 def _read(request: _Request) -> tuple[Json, dict[str, tuple[Panel | None, list[Any]]]]:
     """Return the message and its records by who they are from, as the first format reads them that knows somebody."""
     fault: FrameDamaged | None = None
     best: tuple[Json, dict[str, tuple[Panel | None, list[Any]]]] | None = None
-    tried: set[tuple[str, ...]] = set()
+    tried: set[_Form] = set()
+    bodies: dict[tuple[str, str], Json] = {}
     for panel in request.panels:
-        options = panel.options
-        form = (options.source, options.records, options.part, options.charset)
+        options, form = panel.options, _form(panel.options)
         if form in tried:
             continue
         tried.add(form)
         try:
-            kind = request.headers.get("content-type", b"").decode("latin-1")
-            message = read(bytes(request.body), kind, options.part, options.charset)
+            how = options.part, options.charset
+            if how not in bodies:
+                kind = request.headers.get("content-type", b"").decode("latin-1")
+                bodies[how] = read(bytes(request.body), kind, *how)
+            message = bodies[how]
             found = _by_source(request, message, form, options)
         except FrameDamaged as err:
             fault = fault or err
@@ -315,19 +326,17 @@ def _read(request: _Request) -> tuple[Json, dict[str, tuple[Panel | None, list[A
 
 
 def _by_source(
-    request: _Request, message: Json, form: tuple[str, ...], options: Options
+    request: _Request, message: Json, form: _Form, options: Options
 ) -> dict[str, tuple[Panel | None, list[Any]]]:
-    known = {
-        panel.source: panel
-        for panel in request.panels
-        if (panel.options.source, panel.options.records, panel.options.part, panel.options.charset) == form
-    }
+    known = {panel.source: panel for panel in request.panels if _form(panel.options) == form}
     found: dict[str, tuple[Panel | None, list[Any]]] = {}
     records = records_in(message, options)
     for record in records or [{}]:
-        source = _source(request, message, record, options.source)
+        named = (_source(request, message, record, where) for where in options.sources)
+        source = next((name for name in named if name), "")
         if not source:
-            raise FrameDamaged(f"nothing says which device this is from: {options.source} is missing")
+            where = " and ".join(options.sources)
+            raise FrameDamaged(f"nothing says which device this is from: {where} is missing")
         found.setdefault(source, (known.get(source), []))[1].extend([record] if records else ())
     return found
 

@@ -18,6 +18,13 @@ Pointer = Annotated[
     ),
 ]
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+Source = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(\^?(/[^/]{1,100}){1,8}|header:[A-Za-z0-9-]{1,60}|query:[!-~]{1,60}|path)$",
+        description="a JSON pointer, header:NAME, query:NAME or path",
+    ),
+]
 FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 Kinds = Annotated[tuple[Short, ...], msgspec.Meta(max_length=200)]
 
@@ -40,20 +47,20 @@ class Options(Strict, frozen=True, kw_only=True):
     """How the device names itself: the serial, MAC or id at `source`."""
     path: Annotated[str, msgspec.Meta(pattern=r"^(/[!-~]{0,200})?$", description="begins with /")] = ""
     """The only path that is taken; empty: any."""
-    source: Annotated[
-        str,
-        msgspec.Meta(
-            pattern=r"^(\^?(/[^/]{1,100}){1,8}|header:[A-Za-z0-9-]{1,60}|query:[!-~]{1,60}|path)$",
-            description="a JSON pointer, header:NAME, query:NAME or path",
-        ),
-    ] = "/device"
+    source: Source = "/device"
+    """Where the device names itself."""
+    source_else: Annotated[tuple[Source, ...], msgspec.Meta(max_length=3)] = ()
+    """Where it does so in messages that have nothing there; the first that is."""
     records: Annotated[str, msgspec.Meta(pattern=r"^(/[^/]{1,100}){0,8}$")] = ""
     """A JSON pointer to the record or the list of records; empty where the message is one, or is the list."""
     part: str = ""
-    """The part of a form that holds the JSON; by default the first that does."""
+    """The part of a form that holds the JSON or XML, by its name or its file's; by default the first that does."""
     charset: Literal["utf-8", "gb18030"] = "utf-8"
+    """Of JSON, and of XML that does not say."""
     kind: Annotated[tuple[Pointer, ...], msgspec.Meta(min_length=1, max_length=5)] = ("/event",)
     """What tells records apart; several are joined by `/`."""
+    alias: Annotated[dict[Short, Short], msgspec.Meta(max_length=50)] = {}
+    """What is read of a kind in the place of what stands there: `forward: reverse` of a camera at the way out."""
     ignore: Kinds = ()
     """Kinds that tell nothing: a heartbeat."""
     number: Annotated[tuple[Pointer, ...], msgspec.Meta(max_length=3)] = ()
@@ -90,6 +97,11 @@ class Options(Strict, frozen=True, kw_only=True):
     """What is told of a card: a keyed hash, its number, or nothing; by default a hash where there is a key for it."""
     credential_key_file: FileName | None = None
     credential_key_env: FileName | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the device names itself, in the order of looking."""
+        return self.source, *self.source_else
 
 
 class PointAt(Strict, frozen=True, kw_only=True):
