@@ -72,7 +72,7 @@ class Hearing:
         self.meters.message(self.line, result)
         if device is not None:
             device.note(heard, result, self.around.clock(), spoke=spoke)
-        if spoke:
+        if spoke or heard.happenings:
             name = device.id if device is not None else ""
             taken = Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock())
             self.taps.taken(taken)
