@@ -201,6 +201,8 @@ class Attend:
         except DriverError as err:
             self._failed("asked for its services", err)
             return
+        if not self._may_login():
+            return
         self.found, self.login_ok = True, True if self.client.login is not None else None
         self._ready.set()
         log.info("%s is %s", self.device.id, identity)
@@ -309,11 +311,11 @@ class Attend:
         now = self.hearing.around.monotonic
         renewed, self.events_up = now(), True
         try:
-            while True:
+            while self._may_login():  # it may have been refused elsewhere meanwhile
                 began = now()
                 for note in await self._or_stop(self.client.pull(point)):
                     await self._note(note)
-                if now() - renewed >= LASTS_S / 2:
+                if now() - renewed >= LASTS_S / 2 and self._may_login():
                     await self._or_stop(self.client.renew(point))
                     renewed = now()
                 if now() - began < LEAST_GAP_S:  # a camera that does not wait would be asked all the time

@@ -7,7 +7,7 @@ import pytest
 
 import gateway.cameras.attend
 import gateway.cameras.camera_line
-from messages.types import Quality
+from messages.types import Edge, Quality
 from simulators.camera_server import CameraServer
 from tests.support.camera import line, server
 from tests.support.polling import until
@@ -65,3 +65,34 @@ async def test_a_picture_that_does_not_come_ends_no_silence(tmp_path, caplog):
             assert told.samples[-1][1].bad["picture_lost"] is Quality.TIMEOUT
             assert (camera.silent, camera.messages, camera.words) == (True, heard, words)
     assert sum("not heard for" in record.message for record in caplog.records) == 1
+
+
+class Picky(CameraServer):
+    """From some moment on it refuses the login for pictures and its stream, and takes it in SOAP."""
+
+    refuses = False
+
+    def _signed(self, head, method, path):
+        return super()._signed(head, method, path) and not self.refuses
+
+
+async def test_a_login_refused_elsewhere_ends_the_pulling(tmp_path):
+    cam, hand = Picky(server().camera), Hand()
+    async with cam.running(), listening(line(tmp_path, cam.port)) as heart:
+        (cameras,), camera = heart.listeners.lines, cam.camera
+        attend = cameras.cameras["cam-1"]
+        await until(lambda: attend.events_up is True and camera.waiting)
+        cameras.hearing.around.monotonic = hand.monotonic
+        cam.refuses = True
+        await until(lambda: attend.login_ok is False)
+        asked = len(camera.asked)
+        camera.tamper(on=True)  # it answers the pull that waits
+        await until(lambda: attend.events_up is False)
+        assert [event.edge for event in heart.recorder.edges if event.code == "tampered"][-1:] == [
+            Edge.RAISED
+        ], "what it answered is kept"
+        await until(lambda: len(camera.asked) >= asked + 5)
+        assert set(camera.asked[asked:]) == {"GetSystemDateAndTime"}
+        cam.refuses = False
+        hand.now += gateway.cameras.attend.LEAVE_ALONE_S
+        await until(lambda: attend.events_up is True)
