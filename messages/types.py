@@ -240,6 +240,8 @@ class ActionInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     label: Label
     label_zh: Label = ""
     expires_s: float = 15
+    within_s: Count = 0
+    """So long after it was sent the device may still be on its way: no answer is due before. 0: it answers at once."""
 
 
 class ProfileInfo(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

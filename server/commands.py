@@ -1,7 +1,8 @@
 """Commands to devices: recorded before they are sent, sent once, never retained, and never left looking hopeful.
 
-A command that nobody answers by its time ends as `expired-unknown`: the gateway refuses it from then on, but
-whether it ran before is not known, and the page says so.
+A device may take its time after it was told: until then no answer is due. A command that nobody answers by its time
+ends as `expired-unknown`: the gateway refuses it from then on, but whether it ran before is not known, and the page
+says so.
 """
 
 import logging
@@ -9,13 +10,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, literal, select, update
 
 from messages.text import printable
 from messages.types import CommandResult, Outcome
 from server.db.tables_commands import commands
 from server.db.tables_devices import devices, gateways, profile_actions, profiles
-from server.db.types import value_text
+from server.db.types import Instant, value_text
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def prepare(conn: Connection, site: str, device: str, action: str) -> RowMapping
             profiles.c.device_class,
             profile_actions.c.action,
             profile_actions.c.expires_ms,
+            profile_actions.c.within_ms,
         )
         .join(gateways, devices.c.gateway_id == gateways.c.id)
         .join(profiles, devices.c.profile_id == profiles.c.id)
@@ -94,6 +96,7 @@ def record(
             state="pending",
             created_at=now,
             until=until,
+            answer_by=until + timedelta(milliseconds=int(target["within_ms"])),
             detail="",
         )
     )
@@ -141,7 +144,8 @@ class CommandResults:
 
 def expire(conn: Connection, now: datetime) -> int:
     """End what nobody has answered in its time; return how many."""
-    over = commands.c.state.in_(WAITING) & (commands.c.until <= now - ANSWER_GRACE)
+    due = func.coalesce(commands.c.answer_by, commands.c.until)
+    over = commands.c.state.in_(WAITING) & (due <= literal(now - ANSWER_GRACE, Instant))
     values = {
         "state": UNKNOWN,
         "ended_at": now,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from drivers.profile import Alarmed, Profile
 from gateway.polling.edges import Edges
+from gateway.polling.orders import patience
 from gateway.polling.told import watches_over
 from gateway.site.config import Device, LineConfig, ListeningLine, Site
 from messages.codec import MAX_BIRTH_BYTES, encode, utc_ms
@@ -76,7 +77,12 @@ def profile_info(device: Device) -> ProfileInfo:
         }
         | ({DEVICE_SILENT: _SILENCE} if watches_over(profile) else {}),
         actions={
-            name: ActionInfo(label=action.label, label_zh=action.label_zh, expires_s=action.expires_s)
+            name: ActionInfo(
+                label=action.label,
+                label_zh=action.label_zh,
+                expires_s=action.expires_s,
+                within_s=ceil(patience(action.read_back)[1]),
+            )
             for name, action in profile.actions.items()
         },
     )

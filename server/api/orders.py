@@ -40,6 +40,7 @@ EXAMPLE: dict[str, Any] = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "sent_at": "2026-03-01T12:00:00.020Z",
     "until": "2026-03-01T12:00:15.000Z",
+    "answer_by": "2026-03-01T12:00:15.000Z",
     "ended_at": None,
     "detail": "",
     "read_back": None,
@@ -74,7 +75,10 @@ class Order(Ask):
 
 
 class CommandView(BaseModel):
-    """A command. `expired-unknown`: its time is over, and the gateway has not said what became of it."""
+    """A command. `expired-unknown`: its time is over, and the gateway has not said what became of it.
+
+    `until` is when it must have begun, `answer_by` when its end is due: later where the device takes its time.
+    """
 
     id: str
     site: str
@@ -88,6 +92,7 @@ class CommandView(BaseModel):
     created_at: str
     sent_at: str | None
     until: str
+    answer_by: str | None
     ended_at: str | None
     detail: str
     read_back: dict[str, str | bool | None] | None
@@ -101,7 +106,7 @@ class CommandAnswer(BaseModel):
 
 def view(row: RowMapping) -> dict[str, Any]:
     """Return a command row as the contract shows it."""
-    instants = ("created_at", "sent_at", "until", "ended_at")
+    instants = ("created_at", "sent_at", "until", "answer_by", "ended_at")
     plain = ("id", "site", "gateway", "device", "action", "args", "reason", "requested_by", "state", "detail")
     back = {point: {"true": True, "false": False}.get(v, v) for point, v in (row["read_back"] or {}).items()}
     return (

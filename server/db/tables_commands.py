@@ -21,6 +21,7 @@ commands = Table(
     Column("created_at", Instant, nullable=False),
     Column("sent_at", Instant),
     Column("until", Instant, nullable=False),
+    Column("answer_by", Instant),  # later than `until` where the device may take its time; null in old rows
     Column("ended_at", Instant),
     Column("detail", Text, nullable=False),
     Column("read_back", Json),

@@ -96,6 +96,9 @@ profile_actions = Table(
     Column("label", Text, nullable=False),
     Column("label_zh", Text, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
+    Column(
+        "within_ms", BigInteger, nullable=False, server_default="0"
+    ),  # how long the device may be on its way
 )
 
 devices = Table(

@@ -25,6 +25,8 @@ from server.db.tables_devices import (
 
 log = logging.getLogger(__name__)
 
+LONGEST_WITHIN_S = 600  # nobody keeps a command open for longer on the word of a gateway
+
 
 def ensure_gateway(conn: Connection, site: str, gateway: str, now: datetime) -> int:
     """Return the gateway's row id, made if nothing was heard of it before."""
@@ -235,6 +237,7 @@ def _actions(info: ProfileInfo) -> list[dict[str, Any]]:
             "label": printable(known.label),
             "label_zh": printable(known.label_zh),
             "expires_ms": _ms(known.expires_s),
+            "within_ms": _ms(min(known.within_s, LONGEST_WITHIN_S)),
         }
         for position, (action, known) in enumerate(info.actions.items())
     ]

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select
 
 from messages.codec import encode
@@ -15,7 +16,8 @@ from server.db.engine import read
 from server.db.tables_auth import audit
 from server.db.tables_commands import commands
 from server.ingest.writer import Incoming
-from tests.support.web import ADDRESS, open_house
+from server.views.wire import iso
+from tests.support.web import ADDRESS, house_birth, open_house
 
 URL = "/api/v1/commands"
 
@@ -133,6 +135,33 @@ async def test_what_no_broker_took_has_failed(house):
     async with house.person(Role.GUARD) as guard:
         made = (await guard.post(URL, json=order())).json()["command"]
     assert (made["state"], made["detail"]) == ("failed", "not sent: nobody there")
+
+
+async def test_what_takes_its_time_is_waited_for(house):
+    told = house_birth()
+    door = told.profiles["door"]
+    slow = structs.replace(door.actions["release"], within_s=45)
+    actions = {**door.actions, "release": slow, "reboot": structs.replace(slow, within_s=2**60)}
+    profiles = {**told.profiles, "door": structs.replace(door, actions=actions)}
+    house.be_born(structs.replace(told, boot="b2", profiles=profiles))
+    async with house.person(Role.ENGINEER) as engineer:
+        made = (await engineer.post(URL, json=order())).json()["command"]
+        assert (made["until"], made["answer_by"]) == (
+            iso(house.now + timedelta(seconds=15)),
+            iso(house.now + timedelta(seconds=60)),
+        )
+        house.pass_time(seconds=59)
+        house.now += ANSWER_GRACE
+        assert sweep(house.services, thorough=False) == 0
+        assert await state_of(engineer, made["id"]) == "sent", "the valve may be on its way"
+        house.pass_time(seconds=1)
+        assert sweep(house.services, thorough=False) == 1
+        assert await state_of(engineer, made["id"]) == "expired-unknown"
+        hostile = order(action="reboot", op_id="op-00002")
+        made = (await engineer.post(URL, json=hostile)).json()["command"]
+        assert made["answer_by"] <= iso(house.now + timedelta(minutes=11)), (
+            "no gateway keeps one open for ever"
+        )
 
 
 async def test_what_nobody_answers_is_unknown_and_a_late_answer_still_counts(house):

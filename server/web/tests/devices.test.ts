@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Device, Gateway, Point } from "../src/api/types";
+import { giveUpMs, outcomeWord, takesS } from "../src/devices/outcome";
 import { seriesOf, summaryOf } from "../src/devices/series";
 import { alarmsByDevice, build, flat, pruned, selectionOf } from "../src/devices/tree";
 import { freshness } from "../src/devices/values";
@@ -11,6 +12,22 @@ import { alarm } from "./make";
 const device = (given: Partial<Device>): Device =>
   ({ q: 1, site: "s", id: "d", gateway: "g", line: "l", name: "", building: "A", conn: "online", vendor: "", model: "", place: "", floor: "", class: "meter", meter: null, ...given }) as Device;
 const gateway = (given: Partial<Gateway>): Gateway => ({ q: 1, site: "s", id: "g", online: true, lanes: {}, ...given }) as Gateway;
+
+test("a command that takes its time is waited for, and for longer than the server waits", () => {
+  const command = { id: "c", state: "sent", created_at: "2026-03-01T12:00:00.000Z", until: "2026-03-01T12:00:15.000Z", answer_by: "2026-03-01T12:02:15.000Z" };
+  assert.equal(takesS(command), 120);
+  assert.ok(giveUpMs(command) > 135_000 + 10_000);
+  assert.equal(takesS({ ...command, answer_by: command.until }), 0);
+  assert.equal(giveUpMs({ ...command, answer_by: command.until }), 90_000);
+  assert.deepEqual([takesS({ id: "c", state: "sent" }), giveUpMs({ id: "c", state: "sent", answer_by: null })], [0, 90_000], "a server that does not tell");
+});
+
+test("what did not show in its time is not called failed", () => {
+  const said = (state: string, detail = "") => outcomeWord({ id: "c", state, detail });
+  assert.equal(said("failed", "not confirmed within 45 s: afterwards valve = 0"), "notconfirmed");
+  assert.equal(said("done-unverified", "not confirmed within 45 s: the device took it, but the read-back failed: x"), "notconfirmed");
+  assert.deepEqual([said("failed", "afterwards valve = 0"), said("refused"), said("done-verified")], ["failed.state", "refused", "done-verified"]);
+});
 
 test("every place says the worst of what is below it, and how many", () => {
   const devices = [device({ id: "d1" }), device({ id: "d2", conn: "offline" }), device({ id: "d3", building: "B" })];

@@ -94,6 +94,8 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "it expired at 2026-03-01T12:00:00.000Z": "指令已过期",
     "the device refuses: 04": "设备拒绝：04",
     "no sound answer to the order (x); afterwards open = 0": "执行后读到 open = 0",
+    "not confirmed within 45 s: afterwards valve = 0": "45 秒内未确认：执行后读到 valve = 0",
+    "another command was given to the device before this one showed": "结果尚未显示，设备又收到另一指令",
     "something new": "something new",
   };
   for (const [why, wanted] of Object.entries(said)) {

@@ -69,6 +69,15 @@ def test_a_birth_says_who_speaks_unasked_under_which_name_and_when_it_is_silent(
     assert says["one"] == ("", False, None)
 
 
+def test_a_birth_says_how_long_a_valve_may_take(tmp_path: Path):
+    path = tmp_path / "site.yaml"
+    water = "  - {id: w, tcp: 127.0.0.1:2, devices: [{id: v, profile: cjt188-water-meter-valve, unit: 9}]}\n"
+    path.write_text(SITE + water, encoding="utf-8")
+    told = decode_birth(encode(birth(load_site(path), at=START, boot="b", epoch="e"))).profiles
+    assert told["cjt188-water-meter-valve"].actions["close_valve"].within_s == 45
+    assert told["gatehouse-demo-door"].actions["release"].within_s == 0
+
+
 def test_points_carry_their_pace_device_by_device(tmp_path: Path):
     path = tmp_path / "site.yaml"
     path.write_text(SITE, encoding="utf-8")

@@ -241,6 +241,9 @@ export interface LaneReceipt {
 export interface Command {
   id: string;
   state: string;
+  created_at?: string;
+  until?: string;
+  answer_by?: string | null;
   detail?: string | null;
   read_back?: Record<string, PointValue> | null;
 }

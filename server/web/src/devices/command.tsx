@@ -4,10 +4,10 @@ import type { Action, Command, Device } from "../api/types";
 import { useI18n } from "../i18n";
 import { causeText } from "../i18n/cause";
 import { Dialog, ReasonDialog, useErrorText } from "../ui/parts";
+import { giveUpMs, outcomeWord, takesS } from "./outcome";
 
 const OPEN = new Set(["pending", "sent"]);
 const ASK_MS = 400;
-const GIVE_UP_MS = 90_000;
 
 /** Follows a command until it has ended, by asking: a result is worth an exact answer. */
 function useOutcome(first: Command | null): { command: Command | null; waitedOut: boolean } {
@@ -29,7 +29,7 @@ function useOutcome(first: Command | null): { command: Command | null; waitedOut
         .catch(() => true)
         .then((open) => {
           if (!open || control.signal.aborted) return;
-          if (performance.now() - started > GIVE_UP_MS) setWaitedOut(true);
+          if (performance.now() - started > giveUpMs(first)) setWaitedOut(true);
           else timer = setTimeout(ask, ASK_MS);
         });
     };
@@ -86,8 +86,9 @@ export function CommandDialog({ device, action, onClose }: { device: Device; act
         <b>{where}</b>
       </p>
       <p role="status" className={`outcome outcome-${command.state}`}>
-        {command.state === "failed" ? t("cmd.failed.state") : word("cmd", command.state)}
+        {word("cmd", outcomeWord(command))}
       </p>
+      {OPEN.has(command.state) && takesS(command) > 0 && <p className="second">{t("cmd.takes", { s: takesS(command) })}</p>}
       {command.detail && <p className="second">{causeText(language, command.detail)}</p>}
       {back.length > 0 && (
         <p>

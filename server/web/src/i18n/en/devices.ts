@@ -149,6 +149,8 @@ export const devices = {
   "cmd.expired": "Expired before it ran",
   "cmd.expired-unknown": "No answer came. It is not known whether it ran: look at the device",
   "cmd.failed.state": "Failed",
+  "cmd.notconfirmed": "Not confirmed in its time: look at the device",
+  "cmd.takes": "The device may be on its way for {s} s, and is looked at meanwhile.",
   "cmd.readback": "Read back",
   "cmd.noanswer": "No result has come yet. Look at the device before you send it again.",
 } as const;

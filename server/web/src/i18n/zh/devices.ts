@@ -151,6 +151,8 @@ export const devices: Record<keyof typeof english, string> = {
   "cmd.expired": "未执行，已过期",
   "cmd.expired-unknown": "没有收到结果，不确定是否执行：请查看现场",
   "cmd.failed.state": "执行失败",
+  "cmd.notconfirmed": "限时内未确认：请查看现场",
+  "cmd.takes": "设备动作最长约 {s} 秒，期间持续回读。",
   "cmd.readback": "回读",
   "cmd.noanswer": "尚未收到结果。再次下发之前请先查看现场。",
 };
