@@ -14,7 +14,7 @@ OPERATIONS: Final = frozenset({"Initialized", "Changed", "Deleted"})
 _TIME: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,12})?(Z|[+-]\d\d:\d\d)?", re.ASCII
 )
-_PREFIX: Final = re.compile(r"[^/:|]*:")
+MAX_TOPIC: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Notification:
 
 def bare(topic: str) -> str:
     """Return a topic without prefixes: `tns1:RuleEngine/tnsx:Motion` is `RuleEngine/Motion`."""
-    return _PREFIX.sub("", topic)
+    return "|".join("/".join(word.rpartition(":")[2] for word in way.split("/")) for way in topic.split("|"))
 
 
 def instant(written: str) -> datetime | None:
@@ -68,7 +68,7 @@ def notifications(data: bytes) -> list[Notification]:
 
 
 def notifications_in(root: Element) -> list[Notification]:
-    """Return the notifications below an element, in their order; one without a topic is damaged."""
+    """Return the notifications below an element, in their order; one with no topic or an endless one is damaged."""
     return [_notification(each) for each in every(root, "NotificationMessage")]
 
 
@@ -76,6 +76,8 @@ def _notification(element: Element) -> Notification:
     topic = text(element, "Topic")
     if not topic:
         raise FrameDamaged("a notification without a topic")
+    if len(topic) > MAX_TOPIC:
+        raise FrameDamaged(f"a notification with a topic of {len(topic)} characters: {MAX_TOPIC} are allowed")
     message = child(element, "Message", "Message")
     if message is None:
         message = child(element, "Message")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drivers.errors import FrameDamaged
 from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.events import bare, instant, notifications
+from drivers.onvif.events import MAX_TOPIC, bare, instant, notifications
 from drivers.onvif.markup import MAX_BYTES, parse
 
 FILE = Path(__file__).parents[2] / "vectors" / "onvif-events.jsonl"
@@ -82,8 +82,33 @@ def test_times(written, at):
     assert instant(written) == at
 
 
-def test_a_topic_without_prefixes():
-    assert bare("tns1:RuleEngine/tnsajax:MotionDetector/Detection") == "RuleEngine/MotionDetector/Detection"
+@pytest.mark.parametrize(
+    ("topic", "path"),
+    [
+        ("tns1:RuleEngine/tnsajax:MotionDetector/Detection", "RuleEngine/MotionDetector/Detection"),
+        ("a:b:c/d:", "c/"),
+        ("tns1:Device|x:Media/y:Z", "Device|Media/Z"),
+        (":", ""),
+        ("", ""),
+    ],
+)
+def test_a_topic_without_prefixes(topic, path):
+    assert bare(topic) == path
+
+
+@pytest.mark.parametrize("size", [MAX_TOPIC + 1, MAX_BYTES - 600])
+def test_an_endless_topic_is_refused_before_anything_is_made_of_it(size):
+    note = "<e:NotificationMessage><e:Topic>{}</e:Topic><e:Message/></e:NotificationMessage>"
+    with pytest.raises(FrameDamaged, match=f"topic of {size} characters"):
+        notifications(ENVELOPE.format(note.format("a" * size)).encode())
+    (longest,) = notifications(ENVELOPE.format(note.format("a" * MAX_TOPIC)).encode())
+    assert longest.path == "a" * MAX_TOPIC
+
+
+def test_prefixes_are_dropped_in_one_pass():
+    """A pass for each character would take minutes."""
+    assert bare("a" * MAX_BYTES) == "a" * MAX_BYTES
+    assert bare("a:" * (MAX_BYTES // 2)) == ""
 
 
 LAUGHS = (
