@@ -35,7 +35,8 @@ TICK_S = 1.0
 STOOD_STILL_S = 5.0
 RETRY_S = 1.0
 ANSWERS_AT_ONCE = 16
-_ALARM_END = f"/up/{Lane.ALARM.value}"
+# A birth is never behind the alarms that it explains: an alarm without it has no class, no place and no name.
+_FIRST = (f"/up/{Lane.ALARM.value}", "/birth")
 
 
 class Listener(Protocol):
@@ -214,15 +215,15 @@ def _reason(lost: BaseException) -> str:
 
 
 class _Queue:
-    """What arrived and is not stored; alarms are taken first. The broker's window bounds it."""
+    """What arrived and is not stored; alarms and births are taken first. The broker's window bounds it."""
 
     def __init__(self) -> None:
-        self._alarms: deque[Message] = deque()
+        self._first: deque[Message] = deque()
         self._others: deque[Message] = deque()
         self._ready = asyncio.Event()
 
     def put(self, message: Message) -> None:
-        (self._alarms if message.topic.endswith(_ALARM_END) else self._others).append(message)
+        (self._first if message.topic.endswith(_FIRST) else self._others).append(message)
         self._ready.set()
 
     async def take(self) -> list[Message]:
@@ -231,12 +232,12 @@ class _Queue:
         group: list[Message] = []
         size = 0
         while len(group) < GROUP_MESSAGES and size < GROUP_BYTES:
-            source = self._alarms or self._others
+            source = self._first or self._others
             if not source:
                 break
             group.append(source.popleft())
             size += len(group[-1].payload)
-        if not self._alarms and not self._others:
+        if not self._first and not self._others:
             self._ready.clear()
         return group
 

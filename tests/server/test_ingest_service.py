@@ -7,15 +7,30 @@ import sqlite3
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from messages import broker as mqtt
 from messages.broker import BrokerLost, Publication
 from messages.codec import decode_command, decode_stored
 from messages.types import Command, DeviceEvent, Edge, Lane
 from server.db.engine import read
-from server.ingest.service import Ingest
+from server.db.tables_devices import devices
+from server.ingest.service import GROUP_MESSAGES, Ingest
 from tests.support.broker import broker  # noqa: F401
-from tests.support.ingest import GW, T0, Sinks, database, nth, reading, rows, stored_numbers, up, writer
+from tests.support.ingest import (
+    GW,
+    T0,
+    Sinks,
+    birth,
+    born,
+    database,
+    nth,
+    reading,
+    rows,
+    stored_numbers,
+    up,
+    writer,
+)
 
 NOW = T0 + timedelta(minutes=30)
 
@@ -170,6 +185,54 @@ async def test_an_alarm_overtakes_what_waits(engine, broker):
             assert waiting == [], "the alarm waited for all the telemetry before it"
             await gw.stored(399)
     assert len(sinks.events) == 1
+
+
+class AllAtOnce:
+    """A session in which everything has arrived already."""
+
+    def __init__(self, *waiting):
+        self.waiting = waiting
+        self.taken = asyncio.Event()
+        self.left = len(waiting)
+
+    async def subscribe(self, topics):
+        pass
+
+    async def publish(self, publication, **_):
+        pass
+
+    def _ack(self):
+        self.left -= 1
+        if not self.left:
+            self.taken.set()
+
+    async def messages(self):
+        for one in self.waiting:
+            yield mqtt.Message(one.topic, one.payload, one.retained, self._ack)
+        await asyncio.Event().wait()
+
+
+class Named(Sinks):
+    """Notes which devices are known when the alarms are told."""
+
+    def apply_events(self, conn, site, gateway, events, now):
+        self.known = conn.execute(select(devices.c.device)).scalars().all()
+        super().apply_events(conn, site, gateway, events, now)
+
+
+async def test_no_alarm_overtakes_the_birth_that_explains_it(engine):
+    event = DeviceEvent(device="f-1", code="smoke", edge=Edge.RAISED, seen_at=T0)
+    backlog = [up(seq, nth(seq)) for seq in range(1, 2 * GROUP_MESSAGES)]
+    session = AllAtOnce(*backlog, born(birth("f-1")), up(1, event, lane=Lane.ALARM))
+    sinks = Named()
+    ingest = Ingest(writer(engine, sinks), clock=lambda: NOW, random=random.Random(1))
+    task = asyncio.create_task(ingest.serve(session), name="ingest")
+    async with asyncio.timeout(60):
+        await session.taken.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    await ingest.close()
+    assert (len(sinks.events), sinks.known) == (1, ["f-1"])
 
 
 async def test_a_command_reaches_its_gateway_once_and_is_not_retained(engine, broker):
