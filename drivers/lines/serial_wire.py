@@ -31,17 +31,23 @@ class SerialWire:
         self._sink: Sink | None = None
         self._unsent = b""
         self._resting: asyncio.TimerHandle | None = None
+        self._opening: asyncio.Future[serial.Serial] | None = None
+        """What an attempt to open is waiting for, or was."""
 
     async def open(self, sink: Sink) -> None:
         """Open, lock and configure the port within `open_timeout`; raise `LineDown` saying why not."""
+        # A driver that hangs in open() hangs in one thread, however often we try: its port is taken when it comes.
+        opening = self._opening = self._opening or _opening(self._settings)
         try:
             async with asyncio.timeout(self._settings.open_timeout):
-                port = await _in_thread(self._settings)
+                port = await asyncio.shield(opening)
         except TimeoutError as err:
             limit = self._settings.open_timeout
             raise LineDown(f"{self.name}: the port did not open in {limit:g} s: re-plug the adapter") from err
         except (OSError, termios.error, ValueError, OverflowError) as err:
+            self._opening = None
             raise LineDown(f"{self.name}: {_mend(err, self._settings.mode)}") from err
+        self._opening = None
         self._port, self._sink, self._unsent = port, sink, b""
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable)
 
@@ -109,6 +115,9 @@ class SerialWire:
 
     def close(self) -> None:
         """Give the port back at once."""
+        if self._opening is not None:
+            self._opening.add_done_callback(_give_back)
+            self._opening = None
         port, self._port, self._sink, self._unsent = self._port, None, None, b""
         if port is None:
             return
@@ -161,16 +170,13 @@ class SerialWire:
             sink.lost(why)
 
 
-async def _in_thread(settings: SerialSettings) -> serial.Serial:
+def _opening(settings: SerialSettings) -> "asyncio.Future[serial.Serial]":
     """Open in a thread that nobody waits for at exit: a driver may block in open() for as long as it likes."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[serial.Serial] = loop.create_future()
 
     def deliver(port: serial.Serial | None, error: Exception | None) -> None:
-        if result.done():  # given up meanwhile
-            if port is not None:
-                _close(port)
-        elif port is not None:
+        if port is not None:
             result.set_result(port)
         elif error is not None:
             result.set_exception(error)
@@ -188,12 +194,13 @@ async def _in_thread(settings: SerialSettings) -> serial.Serial:
                 _close(port)
 
     threading.Thread(target=work, name=f"open {settings.port}", daemon=True).start()
-    try:
-        return await result
-    except asyncio.CancelledError:
-        if result.done() and not result.cancelled() and result.exception() is None:
-            _close(result.result())  # opened in the very moment of being given up
-        raise
+    return result
+
+
+def _give_back(opened: "asyncio.Future[serial.Serial]") -> None:
+    """Close a port that opened when nobody wanted it any more."""
+    if not opened.cancelled() and opened.exception() is None:
+        _close(opened.result())
 
 
 def _open(settings: SerialSettings) -> serial.Serial:

@@ -14,6 +14,7 @@ import serial
 
 from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, LineDown
 from drivers.lines import SerialSettings, serial_wire
+from tests.support.waiting import until
 from tests.support.wire import (
     Babble,
     PtyPeer,
@@ -238,25 +239,56 @@ async def test_a_broadcast_leaves_devices_their_turnaround(tmp_path):
         assert len(peer.requests) == 2
 
 
-async def test_a_port_that_opens_too_slowly_is_given_up_and_given_back(tmp_path, monkeypatch):
-    """Some drivers block in open(); the loop goes on, and the port is not kept locked when it opens after all."""
-    go = threading.Event()
-    opened: list[serial.Serial] = []
-    really_open = serial_wire._open
+class SlowDriver:
+    """Some drivers block in open(); the loop goes on."""
 
-    def slowly(settings):
-        go.wait(10)
-        opened.append(really_open(settings))
-        return opened[0]
+    def __init__(self, monkeypatch) -> None:
+        self.go = threading.Event()
+        self.begun = 0
+        self.opened: list[serial.Serial] = []
+        self._really = serial_wire._open
+        monkeypatch.setattr(serial_wire, "_open", self._slowly)
 
+    def _slowly(self, settings):
+        self.begun += 1
+        self.go.wait(10)
+        self.opened.append(self._really(settings))
+        return self.opened[-1]
+
+
+async def test_a_port_that_opens_too_slowly_hangs_in_one_thread_and_is_taken_when_it_comes(
+    tmp_path, monkeypatch
+):
     async with PtyPeer(honest, tmp_path) as peer, line_to(peer.settings(open_timeout=0.05)) as line:
-        monkeypatch.setattr(serial_wire, "_open", slowly)
-        with pytest.raises(LineDown, match=r"did not open in 0.05 s"):
-            await line.exchange(rtu_read(1), timeout=1)
-        go.set()
-        async with asyncio.timeout(5):
-            while not (opened and not opened[0].is_open):
-                await asyncio.sleep(0.01)
+        driver = SlowDriver(monkeypatch)
+        for _ in range(3):
+            with pytest.raises(LineDown, match=r"did not open in 0.05 s"):
+                await until_tried(line)
+        driver.go.set()
+        assert registers((await until_free(line, 2)).payload) == (2,)
+        assert driver.begun == 1
+
+
+async def test_a_port_that_opens_when_its_line_is_gone_is_given_back(tmp_path, monkeypatch):
+    driver = SlowDriver(monkeypatch)
+    async with PtyPeer(honest, tmp_path) as peer:
+        async with line_to(peer.settings(open_timeout=0.05)) as line:
+            with pytest.raises(LineDown, match=r"did not open in 0.05 s"):
+                await line.exchange(rtu_read(1), timeout=1)
+        driver.go.set()
+        await until(lambda: driver.opened and not driver.opened[0].is_open)
+
+
+async def until_tried(line):
+    """Let the back-off pass: the next error is one of opening."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await line.exchange(rtu_read(1), timeout=1)
+            except LineDown as err:
+                if "tried again in" not in str(err):
+                    raise
+                await asyncio.sleep(0.02)
 
 
 async def test_exchanges_cancelled_at_any_time_leave_the_port_free(tmp_path):
