@@ -1,7 +1,8 @@
 """Regular expressions of a profile, kept to what no line can hold up.
 
-Python's matcher backtracks. Without a repeat around a group, and with at most two endless repeats that give back what
-they took (all others being possessive: `++`, `*+`), its time is bounded by the cube of a record's length.
+Python's matcher backtracks. Without a repeat around a group it tries no more ways to read a record than the product of
+its choices: how far each repeat goes that gives back what it took (all but the possessive ones: `++`, `*+`), and which
+alternative is taken. The ways of all patterns of a list together are bounded, and each goes over a record once.
 """
 
 import re
@@ -9,14 +10,14 @@ from typing import Final
 
 from drivers.errors import Misconfigured
 
-MAX_GIVING: Final = 2
 MAX_TEXT: Final = 400
 """Characters. What is longer is no event."""
+MAX_WAYS: Final = 4 * MAX_TEXT**2
+"""As many as four patterns have with two endless repeats each that give back: some tenths of a second."""
 GROUPS: Final = frozenset(
     {"event", "date", "time", "year", "month", "day", "zone", "loop", "point", "device", "where", "label"}
 )
 
-_SHORT: Final = 8
 _TOKEN: Final = re.compile(
     r"(?P<escape>\\.)|(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<open>\((?:\?P<\w+>|\?:)?)|(?P<close>\))"
     r"|(?P<repeat>(?:[*+?]|\{\d*,?\d*\})[?+]?)|(?P<char>.)",
@@ -31,6 +32,9 @@ def compiled(patterns: tuple[str, ...], place: str) -> tuple[re.Pattern[str], ..
         fault = pattern_fault(text)
         if fault:
             raise Misconfigured(f"{place}[{index}]: {fault}")
+    ways = sum(map(_ways, patterns))
+    if ways > MAX_WAYS:
+        raise Misconfigured(f"{place}: together they {_too_many(ways)}")
     return tuple(re.compile(text) for text in patterns)
 
 
@@ -42,28 +46,61 @@ def pattern_fault(text: str) -> str:
         return f"is no regular expression: {err}"
     if strange:
         return f"has the group {min(strange)}; groups are {', '.join(sorted(GROUPS))}"
-    giving, before = 0, ""
+    before = ""
     for token in _TOKEN.finditer(text):
         part, kind = token[0], token.lastgroup
         if kind == "repeat":
             if before == ")" and not part.startswith("?"):
                 return "repeats a group: a line could hold it up; write out what may follow"
-            giving += _endless(part) and not part.endswith("+", 1)
         elif (kind == "open" and text[token.end() : token.end() + 1] == "?") or re.fullmatch(
             r"\\[1-9]", part
         ):
             return "looks around or back: only plain groups, sets and repeats are allowed"
         before = part
-    if giving > MAX_GIVING:
-        return (
-            f"has {giving} repeats that give back; {MAX_GIVING} are allowed: write ++ or *+ where none must"
-        )
-    return ""
+    ways = _ways(text)
+    return _too_many(ways) if ways > MAX_WAYS else ""
 
 
-def _endless(repeat: str) -> bool:
+def _too_many(ways: int) -> str:
+    shown = str(ways) if ways < 10**9 else "more than a billion"
+    return (
+        f"can read a line in {shown} ways, and {MAX_WAYS} are allowed: write ++, *+ or ?+ where a repeat "
+        "need not give back what it took"
+    )
+
+
+def _ways(text: str) -> int:
+    """Return in how many ways a record can be tried, at most, by a pattern that repeats no group."""
+    around: list[tuple[int, int]] = []
+    others, these, group, before = 0, 1, 1, ""  # alternatives that are over, the one at hand, the last group
+    for token in _TOKEN.finditer(text):
+        part, kind = token[0], token.lastgroup
+        if kind == "open":
+            around.append((others, these))
+            others, these = 0, 1
+        elif kind == "close":
+            group = others + these
+            others, these = around.pop()
+            these *= group
+        elif part == "|":
+            others, these = others + these, 1
+        elif kind == "repeat" and before == ")":
+            these = these // group * (group + 1)  # or without it
+        elif kind == "repeat":
+            these *= _choices(part)
+        before = part
+    return others + these
+
+
+def _choices(repeat: str) -> int:
+    """Return at how many lengths a repeat of one character may end."""
     bounds = _BOUNDS.match(repeat)
+    if repeat[bounds.end() if bounds else 1 :] == "+":
+        return 1
     if bounds is None:
-        return repeat[0] in "*+"
+        return 2 if repeat[0] == "?" else MAX_TEXT
     low, comma, high = bounds.groups()
-    return int(high or (low if not comma else _SHORT + 1) or 0) > _SHORT
+    if not comma:
+        return 1
+    most = min(int(high), MAX_TEXT) if high else MAX_TEXT
+    return max(1, most - int(low or 0) + 1)
