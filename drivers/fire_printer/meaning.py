@@ -95,7 +95,9 @@ class Panel:
         date = f"{groups['month']:0>2}-{groups['day']:0>2}"
         local = now.astimezone(self._zone)
         year = groups.get("year", "")
-        years = [local.year - 1, local.year, local.year + 1] if not year else [int(year) % 100 + 2000]
+        if year and not (year.isascii() and year.isdecimal()):
+            return None
+        years = [int(year[-2:]) + 2000] if year else [local.year - 1, local.year, local.year + 1]
         found = []
         for candidate in years:
             try:

@@ -1,6 +1,7 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,18 @@ def test_a_date_whose_order_nobody_knows_is_no_time():
 def test_a_date_that_is_none_is_no_time(printed):
     (fire,) = told(FIRESENSE, (LINE % b"ALARM").replace(b"12/08", printed))
     assert (fire.code, fire.at) == ("fire", None)
+
+
+@pytest.mark.parametrize(
+    ("printed", "year"),
+    [("2027", 2027), ("27", 2027), ("7", 2007), ("", 2026), *((text, None) for text in ("2O26", "²7", "--"))],
+)
+def test_a_year_that_is_none_is_no_time(printed, year):
+    rule = r"(?P<event>\w++) (?P<day>\d\d)/(?P<month>\d\d)/(?P<year>\S*+) (?P<time>\S++)"
+    panel = made([rule], unparsed=UNPARSED, fire={"is": ["ALARM"]})
+    panel = msgspec.structs.replace(panel, options={**panel.options, "charset": "utf-8"})
+    (fire,) = told(panel, f"ALARM 12/08/{printed} 01:23\n".encode())
+    assert (fire.code, fire.at and fire.at.year) == ("fire", year)
 
 
 def test_the_word_is_searched_not_counted_off():
