@@ -25,6 +25,7 @@ from messages.types import (
     Sample,
     Seq,
 )
+from server.alarms.explained import explain
 from server.alarms.standing import LostAlarms
 from server.db.types import to_ms
 from server.devices.births import apply_birth
@@ -259,6 +260,7 @@ class Judge:
             group.born = True
             self.samples.reborn()
             self.claims.reborn()
+            explain(conn, topic.address, now)
             log.info("birth of %s/%s: %s devices", birth.site, birth.gateway, len(birth.devices))
 
     def _state(self, conn: Connection, topic: Topic, message: Incoming, now: datetime) -> None:

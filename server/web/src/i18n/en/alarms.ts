@@ -186,6 +186,8 @@ export const alarms = {
   "act.another-part": "Another part of it",
   "act.close": "Closed",
   "act.folded": "Ended while held back",
+  "act.explained": "Explained by its gateway",
+  "act.recorded": "Was no alarm: kept as a record",
   "act.late-raised": "Late report: raised",
   "act.late-pulse": "Late report",
   "act.late-cleared": "Late report: back to normal",

@@ -188,6 +188,8 @@ export const alarms: Record<keyof typeof english, string> = {
   "act.another-part": "另一部位报警",
   "act.close": "关闭",
   "act.folded": "暂不提示期间恢复",
+  "act.explained": "网关已补报其类别",
+  "act.recorded": "并非报警：已转为记录",
   "act.late-raised": "迟报：发生报警",
   "act.late-pulse": "迟报",
   "act.late-cleared": "迟报：恢复正常",
