@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -20,8 +19,10 @@ from simulators.gb26875 import FIRE, Component, TransmissionDevice, component_st
 from simulators.gb26875_client import Host
 from simulators.printer import PrinterPort, gst
 from simulators.sia_dc09 import Panel, say_tcp
-from tests.support.polling import until
+from tests.support.broker import free_port
+from tests.support.threads import beside
 from tests.support.tools import call
+from tests.support.waiting import until
 
 SITE = """\
 site: bench
@@ -81,24 +82,20 @@ Speak = Callable[[Senders], Awaitable[None]]
 @contextmanager
 def senders(folder: Path, speak: Speak, *, gateway: bool) -> Iterator[Path]:
     """A site whose device speaks once somebody listens; with a gateway at work there if wanted."""
-    ports = {}
-    for name in ("panel", "host"):
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            ports[name] = one.getsockname()[1]
+    ports = {name: free_port() for name in ("panel", "host")}
     path = folder / "gateway.yaml"
     path.write_text(SITE.format(printer=folder / "printer", **ports), encoding="utf-8")
-    ready, done = threading.Event(), asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
 
-    async def live() -> None:
-        loops.append(asyncio.get_running_loop())
-        async with PrinterPort(folder / "printer") as port, running(path, gateway):
-            speaking = asyncio.create_task(saying(Senders(path, ports, port)))
-            ready.set()
+    async def live(ready: Callable[[], None], done: asyncio.Event) -> None:
+        async with (
+            PrinterPort(folder / "printer") as port,
+            running(path, gateway),
+            asyncio.TaskGroup() as group,
+        ):
+            speaking = group.create_task(saying(Senders(path, ports, port)))
+            ready()
             await done.wait()
             speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
 
     async def saying(them: Senders) -> None:
         """Speak again and again: whoever listens only now shall hear it too."""
@@ -109,14 +106,8 @@ def senders(folder: Path, speak: Speak, *, gateway: bool) -> Iterator[Path]:
                 await speak(them)
             await asyncio.sleep(0.1)
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    try:
-        assert ready.wait(30)
+    with beside(live):
         yield path
-    finally:
-        loops[0].call_soon_threadsafe(done.set)
-        thread.join(30)
 
 
 @asynccontextmanager
@@ -126,11 +117,13 @@ async def running(path: Path, wanted: bool) -> AsyncIterator[None]:
         return
     stop = asyncio.Event()
     async with build(load_site(path)) as made:
-        task = asyncio.create_task(made.run(stop))
-        await until(lambda: (path.parent / "state" / "control.sock").exists() and made.tools.jobs._group)
-        yield
-        stop.set()
-        await task
+        async with asyncio.TaskGroup() as group:
+            group.create_task(made.run(stop), name="gateway")
+            await until(lambda: (path.parent / "state" / "control.sock").exists() and made.tools.jobs._group)
+            try:
+                yield
+            finally:
+                stop.set()
 
 
 PATIENCE = 20  # looks of a second each: a machine with much to do lets a sender come late

@@ -8,8 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,44 +21,35 @@ from gateway.reconfig.config_store import ConfigStore, Record, Version
 from gateway.site.overlay import fingerprint
 from simulators.world import World
 from tests.support.sims import simulated
+from tests.support.threads import beside
 from tests.support.tools import SIM, SITE, call, site_for
+from tests.support.waiting import until
 
 
 @contextmanager
 def simulated_site(folder: Path, *, gateway: bool = False) -> Iterator[str]:
     """A simulated site on a thread of its own, with a gateway at work there if wanted; yields the site file."""
-    ready, done = threading.Event(), asyncio.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
 
-    async def live() -> None:
-        loops.append(asyncio.get_running_loop())
+    async def live(ready: Callable[[], None], done: asyncio.Event) -> None:
         async with simulated(SIM, folder) as world:
             site_for(world, folder)
             if gateway:
-                await beside(world)
+                await at_work(world, ready, done)
             else:
-                ready.set()
+                ready()
                 await done.wait()
 
-    async def beside(world: World) -> None:
+    async def at_work(world: World, ready: Callable[[], None], done: asyncio.Event) -> None:
         stop = asyncio.Event()
-        async with build(site_for(world, folder)) as made:
-            task = asyncio.create_task(made.run(stop))
-            while not (folder / "state" / "control.sock").exists() or made.tools.jobs._group is None:
-                await asyncio.sleep(0.01)
-            ready.set()
+        async with build(site_for(world, folder)) as made, asyncio.TaskGroup() as group:
+            group.create_task(made.run(stop), name="gateway")
+            await until(lambda: (folder / "state" / "control.sock").exists() and made.tools.jobs._group)
+            ready()
             await done.wait()
             stop.set()
-            await task
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    try:
-        assert ready.wait(30)
+    with beside(live):
         yield str(folder / "gateway.yaml")
-    finally:
-        loops[0].call_soon_threadsafe(done.set)
-        thread.join(30)
 
 
 @pytest.fixture(autouse=True)
