@@ -79,9 +79,7 @@ class PrinterSession:
 
     def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
         """Take bytes in any portions; what waited too long for its end is told first."""
-        idle = timedelta(seconds=self._panel.options.idle_s)
-        stale = self._reader.waiting and self._last is not None and now - self._last >= idle
-        records = self._reader.flush() if stale else []
+        records = self._reader.flush() if self._reader.waiting and self._idle(now) else []
         if data:
             self._last = now
             records += self._reader.feed(data)
@@ -90,6 +88,12 @@ class PrinterSession:
     def tick(self, now: datetime) -> Sequence[bytes]:  # noqa: ARG002
         """Return nothing: a printer port is never written to."""
         return ()
+
+    def _idle(self, now: datetime) -> bool:
+        """Say whether the port has been silent for too long; so it has where the clock was set back meanwhile."""
+        if self._last is None:
+            return False
+        return not timedelta() <= now - self._last < timedelta(seconds=self._panel.options.idle_s)
 
     def _heard(self, record: Record, now: datetime) -> Heard:
         read: Read = self._panel.read(record, now)

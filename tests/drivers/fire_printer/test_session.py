@@ -161,6 +161,14 @@ def test_what_waits_too_long_for_its_end_is_told():
     assert list(peer.tick(NOW)) == []
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up():
+    peer = session()
+    assert list(peer.feed((LINE % b"ALARM").rstrip(), NOW)) == []
+    (heard,) = peer.feed(b"", NOW - timedelta(hours=1))
+    assert words(heard.happenings) == ["fire raised"]
+    assert list(peer.feed(b"", NOW - timedelta(hours=2))) == []
+
+
 def test_half_a_line_from_before_a_pause_is_no_part_of_the_next():
     peer = session()
     peer.feed(b":ALA", NOW)
