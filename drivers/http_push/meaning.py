@@ -93,14 +93,12 @@ class Meaning:
             begins = self._other
         part, detail = self._part(message, record), self._detail(message, record, kind, at, now)
         evidence = self._evidence(record)
+        number = self._number(message, record, at)
         if begins is not None:
             edge = Edge.RAISED if self._signals[begins].end else Edge.PULSE
-            number = self._number(message, record, at)
             yield Happening(begins, edge, at, detail, evidence, number, part)
-        for (
-            name
-        ) in ends:  # without a number: the end of what does not stand is no news, however often it is told
-            yield Happening(name, Edge.CLEARED, at, detail, evidence, part=part)
+        for name in ends:
+            yield Happening(name, Edge.CLEARED, at, detail, evidence, number, part)
 
     def _kind(self, message: Json, record: Any) -> str:
         alias = self.options.alias

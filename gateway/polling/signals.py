@@ -46,7 +46,8 @@ class Signals:
     """The signals of one device. `hear` returns what must be told, `commit` takes what the journal has.
 
     What begins again is told again, though it stands: a panel that never says the end of an alarm may have another.
-    Only where a device says its state over and over is that no news. What comes again with its number is the same.
+    Only where a device says its state over and over is that no news. What comes again with its number is the same,
+    be it a beginning or an end: a panel that tells its memory anew ends nothing that began again since.
     The end of something that nobody knows of is told once where no journal was taken up: one that was lost may have
     known of it. A journal that was kept knows what stands.
     """
@@ -56,13 +57,15 @@ class Signals:
     _numbers: dict[str, None] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
     _owed: list[Happening] = field(default_factory=list)
+    _noted: tuple[str, ...] = ()
+    """Numbers of ends that ended nothing: to be known when they come again, and proposed with what is told."""
     _sure: bool = False
     """Whether all that stands is known: by a journal that was kept."""
 
     def hear(self, happenings: Iterable[Happening]) -> tuple[Happening, ...]:
         """Return the news among these, what is still owed first; they are proposed again until committed."""
         standing, numbers, ended = set(self.standing), dict(self._numbers), set(self._ended)
-        news = list(self._owed)
+        news, noted = list(self._owed), list[str]()
         for happening in news:
             _apply(happening, standing, numbers, ended)
         for happening in happenings:
@@ -73,7 +76,21 @@ class Signals:
                 news += told
                 for each in told:
                     _apply(each, standing, numbers, ended)
+            elif happening.number and _numbered(happening) not in numbers:
+                noted.append(_numbered(happening))
+                _remember(noted[-1], numbers)
+        self._noted = tuple(noted)
         return tuple(news)
+
+    @property
+    def noted(self) -> bool:
+        """Whether what was heard last changes the state even if nothing of it is told."""
+        return bool(self._noted)
+
+    def last_number(self, code: str) -> str:
+        """Return the number of the latest pulse of this code that the journal has, empty where it has none."""
+        start = f"{code}{PARTED}{Edge.PULSE}{PARTED}"
+        return next((each[len(start) :] for each in reversed(self._numbers) if each.startswith(start)), "")
 
     def owe(self, told: Iterable[Happening]) -> None:
         """Keep what the journal did not take, for a device that will not say it again; bounded, the oldest first."""
@@ -84,6 +101,8 @@ class Signals:
         standing, numbers = set(self.standing), dict(self._numbers)
         for happening in told:
             _apply(happening, standing, numbers, set())
+        for number in self._noted:
+            _remember(number, numbers)
         return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers)))
 
     def concerns(self, told: Iterable[Happening]) -> Iterator[bool]:
@@ -101,7 +120,9 @@ class Signals:
         """Take `told` as journaled."""
         for happening in told:
             _apply(happening, self.standing, self._numbers, self._ended)
-        self._owed = []
+        for number in self._noted:
+            _remember(number, self._numbers)
+        self._owed, self._noted = [], ()
 
 
 def load_signals(known: Mapping[str, Signal], state: bytes | None) -> Signals:
@@ -127,11 +148,11 @@ def _numbered(happening: Happening) -> str:
 def _is_news(
     happening: Happening, standing: set[str], numbers: Mapping[str, None], ended: set[str] | None
 ) -> bool:
-    if happening.number:
-        return _numbered(happening) not in numbers
+    if happening.number and _numbered(happening) in numbers:
+        return False
     name = name_of(happening)
     if happening.edge is Edge.RAISED:
-        return not happening.state or name not in standing
+        return bool(happening.number) or not happening.state or name not in standing
     if happening.edge is Edge.CLEARED:
         above = name + (LEVEL if happening.part else PARTED)
         unknown = ended is not None and name not in ended and len(ended) < MOST_ENDED
@@ -151,9 +172,7 @@ def _below(happening: Happening, standing: set[str]) -> list[Happening]:
 def _apply(happening: Happening, standing: set[str], numbers: dict[str, None], ended: set[str]) -> None:
     name = name_of(happening)
     if happening.number:
-        numbers[_numbered(happening)] = None
-        while len(numbers) > MOST_NUMBERS:
-            del numbers[next(iter(numbers))]
+        _remember(_numbered(happening), numbers)
     if happening.edge is Edge.RAISED:
         ended.discard(name)
         if len(standing) < MOST_STANDING:
@@ -162,3 +181,9 @@ def _apply(happening: Happening, standing: set[str], numbers: dict[str, None], e
         standing.discard(name)
         if len(ended) < MOST_ENDED:
             ended.add(name)
+
+
+def _remember(number: str, numbers: dict[str, None]) -> None:
+    numbers[number] = None
+    while len(numbers) > MOST_NUMBERS:
+        del numbers[next(iter(numbers))]

@@ -38,7 +38,8 @@ class Teller:
         told: tuple[Happening, ...] = ()
         if device.signals.known:
             told = device.signals.hear(device.driver.happenings(work.transaction, reply.payload))
-        if (device.edges.events or told) and not await self.journal(device, readings, told, reply.at, clock):
+        news = device.edges.events or told or device.signals.noted
+        if news and not await self.journal(device, readings, told, reply.at, clock):
             device.signals.owe(told)
 
     def say(self, work: Work, quality: Quality) -> None:
@@ -89,19 +90,20 @@ class Teller:
         False where nobody keeps them: edges come again by themselves, what was said does not.
         """
         changes = device.edges.see(readings, self.around.monotonic())
-        if not changes and not told:
+        heard = bool(told) or device.signals.noted
+        if not changes and not heard:
             return True
         state = {}
         if changes:
             state[edge_key(device.id)] = device.edges.after(changes)
-        if told:
+        if heard:
             state[signals_key(device.id)] = device.signals.after(told)
         said = device.said(told, at, clock)
         quiet = {event for event, news in zip(said, device.signals.concerns(told), strict=True) if not news}
         if not await self.recorder.events(device.events(changes, at, clock) + said, state, quiet):
             return False
         device.edges.commit(changes)
-        if told:
+        if heard:
             device.signals.commit(told)
         return True
 

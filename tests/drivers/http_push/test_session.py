@@ -71,14 +71,15 @@ def test_a_card_is_told_as_a_keyed_hash_where_there_is_a_key_for_it(tmp_path):
     assert "card 77" in heard.happenings[0].detail
 
 
-def test_what_ends_an_alarm_ends_it_at_its_door_and_has_no_number():
+def test_what_ends_an_alarm_ends_it_at_its_door_by_the_number_of_its_record():
     _, (heard,) = one(request("/events", body(event="closed", door=3)), session())
     assert [(it.code, it.edge, it.part) for it in heard.happenings] == [
         ("closed", Edge.PULSE, "3"),
         ("forced", Edge.CLEARED, "3"),
         ("held", Edge.CLEARED, "3"),
     ]
-    assert [bool(it.number) for it in heard.happenings] == [True, False, False]
+    assert {it.number for it in heard.happenings} == {heard.number}
+    assert heard.number
 
 
 @pytest.mark.parametrize("shape", ["door", "barrier"])

@@ -15,7 +15,7 @@ from gateway.polling.signals import signals_key, standing_in
 from gateway.site.lines import Device, ListeningLine
 from gateway.site.listening import Ear, Socket, Source
 from gateway.site.site_file import DeviceFile, LineFile
-from messages.types import DeviceEvent, Lane
+from messages.types import DeviceEvent, Edge, Lane
 from simulators.http_push import Pusher, read_answer, request
 from tests.support.fire import shipped
 from tests.support.gateway import START
@@ -93,6 +93,24 @@ async def test_a_memory_replayed_after_a_lost_answer_is_told_once():
         assert len(told(heart)) == 6
         assert (await push(heart, raw)).status == 200
     assert len(told(heart)) == 6
+
+
+async def test_a_door_forced_again_stays_forced_when_its_memory_is_told_anew():
+    async with listening(line(("DP-1", DOOR))) as heart:
+        door = panel()
+        for event in ("forced", "closed", "forced"):
+            door.happen(event, door=1)
+        assert (await push(heart, request("/events", door.message(), KEY))).status == 200
+        door.happen("rex", door=2)
+        assert await door.deliver("127.0.0.1", heart.port)
+        edges = [(event.code, event.edge) for event in heart.recorder.edges if event.code == "forced"]
+        assert edges == [("forced", Edge.RAISED), ("forced", Edge.CLEARED), ("forced", Edge.RAISED)]
+        assert standing_in(heart.recorder.state[signals_key("DP-1")]) == {"forced|1"}
+    state = {signals_key("DP-1"): heart.recorder.state[signals_key("DP-1")]}
+    async with listening(line(("DP-1", DOOR)), state=state) as heart:
+        door.happen("rex", door=3)
+        assert await door.deliver("127.0.0.1", heart.port)
+        assert standing_in(heart.recorder.state[signals_key("DP-1")]) == {"forced|1"}
 
 
 async def test_a_panel_that_counts_anew_after_a_restart_is_heard_again():

@@ -183,6 +183,63 @@ def test_no_beginning_is_lost_whatever_the_journal_refuses(course, data):
             assert any(name_of(each) == name_of(happening) and each.edge is Edge.RAISED for each in told)
 
 
+def test_a_numbered_end_ends_once_and_nothing_that_began_again_since():
+    signals = Signals(KNOWN)
+    first, end = said("fire", number="1"), said("fire", Edge.CLEARED, number="2")
+    again, fault = said("fire", number="3"), said("fault", number="4")
+    assert hear(signals, first, end, again) == [first, end, again]
+    assert hear(signals, first, end, again, fault) == [fault]
+    assert signals.standing == {"fire", "fault"}
+
+
+def test_an_end_of_what_did_not_stand_is_known_when_it_comes_again_after_a_restart():
+    signals = load_signals(KNOWN, b"{}")
+    end, fire = said("fire", Edge.CLEARED, number="2"), said("fire", number="3")
+    assert signals.hear([end]) == ()
+    assert signals.noted
+    signals = load_signals(KNOWN, signals.after(()))
+    assert hear(signals, end, fire, end) == [fire]
+    assert not signals.noted
+    assert signals.standing == {"fire"}
+
+
+def test_a_numbered_end_that_was_not_journaled_is_not_known():
+    signals = load_signals(KNOWN, b"{}")
+    end = said("fire", Edge.CLEARED, number="1")
+    signals.hear([end])
+    signals.hear([])
+    assert not signals.noted
+    assert hear(signals, said("fire", number="0"), end)[-1] == end
+
+
+def test_the_latest_number_of_a_pulse_is_known():
+    signals = Signals(KNOWN)
+    hear(
+        signals, *(said("card", Edge.PULSE, number=number) for number in ("a", "b")), said("fire", number="c")
+    )
+    assert (signals.last_number("card"), signals.last_number("fire")) == ("b", "")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(KNOWN)), st.sampled_from(Edge), st.sampled_from(["", "1", "1/1"])),
+        max_size=20,
+    ),
+    st.data(),
+)
+def test_a_numbered_history_told_anew_from_its_beginning_changes_nothing(course, data):
+    signals, history = Signals(KNOWN), []
+    for number, (code, edge, part) in enumerate(course):
+        history.append(said(code, edge, part=part, number=str(number)))
+        hear(signals, history[-1])
+        if data.draw(st.booleans()):
+            signals = load_signals(KNOWN, signals.after(()))
+        stood = set(signals.standing)
+        replayed = history[: data.draw(st.integers(0, len(history)))]
+        assert hear(signals, *replayed) == []
+        assert signals.standing == stood
+
+
 @given(st.binary(max_size=60))
 def test_a_state_that_cannot_be_read_counts_as_nothing_said(junk):
     assert load_signals(KNOWN, junk).known == KNOWN
