@@ -1,4 +1,7 @@
-"""Jobs in a running gateway: one at a time on a line, ended by their time, by a stop, or by the gateway's end."""
+"""Jobs in a running gateway, ended by their time, by a stop, or by the gateway's end.
+
+One at a time on a line, but for those that only look on.
+"""
 
 import asyncio
 import logging
@@ -27,11 +30,10 @@ from gateway.tools.work import Ear, Running, Work
 from messages.codec import MessageError
 from messages.text import printable
 from messages.tool_args import WITHOUT_LINE, ToolArgs, tool_args
+from messages.tool_room import AtWork, in_the_way, too_many
 from messages.tools import SaidKind
 
 log = logging.getLogger(__name__)
-
-MOST_JOBS = 4
 
 
 class JobRefused(Exception):
@@ -179,13 +181,14 @@ class Jobs:
         config, wire, listener = self._line(tool, line)
         if job_id in self._jobs:
             raise JobRefused("this job is at work already")
-        for other in self._jobs.values():
-            if (
-                line is not None and other.line == line and listener is None
-            ):  # whoever listens disturbs nobody
-                raise JobRefused(f"a {other.tool} is at work on line {line}: stop it, or wait until it ends")
-        if len(self._jobs) >= MOST_JOBS:
-            raise JobRefused(f"{MOST_JOBS} tools are at work here: stop one, or wait until it ends")
+        others = [AtWork(other.tool, other.line or None) for other in self._jobs.values()]
+        held = in_the_way(AtWork(tool, line), others, listens=listener is not None)
+        if held is not None:
+            raise JobRefused(
+                f"a {others[held].tool} is at work on line {line}: stop it, or wait until it ends"
+            )
+        if many := too_many(tool, others):
+            raise JobRefused(f"{many} here: stop one, or wait until it ends")
         job = Job(job_id, tool, line or "", Voice(say))
         work = Work(
             site=self.site(),

@@ -198,7 +198,7 @@ def _checked(conn: Connection, alarm_id: int, body: Wanted) -> tuple[RowMapping,
         most = pictures.MOST_OF_ALARM
         raise ApiError(409, "enough_pictures", f"this alarm has {most} pictures already", "alarm_id")
     try:
-        jobs.check_room(conn, camera, camera["line"])
+        jobs.check_room(conn, camera, pictures.TOOL, camera["line"])
     except jobs.JobRefused as err:
         raise refused(err) from None
     return alarm, camera, reference if body.of == "moment" else ""

@@ -180,7 +180,8 @@ def every(
 async def start(gateway: Name, body: Wanted, actor: Engineer, services: Has, site: Site = None) -> Response:
     """Send a job to the gateway, where it runs between the polls of its line. Tools only read.
 
-    One job at a time on a line, four at a gateway. The same `op_id` never starts a second one.
+    One job at a time on a line, four at a gateway; those that only look on at a line that listens stand beside others.
+    The same `op_id` never starts a second one.
     """
     job, fresh = await asyncio.to_thread(_record, gateway, site, body, actor, services)
     if fresh:
@@ -322,7 +323,7 @@ def _record(
     def change(conn: Connection) -> tuple[int, dict[str, Any]]:
         row = gateway_named(conn, gateway, site)
         try:
-            store.check_room(conn, row, body.line)
+            store.check_room(conn, row, body.tool, body.line)
         except JobRefused as err:
             raise refused(err) from None
         now = services.clock()

@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from messages.text import printable
+from messages.tool_room import AtWork, in_the_way, too_many
 from messages.tools import MAX_WORD, SaidKind, ToolRequest, ToolSaid
 from messages.topics import Address
 from server.db.outbox import record_change
+from server.db.tables_devices import devices
 from server.db.tables_tools import tool_jobs, tool_rows
 from server.views.wire import iso
 
 OPEN = ("pending", "sent", "running", "stopping")
-MOST_OPEN = 4  # of one gateway
 MOST_ROWS = 5000  # kept of one job; the newest
 KEEP_JOBS = 200  # of one gateway
 KEEP_FOR = timedelta(days=90)
@@ -32,7 +33,7 @@ class JobRefused(ValueError):
         self.code = code
 
 
-def check_room(conn: Connection, gateway: RowMapping, line: str | None) -> None:
+def check_room(conn: Connection, gateway: RowMapping, tool: str, line: str | None) -> None:
     """Raise `JobRefused` where the gateway cannot take this job now."""
     if not gateway["online"]:
         raise JobRefused(
@@ -49,14 +50,26 @@ def check_room(conn: Connection, gateway: RowMapping, line: str | None) -> None:
         .where(tool_jobs.c.state.in_(OPEN))
     )
     busy = conn.execute(open_ones).all()
-    for other in busy:
-        if other.line == line:
-            who = printable(other.requested_by, 60)
-            raise JobRefused(
-                "line_busy", f"{who} has a {other.tool} on this line: stop it, or wait until it ends"
-            )
-    if len(busy) >= MOST_OPEN:
-        raise JobRefused("gateway_busy", f"{MOST_OPEN} tools are at work at this gateway: stop one, or wait")
+    others = [AtWork(other.tool, other.line) for other in busy]
+    held = in_the_way(AtWork(tool, line), others, listens=_listens(conn, gateway, line))
+    if held is not None:
+        who = printable(busy[held].requested_by, 60)
+        raise JobRefused(
+            "line_busy", f"{who} has a {busy[held].tool} on this line: stop it, or wait until it ends"
+        )
+    if many := too_many(tool, others):
+        raise JobRefused("gateway_busy", f"{many} at this gateway: stop one, or wait")
+
+
+def _listens(conn: Connection, gateway: RowMapping, line: str | None) -> bool:
+    """Tell whether the devices of a line speak unasked: a gateway says so of devices, not of lines."""
+    speaks = select(devices.c.id).where(
+        devices.c.gateway_id == gateway["id"],
+        devices.c.line == line,
+        devices.c.speaks,
+        devices.c.lifecycle != "removed",
+    )
+    return conn.execute(speaks.limit(1)).first() is not None
 
 
 def create(conn: Connection, address: Address, request: ToolRequest) -> None:

@@ -14,6 +14,7 @@ from gateway.tools.voice import Voice
 from gateway.tools.work import Work
 from messages.codec import encode
 from messages.tool_args import tool_args
+from messages.tool_room import MOST_PICTURES
 from messages.tools import SaidKind
 from messages.types import GatewayState
 from server.alarms import pictures
@@ -157,7 +158,6 @@ async def test_what_cannot_be_is_refused_and_never_sent(gate):
         assert await refused(camera, of="yesterday") == (422, "invalid")
         assert gate.asked == []
         assert (await guard.post(f"{camera}/snapshot", json=ask())).status_code == 200
-        assert await refused(camera) == (409, "line_busy")
         gate.store(
             Incoming(ADDRESS.state, encode(GatewayState(online=False, boot="b1", why="connection lost")))
         )
@@ -165,6 +165,29 @@ async def test_what_cannot_be_is_refused_and_never_sent(gate):
         gate.be_born(house_birth(boot="b2"))
         assert await refused(camera) == (422, "no_camera")
     assert len(gate.asked) == 1
+
+
+async def test_a_guards_picture_waits_for_no_engineer(gate):
+    tools = "/api/v1/gateways/gw-a/tools"
+    async with gate.machine(Role.ENGINEER) as engineer, gate.machine(Role.GUARD) as guard:
+
+        async def tool(number, name, line="cameras", **args):
+            body = {"tool": name, "line": line, "args": args, "op_id": f"tool-{number:04}"}
+            answer = await engineer.post(tools, json=body)
+            return (answer.json().get("error") or {}).get("code", answer.status_code)
+
+        assert [await tool(number, "trace") for number in (1, 2)] == [200, 200], "they only look on"
+        certify = {"engineer": "Lee"}
+        assert await tool(3, "certify", **certify) == 200
+        assert await tool(4, "certify", **certify) == "line_busy"
+        assert await tool(5, "watch", line="riser") == 200
+        assert await tool(6, "trace", line="riser") == "line_busy", "a line that is polled is for one"
+        assert await tool(7, "trace") == "gateway_busy"
+        url = await alarm_of(guard)
+        for number in range(MOST_PICTURES):
+            assert (await guard.post(f"{url}/snapshot", json=ask(number))).status_code == 200
+        more = await guard.post(f"{url}/snapshot", json=ask(MOST_PICTURES))
+        assert (more.status_code, more.json()["error"]["code"]) == (409, "gateway_busy")
 
 
 async def test_without_a_picture_in_the_evidence_there_is_none_of_the_moment(house):

@@ -33,7 +33,7 @@ def camera_birth(at: datetime) -> Birth:
         vendor="Acme", model="C1", device_class="camera", protocol="onvif", events={"black": black}
     )
     device = DeviceInfo(
-        id="cam-1", profile="camera", line="cameras", name="Camera gate", building="A", floor="G"
+        id="cam-1", profile="camera", line="cameras", name="Camera gate", building="A", floor="G", speaks=True
     )
     return msgspec.structs.replace(
         usual,
