@@ -207,7 +207,7 @@ class Attend:
         self._ready.set()
         log.info("%s is %s", self.device.id, identity)
         if self._identity is not None:
-            number = hashlib.sha256(identity.encode()).hexdigest()[:16]
+            number = numbered(identity, self.device.signals.last_number(self._identity))
             told = Happening(
                 self._identity, Edge.PULSE, detail=identity, evidence=identity.encode(), number=number
             )
@@ -377,6 +377,18 @@ class Attend:
         if text != self._said:
             self._said = text
             log.warning("%s: %s", self.device.id, printable(text))
+
+
+def numbered(identity: str, last: str) -> str:
+    """Return the number of the record of who a camera is: the last one if that says the same, else the next.
+
+    The last is what the journal has, so that a change back is told as well, and none twice after a restart.
+    """
+    mark = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    known, _, count = last.partition("-")
+    if known == mark:
+        return last
+    return f"{mark}-{int(count) + 1 if count.isdecimal() else 1}"
 
 
 def _read(path: Path) -> bytes | None:

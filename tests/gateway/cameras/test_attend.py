@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import itertools
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 import gateway.cameras.attend
 import gateway.cameras.camera_line
+from gateway.cameras.attend import numbered
 from messages.types import Edge, Quality
 from simulators.camera_server import CameraServer
 from tests.support.camera import line, server
@@ -96,3 +100,47 @@ async def test_a_login_refused_elsewhere_ends_the_pulling(tmp_path):
         cam.refuses = False
         hand.now += gateway.cameras.attend.LEAVE_ALONE_S
         await until(lambda: attend.events_up is True)
+
+
+async def told_versions(folder, versions, state):
+    """Which versions a camera that has these one after the other is told to have, and what the journal then holds."""
+    cam = server()
+    cam.camera.firmware, cam.camera.scene.fault = versions[0], "absent"
+    async with cam.running(), listening(line(folder, cam.port, events=False), state=state) as heart:
+        (cameras,) = heart.listeners.lines
+        attend = cameras.cameras["cam-1"]
+        await until(lambda: attend.login_ok is True and heart.recorder.of("cam-1", "online"))
+        for version in versions[1:]:
+            cam.camera.firmware, attend.found = version, False  # as after its restart
+            await until(lambda: attend.found)
+            seen = len(heart.recorder.of("cam-1", "online"))
+            await until(lambda seen=seen: len(heart.recorder.of("cam-1", "online")) > seen)
+        told = [
+            event.detail.split("firmware ")[1][0]
+            for event in heart.recorder.edges
+            if event.code == "identity"
+        ]
+        return "".join(told), dict(heart.recorder.state)
+
+
+async def test_who_a_camera_is_is_told_at_each_change_and_at_no_restart_of_ours(tmp_path):
+    told, state = await told_versions(tmp_path, "121", {})
+    assert told == "121"
+    told, _ = await told_versions(tmp_path, "112", state)
+    assert told == "2"
+
+
+@given(st.lists(st.sampled_from("ABC"), max_size=20))
+def test_each_change_of_identity_has_a_number_of_its_own(course):
+    last, numbers = "", []
+    for identity in course:
+        if (number := numbered(identity, last)) != last:
+            numbers.append(number)
+        last = number
+    assert len(numbers) == len(set(numbers)) == sum(1 for _ in itertools.groupby(course))
+    assert all(len(number) <= 40 for number in numbers)
+
+
+def test_a_record_from_before_changes_were_counted_is_known():
+    assert numbered("A", numbered("A", "").partition("-")[0]) == numbered("A", "").partition("-")[0]
+    assert numbered("B", numbered("A", "").partition("-")[0]).endswith("-1")
