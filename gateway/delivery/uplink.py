@@ -92,8 +92,8 @@ class Uplink:
         self._wake = asyncio.Event()
         self._beat = asyncio.Event()
         self._answered = asyncio.Event()
-        self._hurry = self._birth_due = False
-        self._gone = False
+        self._hurry = self._gone = False
+        self._birth_due = 0  # how many have asked for one that is not told yet
         self._cut_until = 0.0
         journal.watch(self._wake.set)
 
@@ -113,8 +113,8 @@ class Uplink:
         self._beat.set()
 
     def reborn(self) -> None:
-        """Publish the birth anew, now: what is polled has changed."""
-        self._birth_due = True
+        """Publish the birth anew, now, and until it is told no batch that is not sent yet."""
+        self._birth_due += 1
         self._beat.set()
 
     def keep(self, topic: str, payload: bytes) -> None:
@@ -207,9 +207,10 @@ class Uplink:
             raise BrokerLost("cut off for a test")
 
     async def _be_born(self, session: Session) -> None:
-        self._birth_due = False
-        birth = encode(self._birth())
+        due, birth = self._birth_due, encode(self._birth())
         await self._publish(session, Publication(self._address.birth, birth, retain=True))
+        self._birth_due -= due
+        self._wake.set()
         self._untold |= self._kept.keys()
         await self._tell_state(session)
 
@@ -281,10 +282,13 @@ class Uplink:
         plan = self._plan
         assert plan is not None
         plan.hurry = self._hurry
-        while (read := plan.next_read(self._journal.lane_counts(), self._now())) is not None:
+        # What a birth is due for may be in any new batch: the server would know neither its class nor its place.
+        while read := None if self._birth_due else plan.next_read(self._journal.lane_counts(), self._now()):
             found = await self._journal.unsent(
                 read.stream.lane, read.after, read.limit, max_bytes=read.max_bytes
             )
+            if self._birth_due:
+                break
             if self._journal.epoch != self._epoch:
                 return 0.0
             for batch in plan.took(read, found):
@@ -292,7 +296,7 @@ class Uplink:
                 self.counts.resent += read.again
                 task = self._publish_batch(session, plan, read.stream, batch)
                 group.create_task(task, name=f"uplink {batch.lane} {batch.seq}")
-        return plan.next_due(self._journal.lane_counts(), self._now())
+        return None if self._birth_due else plan.next_due(self._journal.lane_counts(), self._now())
 
     async def _publish_batch(
         self, session: Session, plan: SendPlan, stream: Stream, batch: JournalBatch

@@ -4,8 +4,11 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from messages.broker import Publication, connect
+import pytest
+
+from messages.broker import Publication, Session, connect
 from messages.codec import encode
 from messages.types import Command, GatewayState, Lane, Rejected, Stored
 from tests.support import broker as broker_support
@@ -187,3 +190,42 @@ async def test_beat_publishes_the_state_now(make: Make) -> None:
             before = len(rig.server.states)
             rig.uplink.beat()
             await rig.server.until(lambda before=before: len(rig.server.states) > before)  # type: ignore[misc]
+
+
+async def test_nothing_new_is_sent_before_the_birth_that_explains_it(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = await make()
+    told, held, let_go, looked = [], asyncio.Event(), asyncio.Event(), asyncio.Event()
+    let_go.set()
+    publish, fill = Session.publish, rig.uplink._fill
+
+    async def slowly(session: Session, publication: Publication, **rest: float) -> None:
+        told.append(publication.topic)
+        if publication.topic == ADDRESS.birth:
+            held.set()
+            await let_go.wait()
+        await publish(session, publication, **rest)
+
+    async def look(*session: Any) -> float | None:
+        wait = await fill(*session)
+        looked.set()
+        return wait
+
+    monkeypatch.setattr(Session, "publish", slowly)
+    monkeypatch.setattr(rig.uplink, "_fill", look)
+    async with rig.running(rig.uplink.run, rig.server.run):
+        await rig.server.until(lambda: len(rig.server.births) == 2)  # the second is that of every session
+        held.clear()
+        let_go.clear()
+        rig.uplink.reborn()
+        await rig.journal.append(Lane.ALARM, [event(1)])
+        await held.wait()
+        looked.clear()
+        rig.uplink._wake.set()
+        await looked.wait()
+        await asyncio.sleep(0)
+        assert ADDRESS.up(Lane.ALARM) not in told
+        let_go.set()
+        assert await rig.uplink.flush(90)
+    assert rig.delivered(Lane.ALARM) == [1]
