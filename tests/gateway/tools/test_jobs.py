@@ -69,9 +69,8 @@ async def test_a_picture_comes_while_others_look_on_and_there_is_a_bound(tmp_pat
         running = asyncio.create_task(jobs.run())
         await asyncio.sleep(0)
         words = Words(jobs)
-        for _ in range(MOST_TOOLS - 1):
-            words.begin("trace", for_s=50)
-        certifying = words.begin("certify", engineer="Lee", wait_s=50)
+        looking = [words.begin("trace", for_s=50) for _ in range(MOST_TOOLS - 1)]
+        words.begin("certify", engineer="Lee", wait_s=50)
         with pytest.raises(JobRefused, match="a certify is at work on line fire"):
             words.begin("certify", engineer="Li", wait_s=50)
         with pytest.raises(JobRefused, match="4 tools are at work here"):
@@ -81,8 +80,7 @@ async def test_a_picture_comes_while_others_look_on_and_there_is_a_bound(tmp_pat
             words.begin("snapshot", device="cam-1")
         await until(lambda: all(one.id in words.ends for one in pictures))
         assert {words.ends[one.id] for one in pictures} == {SaidKind.DONE}
-        assert jobs.find(certifying.id) is certifying
-        assert len(jobs.at_work) == MOST_TOOLS
+        assert set(looking) <= set(jobs.at_work)
         jobs.stop()
         await running
         assert jobs.at_work == []
