@@ -17,6 +17,7 @@ from server.db.tables_auth import audit
 from server.db.tables_tools import tool_jobs, tool_rows
 from server.tools import store
 from tests.support.voice import hearing
+from tests.support.waiting import until
 from tests.support.web import ADDRESS, Frames
 
 URL = "/api/v1/gateways/gw-a/tools"
@@ -169,9 +170,7 @@ async def test_after_a_reconnect_open_jobs_are_asked_for(house):
     async with house.machine(Role.ENGINEER) as engineer, hearing(house) as gateway:
         job = (await engineer.post(URL, json=ask())).json()["job"]["id"]
         gateway.desk.connected()
-        async with asyncio.timeout(5):
-            while not gateway.asked:
-                await asyncio.sleep(0.005)
+        await until(lambda: gateway.asked, every=0.005)
         assert gateway.asked[0][1].args == {"after": 0}
         assert gateway.asked[0][1].id == job
 
@@ -180,9 +179,7 @@ async def test_a_job_of_which_nothing_is_heard_is_asked_about(house):
     async with house.machine(Role.ENGINEER) as engineer, hearing(house, quiet_s=0.2) as gateway:
         job = (await engineer.post(URL, json=ask())).json()["job"]["id"]
         await gateway.say(gateway.message(job, SaidKind.PROGRESS, {"done": 1, "total": 8}))
-        async with asyncio.timeout(5):
-            while not gateway.asked:
-                await asyncio.sleep(0.01)
+        await until(lambda: gateway.asked, every=0.005)
         assert {(request.id, request.tool, request.args["after"]) for _, request in gateway.asked} == {
             (job, "again", 1)
         }

@@ -1,6 +1,5 @@
 """What a gateway's tools say, handed to the server's desk of the tools."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,6 +8,7 @@ from messages.broker import BrokerLost, Message
 from messages.tools import SaidKind, ToolRequest, ToolSaid, encode_tool
 from messages.topics import Address
 from server.tools import ToolDesk
+from tests.support.waiting import alongside, until
 from tests.support.web import ADDRESS, House
 
 
@@ -51,16 +51,12 @@ class Hearing:
         want = self.acked + len(messages)
         for message in messages:
             self.desk.heard(message)
-        async with asyncio.timeout(5):
-            while self.acked < want:
-                await asyncio.sleep(0.005)
+        await until(lambda: self.acked >= want, "all acknowledged", every=0.005)
 
 
 @asynccontextmanager
 async def hearing(house: House, **options: Any) -> AsyncIterator[Hearing]:
     """A running desk."""
     voice = Hearing(house, **options)
-    task = asyncio.create_task(voice.desk.run())
-    yield voice
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with alongside(voice.desk.run()):
+        yield voice

@@ -1,8 +1,10 @@
-"""Waiting for what a test wants to see, with an end that names it."""
+"""Waiting for what a test wants to see, with an end that names it; and what lives meanwhile, without hiding its end."""
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 
 async def until(
@@ -22,3 +24,17 @@ def _source(what: Callable[[], object]) -> str:
         return " ".join(inspect.getsource(what).split())
     except (OSError, TypeError):  # a method of a C type
         return repr(what)
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let something run until the block ends; when it fails before, so does the block, at once and with its error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work)
+            yield
+            task.cancel()
+    except BaseExceptionGroup as failed:
+        if len(failed.exceptions) > 1:
+            raise
+        raise failed.exceptions[0] from None
