@@ -1,6 +1,5 @@
 """Configurations over HTTP: drafts, offers that are sent once, what gateways say, and the way back."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -11,6 +10,7 @@ from messages.broker import Message
 from messages.configs import (
     CHECK_VERSION,
     Checked,
+    ConfigOffer,
     ConfigProblem,
     ConfigSaid,
     ConfigState,
@@ -21,12 +21,14 @@ from messages.topics import Address
 from server.api.config_models import CheckedText, OfferAndText, OfferAnswer, Offers, Whole
 from server.auth.roles import Role
 from server.configs import ConfigDesk, NotChecked
-from server.configs import service as config_service
 from server.db.engine import read
 from server.db.tables_auth import audit
+from server.services import no_configs
+from tests.support.waiting import alongside, until
 from tests.support.web import ADDRESS, Frames
 
 URL = "/api/v1/gateways/gw-a/config"
+NEXT_DOOR = Address("garden", "gw-z")
 ONE, TWO, THREE = ("sha256:" + digit * 64 for digit in "123")
 TEXT = "lines:\n  - id: riser\n    tcp: 192.168.1.10:502\n"
 OTHER = TEXT.replace(".10", ".11")
@@ -39,9 +41,10 @@ def ask(**changes):
 class Hearing:
     """The desk with a gateway's voice."""
 
-    def __init__(self, house):
+    def __init__(self, house, publish_check, **options):
         self.house, self.acked = house, 0
-        self.desk = ConfigDesk(house.engine, house.hub, lambda: house.now, house.services.publish_config)
+        offer = house.services.publish_config
+        self.desk = ConfigDesk(house.engine, house.hub, lambda: house.now, offer, publish_check, **options)
 
     async def say(self, state, *, active=ONE, yaml=TEXT, address=ADDRESS, payload=None, **facts):
         said = ConfigSaid(state=ConfigState(state), active=active, at=self.house.now, site_yaml=yaml, **facts)
@@ -52,18 +55,14 @@ class Hearing:
         want = self.acked + 1
         payload = encode_config(said) if payload is None else payload
         self.desk.heard(Message(address.config_said, payload, True, ack))
-        async with asyncio.timeout(5):
-            while self.acked < want:
-                await asyncio.sleep(0.005)
+        await until(lambda: self.acked >= want, "all acknowledged", every=0.005)
 
 
 @asynccontextmanager
-async def hearing(house):
-    voice = Hearing(house)
-    task = asyncio.create_task(voice.desk.run())
-    yield voice
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def hearing(house, publish_check=no_configs, **options):
+    voice = Hearing(house, publish_check, **options)
+    async with alongside(voice.desk.run()):
+        yield voice
 
 
 async def test_from_a_draft_to_a_confirmed_configuration_and_back(house):
@@ -168,9 +167,7 @@ async def test_an_offer_without_an_answer_is_made_again_with_each_session(house)
         await gateway.say("local")
         made = (await wang.post(f"{URL}/offers", json=ask())).json()["offer"]
         gateway.desk.connected()
-        async with asyncio.timeout(5):
-            while len(house.offered) < 2:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(house.offered) == 2, every=0.005)
         assert house.offered[1] == house.offered[0]
         await gateway.say("refused", id=made["id"], why="stale")
         gateway.desk.connected()
@@ -285,20 +282,20 @@ async def test_a_draft_that_somebody_else_saved_meanwhile_is_not_overwritten(hou
 
 
 async def test_a_text_is_checked_by_the_gateway_and_nothing_is_kept(house):
-    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+    problem = ConfigProblem(line=3, path="lines[0].tcp", text="write host:port")
+
+    async def answers(address, offer):
+        read_again = decode_offer(encode_config(offer))
+        assert (read_again.check_only, read_again.v, read_again.site_yaml) == (True, CHECK_VERSION, OTHER)
+        bad = Checked(id=offer.id, at=house.now, problems=(problem,))
+        await gateway.say("local", checked=Checked(id="k0", at=house.now))
+        await gateway.say("local", checked=Checked(id=offer.id, at=house.now), address=NEXT_DOOR)
+        for _ in range(2):
+            await gateway.say("local", checked=bad)
+
+    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house, answers) as gateway:
         await gateway.say("local")
-        problem = ConfigProblem(line=3, path="lines[0].tcp", text="write host:port")
-
-        async def answers(address, offer):
-            read_again = decode_offer(encode_config(offer))
-            assert (read_again.check_only, read_again.v, read_again.site_yaml) == (True, CHECK_VERSION, OTHER)
-            bad = Checked(id=offer.id, at=house.now, problems=(problem,))
-            other = Checked(id="k0", at=house.now)
-            for checked in (other, bad, bad):
-                await gateway.say("local", checked=checked)
-
-        desk = ConfigDesk(house.engine, house.hub, lambda: house.now, house.services.publish_config, answers)
-        gateway.desk.heard, house.checks = _both(gateway.desk.heard, desk), desk.check
+        house.checks = gateway.desk.check
         found = (await wang.post(f"{URL}/check", json={"base": ONE, "yaml": OTHER})).json()
         CheckedText.model_validate(found)
         assert (found["ok"], found["why"]) == (False, "")
@@ -308,30 +305,24 @@ async def test_a_text_is_checked_by_the_gateway_and_nothing_is_kept(house):
         assert house.offered == []
 
 
-def _both(first, desk):
-    def heard(message):
-        desk._settle(ADDRESS, config_service.decode_config_said(message.payload).checked)
-        first(message)
-
-    return heard
-
-
 async def test_a_check_that_nobody_answers_says_what_to_do(house):
     async def silence(_address, _offer):
         return None
 
-    async with house.person(Role.ENGINEER, "wang") as wang, hearing(house) as gateway:
+    async with (
+        house.person(Role.ENGINEER, "wang") as wang,
+        hearing(house, silence, checked_within_s=0.01) as gateway,
+    ):
         await gateway.say("local")
         body = {"base": ONE, "yaml": OTHER}
         gone = await wang.post(f"{URL}/check", json=body)
         assert (gone.status_code, gone.json()["error"]["code"]) == (503, "no_broker")
-        desk = ConfigDesk(house.engine, house.hub, lambda: house.now, silence, silence, checked_within_s=0.01)
-        house.checks = desk.check
+        house.checks = gateway.desk.check
         late = await wang.post(f"{URL}/check", json=body)
         assert (late.status_code, late.json()["error"]["code"]) == (409, "not_checked")
         assert "what is applied is checked there first" in late.json()["error"]["message"]
         with pytest.raises(NotChecked, match="not answered"):
-            await desk.check(ADDRESS, house_offer())
+            await gateway.desk.check(ADDRESS, house_offer())
 
 
 def house_offer():
@@ -345,5 +336,5 @@ def house_offer():
             "check_only": True,
             "v": 2,
         },
-        config_service.ConfigOffer,
+        ConfigOffer,
     )
