@@ -233,6 +233,8 @@ class Heard:
     joined: bool = False
     """The sender awaits one answer for this and what follows: its own `reply` must be empty and its `refuse` not.
     Where it cannot be kept, `refuse` is the answer to all of them, up to and with the next that is not joined."""
+    spoke: bool = True
+    """False for what is known of a device that said nothing just now (an answer that did not come): ends no silence."""
 
 
 class PeerSession(Protocol):

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -228,12 +228,10 @@ class Attend:
         while True:
             await self._or_stop(self._ready.wait())
             if self._may_login():
-                heard, spoke = await self._or_stop(self._one_picture())
-                await self._tell(heard, spoke=spoke)
+                await self._tell(await self._or_stop(self._one_picture()))
             await self._rest(period)
 
-    async def _one_picture(self) -> tuple[Heard, bool]:
-        """Return what is known of its picture by now, and whether the camera answered."""
+    async def _one_picture(self) -> Heard:
         quality, facts, spoke = Quality.DEVICE, no_picture(True), True
         try:
             data = await self.client.picture()
@@ -252,7 +250,7 @@ class Attend:
             if not self.online or self.device.silent:
                 quality, facts = err.quality, no_picture(None)
         told = readings(self._points, facts, self._rests_on, unknown=quality)
-        return Heard(self.device.source, told, (), TAKEN, NOT_TAKEN, label="picture"), spoke
+        return Heard(self.device.source, told, (), TAKEN, NOT_TAKEN, label="picture", spoke=spoke)
 
     async def _judge(self, data: bytes) -> dict[str, Fact]:
         seen: Look = await asyncio.to_thread(look, data)
@@ -351,11 +349,10 @@ class Attend:
         told = Happening(**parts, evidence=kept.encode() or happening.evidence)
         return Heard(heard.source, {}, (told,), TAKEN, NOT_TAKEN, label=heard.label, raw=heard.raw)
 
-    async def _tell(self, heard: Heard, *, spoke: bool = True) -> None:
+    async def _tell(self, heard: Heard) -> None:
         """Have it journaled, however long the disk takes nothing: a camera says nothing twice."""
-        host = self.client.camera.host
-        while await self.hearing.take(heard, host, spoke=spoke) == NOT_TAKEN and heard.happenings:
-            spoke = False  # that it is tried again is no word of the camera
+        while await self.hearing.take(heard, self.client.camera.host) == NOT_TAKEN and heard.happenings:
+            heard = replace(heard, spoke=False)  # that it is tried again is no word of the camera
             await self._rest(KEEP_TRYING_S)
 
     def _may_login(self) -> bool:

@@ -31,10 +31,10 @@ class Attended(Told):
     readings: dict[str, tuple[Reading, datetime]] = field(default_factory=dict, repr=False)
     """What it told last of each point, and when."""
 
-    def note(self, heard: Heard, result: str, at: datetime, *, spoke: bool = True) -> None:
+    def note(self, heard: Heard, result: str, at: datetime) -> None:
         """Remember what it said, for whoever looks on; what it says again is no news."""
         if result != "repeated":
-            if spoke:
+            if heard.spoke:
                 self.words, self.said_at = heard.label, at
             self.readings |= {name: (reading, at) for name, reading in heard.readings.items()}
 

@@ -62,23 +62,20 @@ class Hearing:
         for device in self.devices.values():
             await self._teller.tidy(device)
 
-    async def take(self, heard: Heard, peer: str, *, spoke: bool = True) -> bytes:
-        """Journal a message; return what the peer is told now, which may be nothing.
-
-        `spoke` is False for what is known of a device that did not answer: that does not end its silence.
-        """
+    async def take(self, heard: Heard, peer: str) -> bytes:
+        """Journal a message; return what the peer is told now, which may be nothing."""
         device = self.devices.get(heard.source)
-        result = await self._take(device, heard, peer, spoke)
+        result = await self._take(device, heard, peer)
         self.meters.message(self.line, result)
         if device is not None:
-            device.note(heard, result, self.around.clock(), spoke=spoke)
-        if spoke or heard.happenings:
+            device.note(heard, result, self.around.clock())
+        if heard.spoke or heard.happenings:
             name = device.id if device is not None else ""
             taken = Taken(peer, name, heard, result, self.around.monotonic(), self.around.clock())
             self.taps.taken(taken)
         return heard.refuse if result in _REFUSED else heard.reply
 
-    async def _take(self, device: Attended | None, heard: Heard, peer: str, spoke: bool) -> str:
+    async def _take(self, device: Attended | None, heard: Heard, peer: str) -> str:
         if not heard.source:
             if heard.wrong:
                 self._say_wrong(heard.label, peer)
@@ -86,7 +83,7 @@ class Hearing:
         if device is None:
             self._stranger(heard.source, peer)
             return "unknown_source"
-        if spoke:
+        if heard.spoke:
             self._there(device, peer)
         async with device.turn:  # it may speak on several connections at once
             return await self._keep(device, heard)
