@@ -15,8 +15,9 @@ from messages.broker import BrokerAddress, BrokerLost, Publication
 from messages.topics import ECHO, TopicError, parse
 from server.ingest.echo import Echo
 from server.ingest.service import Ingest
-from tests.support.broker import free_port, listening
+from tests.support.broker import accepts, free_port
 from tests.support.ingest import T0, database, writer
+from tests.support.waiting import alongside
 
 
 class Session:
@@ -47,17 +48,15 @@ async def test_silence_of_the_broker_is_said_once_and_its_end_once(caplog: pytes
     echo = Echo(random.Random(1), within_s=0.001, every_s=0.001)
     session = Session(echo)
     with caplog.at_level("INFO", "server.ingest.echo"):
-        task = asyncio.create_task(echo.run(session))  # type: ignore[arg-type]
-        await session.times(3)
-        assert not echo.refused
-        session.gives = False
-        await session.times(4)
-        assert echo.refused
-        session.gives = True
-        await session.times(3)
-        assert not echo.refused
-        task.cancel()
-        await asyncio.wait([task])
+        async with alongside(echo.run(session)):  # type: ignore[arg-type]
+            await session.times(3)
+            assert not echo.refused
+            session.gives = False
+            await session.times(4)
+            assert echo.refused
+            session.gives = True
+            await session.times(3)
+            assert not echo.refused
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
@@ -82,10 +81,11 @@ def ruled(tmp_path: Path) -> Iterator[tuple[str, int]]:
         f"user root\nlistener {port} 127.0.0.1\nallow_anonymous true\nacl_file {tmp_path / 'acl'}\n"
     )
     with subprocess.Popen([found, "-c", str(config)], stderr=subprocess.DEVNULL) as process:
-        while not listening(port):
-            assert process.poll() is None
-        yield "127.0.0.1", port
-        process.terminate()
+        try:
+            assert accepts(process, port)
+            yield "127.0.0.1", port
+        finally:
+            process.terminate()
 
 
 @pytest.mark.strangers
@@ -95,7 +95,8 @@ async def test_an_account_of_a_wrong_name_is_told(
 ) -> None:
     engine = database(tmp_path)
     ingest = Ingest(writer(engine), clock=lambda: T0, random=random.Random(1))
-    ingest.echo.within_s = ingest.echo.every_s = 0.5
+    if refused:
+        ingest.echo.within_s = 0.5
     noted = asyncio.Event()
     note = Echo._note
 
@@ -111,13 +112,10 @@ async def test_an_account_of_a_wrong_name_is_told(
             with suppress(BrokerLost):
                 await ingest.serve(session)
 
-    task = asyncio.create_task(serve())
-    async with asyncio.timeout(30):
+    async with alongside(serve()), asyncio.timeout(30):
         await ingest.listening.wait()
         await noted.wait()
-    assert ingest.listening.is_set(), "the broker has granted every subscription"
-    assert ingest.echo.refused is refused
-    task.cancel()
-    await asyncio.wait([task])
+        assert ingest.listening.is_set(), "the broker has granted every subscription"
+        assert ingest.echo.refused is refused
     await ingest.close()
     engine.dispose()

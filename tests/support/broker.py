@@ -70,6 +70,16 @@ def listening(port: int) -> bool:
         return False
 
 
+def accepts(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until something accepts connections on the port of a process; False when that ends, or takes too long."""
+    deadline = time.monotonic() + READY_S
+    while not listening(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
 class Broker:
     """One nats-server process with an MQTT listener; `start`, `kill`, `stop` may be called again and again."""
 
@@ -114,12 +124,9 @@ class Broker:
                 [nats_binary(), "-c", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         self.starts += 1
-        deadline = time.monotonic() + READY_S
-        while not listening(self.port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"the broker did not start:\n{self.log[-3000:]}")
-            time.sleep(POLL_S)
+        if not accepts(self._process, self.port):
+            self.kill()
+            raise AssertionError(f"the broker did not start:\n{self.log[-3000:]}")
         return self
 
     def kill(self) -> None:
