@@ -194,8 +194,14 @@ class FieldPty:
         self._wire.hear(self._came(data), self._say)
 
     def _say(self, part: bytes) -> None:
-        with contextlib.suppress(BlockingIOError):  # nobody reads: as on a wire, it is gone
-            os.write(self._master, part)
+        self.write(part)
+
+    def write(self, data: bytes) -> int:
+        """Say something at once; return how much went out: what nobody reads is gone, as on a wire."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
 
     def speed(self) -> int:
         """The speed, in baud, that the gateway's side is set to now; 0 where it is none of the usual ones."""

@@ -174,9 +174,9 @@ class PushPty(FieldPty):
         del data
         return ()
 
-    def push(self, data: bytes) -> None:
-        """Say something."""
-        self._say(data)
+    def push(self, data: bytes) -> bool:
+        """Say something; return whether all of it found room where nobody may be reading."""
+        return self.write(data) == len(data)
 
 
 def telegram(name: str, registers: Sequence[tuple[str, str]], *, crc: bool = True) -> bytes:

@@ -56,12 +56,18 @@ class Living:
             *volts,
         ]
 
-    def telegram(self) -> bytes:
-        """Return what a P1 port tells."""
+    def sets(self) -> Sequence[tuple[str, str]]:
+        """Return the data sets that a P1 port tells, what stands in their parentheses without the outermost pair."""
         self.tick()
         total = self.total.quantize(_THOUSANDTH, ROUND_FLOOR)
+        gas = (self.total / 9).quantize(_THOUSANDTH, ROUND_FLOOR)
         at = self._clock().strftime("%y%m%d%H%M%S")
-        lines = [
+        volts = [
+            (f"1-0:{phase}.7.0", f"{self._rng.randrange(228, 233)}.{self._rng.randrange(10)}*V")
+            for phase in (32, 52, 72)
+        ]
+        amps = [(f"1-0:{phase}.7.0", f"{self._rng.randrange(600):03d}*A") for phase in (31, 51, 71)]
+        return [
             ("1-3:0.2.8", "50"),
             ("0-0:1.0.0", f"{at}W"),
             ("0-0:96.1.1", self.number.encode("ascii").hex().upper()),
@@ -71,8 +77,15 @@ class Living:
             ("1-0:2.8.2", "000000.000*kWh"),
             ("1-0:1.7.0", f"{self.power:06.3f}*kW"),
             ("1-0:2.7.0", "00.000*kW"),
+            *volts,
+            *amps,
+            ("0-1:24.1.0", "003"),
+            ("0-1:24.2.1", f"{at}W)({gas:09.3f}*m3"),
         ]
-        return telegram("ISk5\\2MT382-1000", lines)
+
+    def telegram(self, sets: Sequence[tuple[str, str]] | None = None) -> bytes:
+        """Return what a P1 port says; without `sets`, as it stands now."""
+        return telegram("ISk5\\2MT382-1000", self.sets() if sets is None else sets)
 
 
 async def read_out(
