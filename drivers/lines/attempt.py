@@ -68,8 +68,11 @@ class Attempt:
 
     @property
     def surplus(self) -> int:
-        """How many more bytes came than the reply has; 0 where its length is not known."""
-        expected = self.exchange.reply_bytes
+        """How many more bytes came than the reply has; 0 where its length is not known.
+
+        Its reader's `taken`, if it counts that, is believed: not every protocol knows before how long a reply is.
+        """
+        expected = int(getattr(self.exchange.reader, "taken", self.exchange.reply_bytes))
         return max(0, self.heard - expected) if expected else 0
 
     @property

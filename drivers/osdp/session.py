@@ -205,6 +205,8 @@ class SessionReader:
         self._session, self._pending = session, pending
         self._finder = Finder(session.address)
         self._told = False
+        self.taken = 0
+        """How many bytes the answer had, with the mark before it; 0 while there is none."""
 
     @property
     def pending(self) -> int:
@@ -221,13 +223,14 @@ class SessionReader:
 
         Raises `FrameDamaged` after too much noise.
         """
-        for frame, _ in self._finder.feed(data):
+        for frame, raw in self._finder.feed(data):
             taken = self._session.take(self._pending, frame)
             if taken is None and not self._told and self._session.repeats(self._pending, frame):
                 # The late answer came after this repeat of its command was built and before it was sent.
                 taken = self._session.number()
             if taken is not None:
                 self._told = True
+                self.taken = len(raw) + min(1, self._finder.passed)
                 return taken
         if self._finder.passed > MOST_NOISE:
             raise FrameDamaged(

@@ -28,10 +28,13 @@ class OneReader:
 
     def __init__(self, address: int) -> None:
         self._finder = Finder(address)
+        self.taken = 0
+        """How many bytes the answer had, with the mark before it; 0 while there is none."""
 
     def feed(self, data: bytes) -> bytes | None:
         """Take bytes; return an answer. Raises `DeviceRefused` for a NAK, `FrameDamaged` after too much noise."""
-        for frame, _ in self._finder.feed(data):
+        for frame, raw in self._finder.feed(data):
+            self.taken = len(raw) + min(1, self._finder.passed)
             if frame.code == Reply.NAK:
                 reason = frame.data[0] if frame.data else 0
                 text = f"refused: {nak_meaning(reason)}"

@@ -115,6 +115,16 @@ def test_late_answers_to_others_are_silence_where_the_reader_holds_nothing():
         assert isinstance(attempt.overdue("x"), kind)
 
 
+def test_what_came_beyond_an_answer_is_counted_by_its_reader_where_that_knows():
+    class Counting(Never):
+        taken = 7
+
+    for reader, surplus in ((Counting(), 2), (Never(), 5)):
+        attempt = Attempt(Exchange(b"request", reader, 4), None)
+        attempt.take(b"ninebytes")
+        assert attempt.surplus == surplus
+
+
 def test_back_off_grows_to_a_bound_and_a_proven_wire_is_reopened_at_once():
     backoff, now = Backoff(random.Random(1)), 0.0
     waits = []

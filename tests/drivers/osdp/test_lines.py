@@ -7,6 +7,7 @@ import pytest
 
 from drivers.errors import DeviceSilent
 from drivers.osdp.driver import OsdpDriver
+from drivers.osdp.talk import USUAL_REPLY
 from simulators.osdp_reader import Reader
 from tests.support.osdp import KEY, PROFILE
 from tests.support.virtual import ScriptedWire, in_no_time, line_over
@@ -86,3 +87,34 @@ def test_a_reader_that_has_become_slow_is_followed(secured):
         assert found == ["silent", "card"]
 
     at_the_door(secured, work, [TIMEOUT + 0.02] * 3)
+
+
+def at_once(secured, after=b""):
+    """Run a talk with a long answer, behind which come bytes that are no part of it; return what silence follows."""
+    options, keys = secured
+
+    async def run():
+        dice, loop = random.Random(1), asyncio.get_running_loop()
+        reader = Reader(0, dice.randbytes, **keys)
+
+        def answers(request, now):
+            said = reader.receive(request, int(now * 1000))
+            return [(QUICK, b"\xff" + said + (after if len(said) > USUAL_REPLY else b""))]
+
+        device = OsdpDriver(dice.randbytes, loop.time).device(PROFILE, 0, options)
+        async with line_over(ScriptedWire(answers)) as line:
+            door = Door(line, reader, device)
+            assert await door.poll() == []
+            reader.formatted(b"7" * 100)
+            assert await door.poll() == ["card"]
+            return line._unease.silence(0.0)
+
+    return in_no_time(run())
+
+
+def test_a_long_answer_is_no_stray_frame(secured):
+    assert at_once(secured) == 0
+
+
+def test_bytes_behind_an_answer_are(secured):
+    assert at_once(secured, after=b"\x55" * 8) > 0
