@@ -44,6 +44,10 @@ class Api:
         """GET below `/api/v1`; raise `ApiRefused`."""
         return _answer(await self._http.get(f"/api/v1/{path}", params=query))
 
+    async def file(self, path: str) -> bytes:
+        """GET what is no JSON below `/api/v1`; raise `ApiRefused`."""
+        return _checked(await self._http.get(f"/api/v1/{path}")).content
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST below `/api/v1`; raise `ApiRefused`."""
         return _answer(await self._http.post(f"/api/v1/{path}", json=dict(body)))
@@ -69,8 +73,13 @@ class Api:
 
 
 def _answer(response: httpx.Response) -> Any:
+    said = _checked(response)
+    return said.json() if said.content else None
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
     if response.is_success:
-        return response.json() if response.content else None
+        return response
     try:
         said = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 SIZE = 1280, 720
+SMALL = 32, 18
+LIKE = 6.0
 FAULTS = ("black", "lost", "frozen", "blurred", "obstructed", "moved", "cast", "broken", "absent")
 
 
@@ -68,6 +70,20 @@ class Scene:
         if seed not in self._rooms:
             self._rooms[seed] = _painted(seed, self.size)
         return self._rooms[seed]
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Tell whether two JPEGs show the same, whatever their size and noise; what is no picture is like none."""
+    try:
+        first, second = (np.asarray(_small(data), dtype=np.int16) for data in (one, other))
+    except OSError:
+        return False
+    return float(np.abs(first - second).mean()) < LIKE
+
+
+def _small(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data), formats=["JPEG"])
+    return picture.convert("L").resize(SMALL, Image.Resampling.BOX)
 
 
 def _painted(seed: int, size: tuple[int, int]) -> Image.Image:

@@ -33,6 +33,10 @@ class CameraServer:
     mute: bool = False
     stream: bool = True
     pictures: int = 0
+    """How many were asked for."""
+    last: bytes = b""
+    """The picture that it gave last."""
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     _closing: bool = False
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -54,6 +58,10 @@ class CameraServer:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+
+    async def another(self) -> None:
+        """Return when the next picture is asked for."""
+        await self._asked.wait()
 
     async def _web(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._serve(reader, writer, self._web_answer)
@@ -93,8 +101,10 @@ class CameraServer:
         if not self._signed(head, method, path):
             return _reply("HTTP/1.1", 401, b"", "text/plain", self._challenge())
         self.pictures += 1
-        picture = await asyncio.to_thread(self.camera.scene.picture)
-        return _reply("HTTP/1.1", 200, picture, "image/jpeg")
+        self._asked.set()
+        self._asked = asyncio.Event()
+        self.last = await asyncio.to_thread(self.camera.scene.picture)
+        return _reply("HTTP/1.1", 200, self.last, "image/jpeg")
 
     async def _rtsp_answer(self, head: str, _body: bytes) -> bytes:
         method, url = head.split(" ", 2)[:2]

@@ -108,8 +108,12 @@ def check(site_file: SiteFile, profiles: Profiles = None) -> None:
         table.add_row(
             line.id, line.tcp or f"pty {line.pty}, {line.rate} baud", str(len(line.devices)), str(faults)
         )
+    for one in site.field:
+        where = one.tcp or (f"pty {one.pty}, {one.baud} baud" if one.pty else "a port of the gateway's")
+        table.add_row(one.id, f"{one.protocol}: {where}", str(len(one.devices)), "0")
+    steps = len(site.story) + sum(len(device.story) for _, device in site.field_devices())
     Console().print(table)
-    Console().print(f"{len(site.links)} links, {len(site.story)} steps in the story")
+    Console().print(f"{len(site.links)} links, {steps} steps in the story")
 
 
 @app.command()

@@ -18,7 +18,9 @@ from rich.table import Table
 from drivers.profile import Profile
 from simulators.api_client import Api
 from simulators.estate import Estate
+from simulators.field_cameras import MOMENT
 from simulators.field_world import FieldWorld
+from simulators.guard import Guard
 from simulators.processes import ProcessFailed, until
 from simulators.reckoning import Reckoning, Summary, billed
 from simulators.reconcile import stored_records, stored_rows
@@ -144,6 +146,8 @@ class _Demo:
         api = await stack.enter_async_context(Api(info.http))
         await api.sign_in(estate.user, estate.password)
         field = FieldWorld(self._site, self._profiles, options.folder / "field", truth, clock_ms=clock_ms)
+        guard = Guard(api, lambda: [estate.server, *estate.gateways.values()])
+        field.looked_at = guard.look
         async with running(world), field:
             if world.info is None:
                 raise ProcessFailed("the simulated site did not start")
@@ -158,11 +162,14 @@ class _Demo:
             read = await self._quiet(world, field, estate)
             self._say("stopping the gateways")
             await estate.stop_gateways()
-        summary = await self._reckon(api, estate, read, (begin, end))
+        self._troubles += guard.notes
+        summary = await self._reckon(api, estate, read, (begin, end), guard.attached)
         await estate.server.stop()
         return summary
 
-    async def _reckon(self, api: Api, estate: Estate, read: int, period: tuple[int, int]) -> Summary:
+    async def _reckon(
+        self, api: Api, estate: Estate, read: int, period: tuple[int, int], pictures: int
+    ) -> Summary:
         """Wait for the last receipts, and compare everything."""
         self._say("waiting until the server holds everything")
         numbered = {gateway: await estate.numbered(gateway) for gateway in estate.gateways}
@@ -174,6 +181,7 @@ class _Demo:
             self._profiles,
             run=(self._started_ms, clock_ms()),
             notes=self._troubles,
+            pictures=pictures,
         )
         rows = stored_rows(estate.database, self._site.site)
         reckoning.records = stored_records(estate.database, self._site.site)
@@ -284,6 +292,9 @@ class _Demo:
             self._console.print(f"  [bold]{at:5.1f} s[/bold]  {fact.detail['note']}", highlight=False)
         elif fact.kind == "event":
             self._console.print(f"  {at:5.1f} s  {fact.device} {fact.event} {fact.edge}", highlight=False)
+        elif fact.kind == "picture":
+            of = "that the alarm rests on" if fact.detail["of"] == MOMENT else "as it is now"
+            self._console.print(f"  {at:5.1f} s  a guard wants {fact.device}'s picture {of}", highlight=False)
         elif fact.kind == "link":
             state = "cut off" if fact.detail["cut"] else "connected again"
             self._console.print(f"  {at:5.1f} s  {fact.detail['link']} {state}", highlight=False)
@@ -336,7 +347,8 @@ def _watched_points(site: Site, profiles: Mapping[str, Profile]) -> set[tuple[st
     }
     told = {
         (device.id, event.when.point)
-        for _, device in site.field_devices()
+        for line, device in site.field_devices()
+        if line.protocol != "onvif"  # its story goes on only when the gateway has seen how it goes on
         for step in device.story
         for words in step.tells
         if (event := profiles[device.profile].events.get(words.partition(" ")[0])) is not None

@@ -7,6 +7,8 @@ from drivers.profile import Profile
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
 
 SPEAKING = frozenset({"gb26875", "sia-dc09", "http-push", "onvif"})
+SEEN = ("black", "frozen", "blurred", "obstructed", "moved")
+"""What pictures can show, and is judged within a demo."""
 EDGES = frozenset({"raised", "cleared", "pulse", "record"})
 COMPONENTS = 30
 _KINDS = {
@@ -30,9 +32,16 @@ _SAYS = {
         re.compile(r"[a-z_]{1,20}@[0-9]{1,3}(:\S{1,20})?"),
         "say EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier",
     ),
-    "onvif": (re.compile(r"(tamper|record) (on|off)"), "say tamper or record, and on or off"),
+    "onvif": (
+        re.compile(rf"(tamper|record) (on|off)|picture ({'|'.join(SEEN)}|well)"),
+        f"say tamper or record, and on or off; or picture, and well or one of {', '.join(SEEN)}",
+    ),
     "fire-printer": (re.compile(r"\S+( [0-9]{1,3}/[0-9]{1,3})?( \S+)*"), "say EVENT LOOP/POINT WORDS"),
 }
+
+_ADDRESS = re.compile(r"[0-9A-Za-z-]{1,32}")
+# A P1 port names its meter by the characters of its number, in hex.
+_ADDRESSES = {"dsmr-p1": re.compile(r"([2-7][0-9A-F]){1,16}")}
 
 _Found = Iterator[tuple[tuple[str | int, ...], str]]
 
@@ -68,7 +77,9 @@ def _place(line: FieldLine, path: tuple[str | int, ...], not_here: Callable[[str
         yield path, "give exactly one of `tcp` and `pty`"
     if line.tcp is not None and (wrong := not_here(line.tcp)):
         yield (*path, "tcp"), wrong
-    if line.protocol in {"iec62056-21", "fire-printer"} and (line.pty is None or len(line.devices) != 1):
+    if line.protocol in {"iec62056-21", "dsmr-p1", "fire-printer"} and (
+        line.pty is None or len(line.devices) != 1
+    ):
         yield path, "is one device on a `pty` of its own"
 
 
@@ -82,9 +93,9 @@ def _device(
         yield (*path, "profile"), f"`{device.profile}` speaks {profile.protocol}, not {line.protocol}"
     if line.protocol in _KINDS and device.kind not in _KINDS[line.protocol]:
         yield (*path, "kind"), f"say one of {', '.join(_KINDS[line.protocol])}"
-    if line.protocol not in {"fire-printer", "onvif"} and not re.fullmatch(
-        r"[0-9A-Za-z-]{1,32}", device.address
-    ):
+    if line.protocol not in {"fire-printer", "onvif"} and not _ADDRESSES.get(
+        line.protocol, _ADDRESS
+    ).fullmatch(device.address):
         yield (*path, "address"), "is missing: the device's address in the words of its protocol"
     for number, step in enumerate(device.story):
         yield from _step(line.protocol, step, profile, (*path, "story", number))

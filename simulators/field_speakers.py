@@ -14,11 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from drivers.profile import Profile
 from simulators import gb26875, http_push, printer, sia_dc09
-from simulators.camera import Camera
-from simulators.camera_scene import Scene
-from simulators.camera_server import CameraServer
 from simulators.field_check import COMPONENTS
 from simulators.field_truth import FieldTruth
 from simulators.gb26875_client import Host
@@ -30,8 +26,6 @@ CARD_BITS = 26
 OSDP_KEY_BYTES = 16
 CONNECT_S = 0.5
 ROUND_MS = 3000
-FIRST_SEEN = Say(at="0s", say="", tells=("identity record",))
-"""Who a camera is is written down when it is first asked."""
 _STATES = {
     "normal": gb26875.NORMAL,
     "fire": gb26875.FIRE,
@@ -212,30 +206,6 @@ class PushPanel:
         http_push.happen(self._pusher, step.say)
         while True:
             if await self._pusher.deliver("127.0.0.1", self._port):
-                return
-            await asyncio.sleep(CONNECT_S)
-
-
-class Lens:
-    """A camera that tells of tampering and of gaps in its recording; its pictures are not judged here."""
-
-    def __init__(self, device: FieldDevice, truth: FieldTruth, profile: Profile, seed: int) -> None:
-        self.key = secrets.token_bytes(8)
-        self.server = CameraServer(Camera(scene=Scene(seed), password=self.key.hex()))
-        truth.holds(device.id, dict.fromkeys(("online", "onvif_up", "rtsp_up", "login_ok"), (True, "")))
-        truth.glimpsed(device.id, profile.points)
-        truth.told(device.id, FIRST_SEEN)
-
-    async def say(self, step: Say) -> None:
-        """Tell whoever listens, and wait until it is fetched."""
-        what, _, state = step.say.partition(" ")
-        camera = self.server.camera
-        if what == "tamper":
-            camera.tamper(on=state == "on")
-        else:
-            camera.record(on=state == "on")
-        while True:
-            if camera.waiting and not any(camera.waiting.values()):
                 return
             await asyncio.sleep(CONNECT_S)
 

@@ -89,13 +89,21 @@ class FieldTruth:
     def _mark(self, device: str, points: Iterable[str], at: int) -> None:
         self._truth.read.update(dict.fromkeys(((device, point) for point in points), at))
 
-    def told(self, device: str, step: Say) -> None:
-        """The device has said something: these events must come of it."""
+    def begun(self, device: str, step: Say) -> None:
+        """Something begins to happen at a device."""
         if step.note:
             self._truth.fact("story", device=device, note=step.note)
+
+    def told(self, device: str, step: Say) -> None:
+        """The device has said something: these events must come of it."""
         for words in step.tells:
             code, _, edge = words.partition(" ")
             self._truth.fact("event", device=device, event=code, edge=edge)
+
+    def shown(self, device: str, code: str, ways: Iterable[str]) -> None:
+        """A camera shows what an alarm is about: so many pictures of it must be had."""
+        for of in ways:
+            self._truth.fact("picture", device=device, event=code, of=of)
 
 
 class Tap:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 
 from drivers.profile import Profile
 from simulators.camera_server import CameraServer
+from simulators.field_cameras import WANTED, Lens, Shown
 from simulators.field_meters import POLLED, Riser, riser
-from simulators.field_speakers import AlarmPanel, Doors, FireHost, Lens, Printer, PushPanel, Speaker, key_file
+from simulators.field_p1 import P1Meter
+from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, PushPanel, Speaker, key_file
 from simulators.field_truth import FieldTruth, Tap
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.iec62056 import OpticalPty
@@ -30,6 +32,7 @@ SETTLED_S = 30.0
 CAMERA_GIVEN_UP_S = 12.0  # a gateway waits ten seconds for an answer
 FIRST_S, EVERY_S = 1.0, 3.0
 CARD = Say(at="0s", say="card", tells=("card record",))
+Looked = Callable[[Shown], Awaitable[None]]
 # Below the ports that a system gives to whoever asks for any: nobody takes one before its gateway listens there.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 
@@ -58,6 +61,8 @@ class FieldWorld:
         clock_ms: Callable[[], int],
     ) -> None:
         self.site, self.entries = site, dict[str, Entry]()
+        self.looked_at: Looked | None = None
+        """Whoever looks at a camera's picture when it has gone wrong; it stays so until that is done."""
         self._profiles, self._folder, self._clock_ms = profiles, folder, clock_ms
         self._writer = truth
         self._zone = ZoneInfo(site.timezone)
@@ -65,7 +70,8 @@ class FieldWorld:
         self._taps: dict[str, Tap] = {}
         self._ticks: list[Callable[[], None]] = []
         self._stories: list[tuple[Say, FieldTruth, str, Speaker]] = []
-        self._lives: list[FireHost | AlarmPanel] = []
+        self._lives: list[FireHost | AlarmPanel | P1Meter] = []
+        self._pushing: list[P1Meter] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._lenses: list[CameraServer] = []
         self._cameras_done = 0.0
@@ -80,6 +86,7 @@ class FieldWorld:
             "http-push": self._listening,
             "onvif": self._cameras,
             "fire-printer": self._printer,
+            "dsmr-p1": self._p1,
         }
 
     @property
@@ -136,6 +143,8 @@ class FieldWorld:
         await asyncio.sleep(max(0.0, self._cameras_done - loop.time()))
         for tap in self._taps.values():
             tap.muted = True
+        for meter in self._pushing:
+            meter.muted = True
 
     def unsaid(self) -> list[str]:
         """The devices that could not say what they had to."""
@@ -205,6 +214,16 @@ class FieldWorld:
         self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud, "listen": {}})
         self._story(line.devices[0], truth, made)
 
+    async def _p1(self, line: FieldLine, truth: FieldTruth) -> None:
+        path = self._path(line.pty or line.id)
+        profile = self._profiles[line.devices[0].profile]
+        meter = P1Meter(line, path, profile, truth, self._now, self._rng)
+        await self._stack.enter_async_context(meter.port)
+        self._pushing.append(meter)
+        self._lives.append(meter)
+        listen = {"heard_within": line.heard_within}
+        self.entries[line.id] = Entry({"serial": str(path), "baud": line.baud, "listen": listen})
+
     async def _cameras(self, line: FieldLine, truth: FieldTruth) -> None:
         self.entries[line.id] = Entry({"camera": {}})
         for device in line.devices:
@@ -269,8 +288,13 @@ class FieldWorld:
                 pass
             if self._frozen.is_set():
                 return
+            truth.begun(device, step)
             await speaker.say(step)
             truth.told(device, step)
+            shown = speaker.shown(step) if isinstance(speaker, Lens) else None
+            if shown is not None and self.looked_at is not None:
+                truth.shown(device, shown.code, WANTED)
+                await self.looked_at(shown)
 
 
 def free_port(rng: Random, tries: int = 100) -> int:

@@ -62,6 +62,8 @@ class Reckoning:
     compared: dict[str, Compared] = field(default_factory=dict)
     records: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What the server has written down that is no alarm, by device and code."""
+    pictures: int = 0
+    """Pictures that a guard had of cameras' alarms, and that show what was to be seen."""
 
     async def reckon(
         self, rows: Sequence[StoredRow], *, numbered: Numbered, samples_read: int, period: tuple[int, int]
@@ -76,6 +78,7 @@ class Reckoning:
         matched = self._samples(rows, samples_read)
         await self._batches(numbered)
         await self._alarms()
+        self._compare("pictures_attached", self.pictures, self.truth.pictures())
         reads = await self._reads(period)
         return Summary(
             ok=not troubled and all(one.agrees for one in self.compared.values()),

@@ -62,9 +62,11 @@ class FactRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     t: int
     kind: Literal[
-        "event", "fault", "mend", "set", "release", "link", "exchange", "story", "frozen", "muted", "glimpsed"
-    ]
-    """`glimpsed` names points of a device whose values are known and whose readings are not counted."""
+        "event", "fault", "mend", "set", "release", "link", "exchange", "story", "frozen", "muted", "glimpsed",
+        "picture",
+    ]  # fmt: skip
+    """`glimpsed` names points of a device whose values are known and whose readings are not counted; `picture` an
+    alarm of a camera to which a picture must be attached."""
     device: str = ""
     event: str = ""
     edge: str = ""
@@ -257,6 +259,10 @@ class Truth:
     def values_ever(self, device: str, point: str) -> set[Value]:
         """Return every value that the point had."""
         return set(self._histories[device, point].values)
+
+    def pictures(self) -> int:
+        """How many pictures must be attached to alarms."""
+        return sum(fact.kind == "picture" for fact in self.facts)
 
     def edges(self, edge: str) -> list[FactRow]:
         """The edges of profile events: `raised` or `cleared`, `pulse` or `record` where it does not last."""

@@ -35,6 +35,7 @@ FieldProtocol = Literal[
     "cjt188",
     "mbus",
     "iec62056-21",
+    "dsmr-p1",
     "osdp",
     "gb26875",
     "sia-dc09",

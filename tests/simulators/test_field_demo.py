@@ -152,6 +152,12 @@ def field(**changes: object) -> Site:
         ({"story": (Say(at="1s", say="dance"),)}, "say card"),
         ({"story": (Say(at="1s", say="card", tells=("card read",)),)}, "does not end"),
         ({"story": (Say(at="1s", say="card", tells=("fire raised",)),)}, "name `fire`"),
+        ({"protocol": "dsmr-p1", "profile": "iskraemeco-mt382-p1", "story": ()}, "address"),
+        ({"protocol": "dsmr-p1", "tcp": "127.0.0.1:0", "pty": None}, "on a `pty` of its own"),
+        (
+            {"protocol": "onvif", "pty": None, "story": (Say(at="1s", say="picture upside-down"),)},
+            "well or one",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, object], words: str) -> None:
