@@ -67,7 +67,7 @@ class Gb26875Session:
         if isinstance(frame, Damaged):
             bad = frame.frame
             label = f"checksum {bad.raw[-3]:02X}, right would be {frame.right_sum:02X}"
-            return Heard("", reply=self._answer(bad, DENY, now), label=label, raw=bad.raw)
+            return Heard("", reply=self._answer(bad, DENY, now), label=label, raw=bad.raw, wrong=True)
         device = self._devices.get(frame.source)
         unit = adu.parse(frame.adu, device.options.no_time if device else ()) if frame.adu else None
         label = frames.COMMANDS.get(frame.command, f"command {frame.command}")

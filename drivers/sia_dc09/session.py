@@ -64,18 +64,17 @@ class Dc09Session:
     def _heard(self, framed: Framed, now: datetime) -> Heard:
         if not framed.sound:
             what = "length" if framed.crc_ok else "CRC"
-            return Heard("", label=f"a wrong {what}: no answer", raw=framed.raw)
+            return Heard("", label=f"a wrong {what}: no answer", raw=framed.raw, wrong=True)
         try:
             message = frames.parse_body(framed.body)
         except FrameDamaged as err:
-            return Heard("", label=str(err), raw=framed.raw)
+            return Heard("", label=str(err), raw=framed.raw, wrong=True)
         source = (message.account or split_account(message.data)[0]).upper()
         account = self._accounts.get(source)
         label = f"{'*' if message.encrypted else ''}{message.token} {message.sequence}"
         if not source:
-            return Heard(
-                "", reply=_frame(message, "DUH", "]"), label=f"{label} without an account", raw=framed.raw
-            )
+            duh = _frame(message, "DUH", "]")
+            return Heard("", reply=duh, label=f"{label} without an account", raw=framed.raw, wrong=True)
         if account is None:
             return Heard(source, label=label, number=message.sequence, raw=framed.raw)
         return self._known(source, account, message, framed, label, now)

@@ -107,6 +107,7 @@ def test_a_wrong_sum_is_denied_and_says_nothing():
     assert (heard.source, heard.happenings) == ("", ())
     assert parse(heard.reply).command == 6
     assert "checksum" in heard.label
+    assert heard.wrong
 
 
 def test_who_is_not_known_is_named_and_says_nothing():
