@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway import faults
 from gateway.tools.jobs import Job, JobRefused, Jobs
 from messages.text import printable
 from messages.tools import MAX_REQUEST_BYTES, MAX_SAID_BYTES, SaidKind
@@ -101,14 +102,19 @@ class Control:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = _Peer(reader, writer)
         try:
-            await self._answer(peer)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as err:
-            log.debug("control: a peer went away: %s", err)
+            with faults.contained("the control socket"):
+                await self._answer_or_lose(peer)
         finally:
             self._peers -= 1
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _answer_or_lose(self, peer: "_Peer") -> None:
+        try:
+            await self._answer(peer)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as err:
+            log.debug("control: a peer went away: %s", err)
 
     async def _answer(self, peer: "_Peer") -> None:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import asyncio.runners
+import logging
 import os
 import threading
 import time
@@ -44,6 +45,19 @@ def _nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not strays, f"left behind: {strays}"
 
 
+@pytest.fixture(autouse=True)
+def _no_fault_of_our_own(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which the last resort was needed: what is contained there is a bug."""
+    told: list[str] = []
+    seen = logging.Handler(logging.ERROR)
+    seen.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("gateway.faults")
+    log.addHandler(seen)
+    yield
+    log.removeHandler(seen)
+    assert not told or request.node.get_closest_marker("faults"), told
+
+
 def _strays(threads: set[threading.Thread], children: set[int]) -> list[str]:
     # The default executor belongs to the loop and is shut down with it.
     running = [
@@ -79,6 +93,7 @@ def _runs(pid: int) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark that `pytest_collection_modifyitems` reads."""
     config.addinivalue_line("markers", "long(seconds): takes about so long; the longest start first")
+    config.addinivalue_line("markers", "faults: needs the last resort, and shows that it holds")
 
 
 @pytest.hookimpl(trylast=True)

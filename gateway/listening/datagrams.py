@@ -8,6 +8,7 @@ from typing import cast
 
 from drivers.api import PeerSession
 from drivers.errors import FrameDamaged, Misconfigured
+from gateway import faults
 from gateway.listening.hearing import Hearing
 from gateway.listening.limits import HostBuckets, allowed
 from messages.text import printable
@@ -67,24 +68,28 @@ class Datagrams(asyncio.DatagramProtocol):
         """Work through what came until `stop`."""
         while (taken := await self._waiting.get()) is not None:
             data, address = taken
-            session = self._sessions.pop(address, None) or self._begin()
-            if session is None:
-                continue
-            name, taps, now = f"{address[0]}:{address[1]}", self.hearing.taps, self.hearing.around.monotonic
-            taps.crossed(name, "rx", data, now())
-            try:
-                messages = session.feed(data, self.hearing.around.clock())
-            except FrameDamaged as err:
-                log.info("line %s: %s: %s", self.hearing.line, address[0], printable(str(err)))
-                continue
-            while len(self._sessions) >= MOST_SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
-            self._sessions[address] = session
-            for heard in messages:
-                answer = await self.hearing.take(heard, name)
-                if answer and self._transport is not None:
-                    taps.crossed(name, "tx", answer, now())
-                    self._transport.sendto(answer, address)
+            with faults.contained(f"line {self.hearing.line}, datagrams of {address[0]}"):
+                await self._hear(data, address)
+
+    async def _hear(self, data: bytes, address: Address) -> None:
+        session = self._sessions.pop(address, None) or self._begin()
+        if session is None:
+            return
+        name, taps, now = f"{address[0]}:{address[1]}", self.hearing.taps, self.hearing.around.monotonic
+        taps.crossed(name, "rx", data, now())
+        try:
+            messages = session.feed(data, self.hearing.around.clock())
+        except FrameDamaged as err:
+            log.info("line %s: %s: %s", self.hearing.line, address[0], printable(str(err)))
+            return
+        while len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[address] = session
+        for heard in messages:
+            answer = await self.hearing.take(heard, name)
+            if answer and self._transport is not None:
+                taps.crossed(name, "tx", answer, now())
+                self._transport.sendto(answer, address)
 
     def _begin(self) -> PeerSession | None:
         try:

@@ -12,6 +12,7 @@ from drivers.errors import LineDown, Misconfigured
 from drivers.lines import SerialSettings
 from drivers.lines.serial_wire import SerialWire
 from drivers.lines.tcp_wire import notice_dead_peer
+from gateway import faults
 from gateway.listening.attended import Attended
 from gateway.listening.datagrams import Datagrams
 from gateway.listening.hearing import Hearing
@@ -90,14 +91,21 @@ class Listener:
             self._group = group
             look = group.create_task(self._look(), name=f"silence on {self.line}")
             while not self._stop.is_set():
-                try:
-                    await self._serve()
-                except (OSError, LineDown, Misconfigured) as err:
-                    self._say_down(err)
+                with faults.contained(f"line {self.line}") as found:
+                    await self._try()
+                if found.fault:
+                    self._say_down("a fault of our own: the log has the rest")
                     await self._wait(REOPEN_S)
             await self._end_peers()
             look.cancel()
         self._group = None
+
+    async def _try(self) -> None:
+        try:
+            await self._serve()
+        except (OSError, LineDown, Misconfigured) as err:
+            self._say_down(str(err))
+            await self._wait(REOPEN_S)
 
     async def _serve(self) -> None:
         place = self.config.ear.place
@@ -175,6 +183,12 @@ class Listener:
 
     async def _attend(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = f"{host}:{(writer.get_extra_info('peername') or ('', 0))[1]}"
+        with faults.contained(f"line {self.line}, peer {host}"):
+            await self._follow(host, name, reader, writer)
+
+    async def _follow(
+        self, host: str, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         rates = self._hosts.of(host)
         try:
             peer = Peer(name, self._session(), self.hearing, self.limits.idle_s, *rates, self._stop.is_set)
@@ -191,7 +205,8 @@ class Listener:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self.hearing.look()
+            with faults.contained(f"silence on {self.line}"):
+                self.hearing.look()
 
     async def _end_peers(self) -> None:
         if self._peers:
@@ -210,8 +225,8 @@ class Listener:
         log.info("line %s listens on %s", self.line, printable(self.config.endpoint))
         self.changed()
 
-    def _say_down(self, err: Exception) -> None:
-        text = printable(str(err))
+    def _say_down(self, why: str) -> None:
+        text = printable(why)
         if self.up or text != self._said:
             log.warning("line %s does not listen: %s; tried again every %g s", self.line, text, REOPEN_S)
         self._said = text

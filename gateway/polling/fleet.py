@@ -14,6 +14,7 @@ from typing import Protocol
 
 from drivers import registry
 from drivers.lines import Line, open_line
+from gateway import faults
 from gateway.commands import Target
 from gateway.metrics import Metrics
 from gateway.polling.around import Recorder, Surroundings
@@ -91,6 +92,9 @@ def fixed_parts(old: Site, new: Site) -> tuple[str, ...]:
     return tuple(name for name, (before, after) in parts.items() if before != after)
 
 
+FAULT_S = 5.0
+
+
 @dataclass(slots=True, eq=False)
 class _Living:
     config: LineConfig
@@ -100,7 +104,11 @@ class _Living:
 
     async def run(self) -> None:
         async with self.wire:
-            await self.poller.run()
+            while not self.poller.stopping:
+                with faults.contained(f"line {self.config.id}") as found:
+                    await self.poller.run()
+                if found.fault:
+                    await asyncio.sleep(FAULT_S)
 
 
 class Targets(Mapping[str, Target]):
@@ -127,7 +135,7 @@ class Targets(Mapping[str, Target]):
 
 @dataclass(slots=True, eq=False)
 class Fleet:
-    """All lines of a gateway. `set_up` once, `start` in the gateway's group, then `apply` as often as wanted."""
+    """All lines of a gateway. `set_up` once, `start` in the gateway's group, then changed over as often as wanted."""
 
     recorder: Recorder
     metrics: Metrics
@@ -178,33 +186,41 @@ class Fleet:
         await self._end(self._lines.values())
         self._group = None
 
-    async def apply(
-        self, lines: Sequence[LineConfig], config: str, elsewhere: Collection[str] = ()
-    ) -> Difference:
-        """Change over to the lines of the configuration with this hash; those that stay as they are notice nothing.
+    # -- changing over; the steps in their order: see gateway/reconfig/changeover.py ------------------------
 
-        Devices in `elsewhere` are configured too, and not polled: what stands at them is not ended.
-        """
-        what = difference(self.configs, lines)
+    def compare(self, lines: Sequence[LineConfig]) -> Difference:
+        """Say what would become of each line."""
+        return difference(self.configs, lines)
+
+    async def end(self, what: Difference) -> dict[str, Stands]:
+        """End the lines that leave or change, with the exchange in flight; return what stands at their devices."""
         leaving = [self._lines[line] for line in (*what.removed, *what.changed)]
-        # Both ends of a swap of endpoints are closed before either is opened.
         await self._end(leaving)
-        self.around.config = config
-        before = {device.id: stands(device) for living in leaving for device in living.poller.devices}
-        stays = {device.id for line in lines for device in line.devices}.union(elsewhere)
-        await self.orphans.wanted_again(stays)
+        return {device.id: stands(device) for living in leaving for device in living.poller.devices}
+
+    async def make(
+        self, lines: Sequence[LineConfig], what: Difference, before: Mapping[str, Stands]
+    ) -> dict[str, _Living]:
+        """Return the lines that are new or change; nothing is opened, and nobody sees them yet."""
         # Planning reads takes milliseconds a device: in a thread, so that those who poll on miss nothing.
         new = [line for line in lines if line.id in {*what.added, *what.changed}]
-        fresh = {line.id: await asyncio.to_thread(self._make, line, before) for line in new}
+        return {line.id: await asyncio.to_thread(self._make, line, before) for line in new}
+
+    def take(self, lines: Sequence[LineConfig], fresh: Mapping[str, _Living], config: str) -> None:
+        """Have these lines, of the configuration with this hash, from now on; never waits."""
+        self.around.config = config
         self._lines = {line.id: fresh.get(line.id) or self._lines[line.id] for line in lines}
-        for device, stood in before.items():
-            if device not in stays:
-                self.metrics.forget(device)
-                self.orphans.add(device, stood.names)
+
+    def begin(self, fresh: Mapping[str, _Living]) -> None:
+        """Let those that `take` took poll."""
         if self._group is not None:
             for living in fresh.values():
                 self._begin(living)
-        return what
+
+    def let_go(self, device: str, stood: Stands) -> None:
+        """End what stands at a device that is no longer configured."""
+        self.metrics.forget(device)
+        self.orphans.add(device, stood.names)
 
     def settle_strangers(self, states: Iterable[str], elsewhere: Collection[str] = ()) -> None:
         """End the alarms of devices that were taken out while no gateway ran; `states` are the journal's keys."""

@@ -22,6 +22,7 @@ from drivers.errors import (
     ValueImplausible,
 )
 from drivers.lines import SOON_S, Reply, SerialMode
+from gateway import faults
 from gateway.polling.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
 from gateway.polling.booking import Booking
 from gateway.polling.ordering import Ordering
@@ -89,6 +90,11 @@ class Poller:
     def up(self) -> bool:
         """Whether the line itself is there, as far as is known."""
         return self.presence.up
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -197,6 +203,16 @@ class Poller:
         if work.device.lessons.stale and not job.probe:
             self.presence.replan(work.device, now)
             return
+        with faults.contained(f"{work.device.id}: {work.transaction.label}") as found:
+            await self._ask_for(job, work, now)
+        if found.fault:  # of a driver: it costs this read, and not the line
+            self.meters.transaction(self.line, "fault", 0.0)
+            self.teller.say(work, Quality.COMM)
+            schedule.done(job, began=now, ended=self.around.monotonic())
+
+    async def _ask_for(self, job: Job[Task], work: Work, now: float) -> None:
+        """Ask, unless others go first, and put it on its next place."""
+        schedule = self.schedule
         try:
             exchange = work.device.driver.exchange(work.transaction)
         except Misconfigured as err:

@@ -182,6 +182,34 @@ async def test_a_key_that_cannot_be_read_now_turns_one_peer_away_and_ends_nothin
             assert await after.say("p1 4 fire off") == "ok 4"
 
 
+@pytest.mark.faults
+async def test_a_fault_of_our_own_costs_one_peer_and_not_the_gateway(monkeypatch):
+    feed = ToySession.feed
+
+    def breaks(session, data, now):
+        if b"odd" in data:
+            raise ZeroDivisionError("odd")
+        return feed(session, data, now)
+
+    monkeypatch.setattr(ToySession, "feed", breaks)
+    place = Socket("127.0.0.1", 0, tcp=True, udp=True)
+    async with (
+        listening(line("p1", place=place)) as heart,
+        panel(heart.port) as good,
+        panel(heart.port) as bad,
+    ):
+        assert await good.say("p1 1 fire on") == "ok 1"
+        bad.writer.write(b"odd\n")
+        assert await bad.gone()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect(("127.0.0.1", heart.port))
+            sender.settimeout(10)
+            sender.send(b"odd\n")
+            sender.send(b"p1 2 card now\n")
+            assert await asyncio.to_thread(sender.recv, 100) == b"ok 2\n"
+        assert await good.say("p1 3 fire off") == "ok 3"
+
+
 async def test_a_peer_that_takes_no_answers_is_let_go(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(gateway.listening.peers, "WRITE_S", 0.1)
@@ -329,8 +357,8 @@ async def test_a_line_of_datagrams_ends_with_the_one_in_hand():
             came = asyncio.Queue()
             heart.listeners.lines[0].hearing.taps.tap(came.put_nowait)
             await journal.begun.wait()
-            ending = asyncio.create_task(heart.listeners.apply([]))
-            await asyncio.sleep(0)
+            ending = asyncio.create_task(heart.change([]))
+            await until(heart.listeners.lines[0]._stop.is_set)
             journal.go.set()
             await ending
     assert [event.detail for event in journal.edges] == ["p1 0 card now"]
@@ -375,13 +403,13 @@ async def test_lines_change_one_by_one_and_what_stands_goes_with_its_device():
     async with listening(fire, door) as heart, panel(heart.listeners.lines[1].port) as kept:
         async with panel(heart.port) as one:
             assert await one.say("p1 1 fire on z") == "ok 1"
-        what = await heart.listeners.apply([line("p1", "p2"), door])
+        what = await heart.change([line("p1", "p2"), door])
         assert (what.changed, what.untouched) == (("fire",), ("door",))
         await heart.listeners.lines[0].ready.wait()
         assert await kept.say("d1 1 card now") == "ok 1"
         async with panel(heart.port) as one:
             assert await one.say("p1 - fire on z") == "ok -"
-        await heart.listeners.apply([door])
+        await heart.change([door])
         assert heart.orphans._waiting == {"p1": ("fire|z",)}
     assert [event.code for event in heart.recorder.edges] == ["fire", "card"]
 
