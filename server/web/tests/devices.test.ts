@@ -7,6 +7,7 @@ import { alarmsByDevice, build, flat, pruned, selectionOf } from "../src/devices
 import { freshness } from "../src/devices/values";
 import { may } from "../src/shell/roles";
 import { older } from "../src/store/cursor";
+import { lackOf } from "../src/ui/least";
 import { alarm } from "./make";
 
 const device = (given: Partial<Device>): Device =>
@@ -27,6 +28,14 @@ test("what did not show in its time is not called failed", () => {
   assert.equal(said("failed", "not confirmed within 45 s: afterwards valve = 0"), "notconfirmed");
   assert.equal(said("done-unverified", "not confirmed within 45 s: the device took it, but the read-back failed: x"), "notconfirmed");
   assert.deepEqual([said("failed", "afterwards valve = 0"), said("refused"), said("done-verified")], ["failed.state", "refused", "done-verified"]);
+});
+
+test("a reason that is too short is told so, counted in characters as the server counts", () => {
+  assert.deepEqual(lackOf("  ", 1), { have: 0, least: 1 });
+  assert.deepEqual(lackOf(" 巡 ", 2), { have: 1, least: 2 });
+  assert.deepEqual(lackOf("𠮷", 2), { have: 1, least: 2 });
+  assert.equal(lackOf("巡检", 2), null);
+  assert.equal(lackOf("x", 1), null);
 });
 
 test("every place says the worst of what is below it, and how many", () => {

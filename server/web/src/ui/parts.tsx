@@ -1,12 +1,13 @@
 /** Small parts on native elements. */
 
-import { type ReactNode, type Ref, useEffect, useId, useRef } from "react";
+import { type ReactNode, type Ref, useEffect, useId, useRef, useState } from "react";
 import { ApiError } from "../api/client";
 import type { Severity } from "../api/types";
 import { useI18n } from "../i18n";
 import { en } from "../i18n/en";
 import type { Key as TextKey } from "../i18n/text";
 import { rank, severityOf } from "../store/news";
+import { type Lack, lackOf } from "./least";
 
 const SHAPES: Record<Severity, string> = {
   critical: "M3 3H21V21H3Z",
@@ -144,6 +145,7 @@ export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy =
   const { t } = useI18n();
   const id = useId();
   const reason = useRef<HTMLTextAreaElement>(null);
+  const [lack, setLack] = useState<Lack | null>(null);
   return (
     <Dialog title={title} onClose={onClose}>
       <form
@@ -153,17 +155,29 @@ export function ReasonDialog({ title, label, confirm, onConfirm, onClose, busy =
         onSubmit={(event) => {
           event.preventDefault();
           const text = reason.current?.value.trim() ?? "";
-          if (text.length < least) {
-            reason.current?.setCustomValidity(t("dialog.required"));
-            reason.current?.reportValidity();
-          } else onConfirm(text);
+          const missing = lackOf(text, least);
+          setLack(missing);
+          if (missing) reason.current?.focus();
+          else onConfirm(text);
         }}
       >
         {children}
         {!disabled && (
           <>
             <label htmlFor={id}>{label}</label>
-            <textarea id={id} ref={reason} data-focus rows={3} maxLength={500} onInput={(event) => event.currentTarget.setCustomValidity("")} />
+            <textarea
+              id={id}
+              ref={reason}
+              data-focus
+              rows={3}
+              maxLength={500}
+              aria-invalid={lack !== null}
+              aria-describedby={`${id}-lack`}
+              onInput={(event) => lack && setLack(lackOf(event.currentTarget.value, least))}
+            />
+            <div role="alert" id={`${id}-lack`} className="form-problem">
+              {lack && (lack.have ? t("dialog.short", { n: lack.least, have: lack.have }) : t("dialog.required"))}
+            </div>
           </>
         )}
         <div className="dialog-buttons">

@@ -87,7 +87,8 @@ export const shell = {
 
   "dialog.cancel": "Cancel",
   "dialog.close": "Close",
-  "dialog.required": "Please write a reason.",
+  "dialog.required": "Nothing is written here yet.",
+  "dialog.short": "Too short: {n} characters at least, {have} so far.",
 
   "keys.title": "Keys",
   "keys.move": "Move in the list",

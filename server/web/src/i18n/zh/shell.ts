@@ -89,7 +89,8 @@ export const shell: Record<keyof typeof english, string> = {
 
   "dialog.cancel": "取消",
   "dialog.close": "关闭",
-  "dialog.required": "请填写原因。",
+  "dialog.required": "此处尚未填写。",
+  "dialog.short": "太短：至少 {n} 个字，目前 {have} 个。",
 
   "keys.title": "快捷键",
   "keys.move": "上下移动",
