@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from drivers.api import Reading
+from drivers.errors import Misconfigured
 from drivers.profile import Example, Profile
 from messages.types import Value
 
@@ -33,6 +34,14 @@ def no_signals(profile: Profile, protocol: str) -> Iterator[str]:
     """Yield a fault for each signal, where the protocol's devices say nothing of themselves."""
     for name in profile.signals:
         yield f"signals.{name}: a {protocol} device says nothing of itself: make it an event on a point"
+
+
+def keep_life_safety(profile: Profile, *, stays: bool) -> None:
+    """Raise `Misconfigured` where a profile marks its load `life_safety`, and it is not so for a device."""
+    if profile.options.get("life_safety") is True and not stays:
+        raise Misconfigured(
+            "options.life_safety: the profile marks this load, and a site cannot take that back"
+        )
 
 
 def compare(example: Example, readings: Mapping[str, Reading]) -> Iterator[str]:

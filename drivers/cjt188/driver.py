@@ -18,6 +18,7 @@ from drivers.cjt188.vectors import check_vector
 from drivers.cjt188.workshop import Cjt188Workshop
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.profile import Profile
+from drivers.profile_check import keep_life_safety
 from messages.text import printable
 from messages.types import Quality, Value
 
@@ -61,6 +62,7 @@ class Cjt188Driver:
     def device(self, profile: Profile, unit: int | None, options: Mapping[str, Any]) -> "Cjt188Device":
         """Bind a profile to a device; raise `Misconfigured`. `options` are the line's and device's, merged."""
         settings = bind({**profile.options, **options}, Options, "options")
+        keep_life_safety(profile, stays=settings.life_safety)
         return Cjt188Device(profile, full_address(settings, unit), settings, self._numbers)
 
     def address_types(self) -> tuple[type, type, type]:

@@ -20,6 +20,7 @@ from drivers.dlt645.vectors import check_vector
 from drivers.dlt645.workshop import Dlt645Workshop
 from drivers.errors import DeviceRefused, Misconfigured
 from drivers.profile import Profile
+from drivers.profile_check import keep_life_safety
 from messages.text import printable
 from messages.types import Quality, Value
 
@@ -57,10 +58,7 @@ class Dlt645Driver:
         if options.keys() & _PASSWORD:  # the site's says where it is, not where the profile would look
             own = {name: value for name, value in own.items() if name not in _PASSWORD}
         settings = bind({**own, **options}, Options, "options")
-        if profile.options.get("life_safety") is True and not settings.life_safety:
-            raise Misconfigured(
-                "options.life_safety: the profile marks this load, and a site cannot take that back"
-            )
+        keep_life_safety(profile, stays=settings.life_safety)
         if settings.address is None and unit is None:
             raise Misconfigured(
                 "options.address: is missing: the 12 digits of the meter's nameplate, in quotes"

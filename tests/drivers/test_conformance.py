@@ -2,6 +2,7 @@
 
 import contextlib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,3 +162,22 @@ def test_explain_says_something_or_that_the_frame_is_damaged(protocol, frame):
 def test_a_vector_row_of_anything_is_a_verdict(protocol, row):
     fault = registry.get(protocol).check_vector(row, ())
     assert fault is None or fault
+
+
+GUARDED = [name for name in registry.names() if hasattr(registry.get(name).address_types()[2], "life_safety")]
+
+
+def test_the_protocols_that_switch_a_supply_are_known():
+    assert GUARDED == ["cjt188", "dlt645"]
+
+
+@pytest.mark.parametrize("protocol", GUARDED)
+def test_what_a_profile_marks_as_life_safety_no_site_takes_back(protocol):
+    driver = registry.get(protocol)
+    plain = next(profile for profile, _, _ in LIBRARY.values() if profile.protocol == protocol)
+    marked = msgspec.structs.replace(plain, options={**plain.options, "life_safety": True})
+    with pytest.raises(Misconfigured, match="cannot take that back"):
+        driver.device(marked, 1, {"life_safety": False})
+    assert driver.device(marked, 1, {})
+    assert driver.device(marked, 1, {"life_safety": True})
+    assert driver.device(plain, 1, {"life_safety": True})
