@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.reconfig.config_store import ConfigStore
+from gateway.reconfig.probation import Trial
 from messages.broker import Publication, connect
 from messages.codec import utc_ms
 from messages.configs import ConfigOffer, encode_config
@@ -48,10 +50,10 @@ def connection(site: Installation, gateway: str, line: str) -> set[int]:
     }
 
 
-def gaps(site: Installation, device: str) -> list[tuple[int, int]]:
-    """When the device was asked, and how many ms after the time before."""
+def longest_gap(site: Installation, device: str, since: int) -> int:
+    """For how many ms the device was not asked at most, since then."""
     times = [row.t0 for row in Truth.load(site.folder / "truth").replies if row.device == device]
-    return [(later, later - earlier) for earlier, later in pairwise(times)]
+    return max(later - earlier for earlier, later in pairwise(at for at in times if at >= since))
 
 
 async def config(site: Installation, gateway: str, wanted: Callable[[Any], bool], timeout: float = 60) -> Any:
@@ -76,6 +78,17 @@ async def told(site: Installation, gateway: str) -> Any:
     return await until(f"the words of {gateway}", look, timeout=60)
 
 
+async def trial(site: Installation, gateway: str, wanted: Callable[[Trial], bool]) -> Trial:
+    """Wait until what a gateway has written down of a trial is as wanted."""
+    store = ConfigStore(site.folder / "state" / gateway / "config.json")
+
+    async def look() -> Trial | None:
+        found = store.load().trial
+        return found if found is not None and wanted(found) else None
+
+    return await until(f"a trial on the disk of {gateway}", look, timeout=60)
+
+
 def offer(seen: Any, yaml: str, op_id: str, minutes: int) -> dict[str, Any]:
     base = seen["config"]["active"]
     return {"base": base, "yaml": yaml, "reason": "a test", "op_id": op_id, "health_minutes": minutes}
@@ -86,6 +99,7 @@ async def test_a_reload_at_the_box_touches_no_other_line_and_loses_nothing(tmp_p
         await site.served(300)
         before = (await told(site, "gw-a"))["config"]["active"]
         ports, pid = connection(site, "gw-a", "safety"), site.estate.gateways["gw-a"].pid
+        since = clock_ms()
         edit(site, "gw-a", "Flat 1", "Flat 1a")
         site.estate.gateways["gw-a"].signal(signal.SIGHUP)
         seen = await config(site, "gw-a", lambda seen: seen["config"]["active"] != before)
@@ -109,8 +123,9 @@ async def test_a_reload_at_the_box_touches_no_other_line_and_loses_nothing(tmp_p
         assert site.estate.gateways["gw-a"].pid == pid
         devices = (await site.api.get("devices"))["devices"]
         assert next(one["name"] for one in devices if one["id"] == "m-1") == "Flat 1a"
-        late = sorted(gap for _, gap in gaps(site, "fire-1"))[-3:]
-        assert late[-1] < 900, f"a fire point of 300 ms, and the longest gaps were {late} ms"
+        # Both are asked every 300 ms; what this machine holds up, it holds up on the other box as well.
+        fire, door = (longest_gap(site, device, since) for device in ("fire-1", "door-1"))
+        assert fire < door + 600, f"{fire} ms beside a line that changed, {door} ms where nothing did"
         assert "changed: riser; 1 line untouched" in log.read_text("utf-8")
         outcome = await site.finish()
         assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
@@ -134,13 +149,13 @@ async def test_from_afar_good_ones_stay_bad_ones_go_back_also_through_a_kill(tmp
         asked = offer(second, wrong, "op-00002", 1)
         bad = (await site.api.post("gateways/gw-b/config/offers", asked))["offer"]
         await config(site, "gw-b", lambda seen: seen["offers"][0]["state"] == "applied")
+        spent = (await trial(site, "gw-b", lambda trial: trial.spent_s > 0)).spent_s
         await site.kill_gateway("gw-b")
-        killed = datetime.now(UTC)
+        again = await trial(site, "gw-b", lambda trial: trial.attempts == 1)
+        assert MINUTE_S > again.spent_s >= spent, "it goes on with the rest of its time"
         back = await config(
             site, "gw-b", lambda seen: seen["offers"][0]["state"] == "rolled_back", timeout=120
         )
-        left = (datetime.now(UTC) - killed).total_seconds()
-        assert left > MINUTE_S / 2, "the trial went on with the rest of its time"
         assert back["offers"][0]["id"] == bad["id"]
         assert "door-1 no longer answers" in back["offers"][0]["why"]
         assert back["config"]["active"] == second["config"]["active"]
