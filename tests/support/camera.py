@@ -1,5 +1,6 @@
 """Cameras in tests: a line of them on real sockets, with alarms that need not hold."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,10 @@ def hasty(profile: Profile) -> Profile:
     return msgspec.structs.replace(profile, events=events)
 
 
-def line(folder: Path, *ports: int, within: float | None = None, **options: Any) -> ListeningLine:
-    """A line of cameras at these ports."""
+def line(
+    folder: Path, *ports: int, within: float | Mapping[str, float] | None = None, **options: Any
+) -> ListeningLine:
+    """A line of cameras at these ports; `within` is for all of them, or by name."""
     profile = hasty(shipped("onvif-camera"))
     secret = folder / "secret"
     secret.write_text(PASSWORD)
@@ -57,6 +60,7 @@ def line(folder: Path, *ports: int, within: float | None = None, **options: Any)
         devices.append(
             Device(name, DeviceFile(id=name, profile=profile.profile), profile, 1.0, periods, made, None)
         )
-        sources[name] = Source(driver.source(profile, made), within)
+        lasts = within.get(name) if isinstance(within, Mapping) else within
+        sources[name] = Source(driver.source(profile, made), lasts)
     ear = Ear("onvif", Cameras(folder / "cameras"), Limits(), sources)
     return ListeningLine("fire", LineFile(id="fire", camera=CameraFile()), ear, "cameras", tuple(devices))
