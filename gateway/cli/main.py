@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,7 @@ from gateway.delivery.answers import names_differ
 from gateway.delivery.births import too_large
 from gateway.delivery.journal import JournalDown, inspect
 from gateway.site.config import ListeningLine, Site, load_site
+from gateway.site.listening import Socket
 from messages.text import printable
 
 log = logging.getLogger(__name__)
@@ -91,14 +93,15 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
         fail(f"{site}: {trouble}")
     rows = [_line_row(loaded, index) for index in range(len(loaded.lines))]
     listening = [row for line in loaded.listening for row in _listening_rows(line)]
-    note = names_differ(loaded.broker.username or "", loaded.file.gateway)
+    broker = names_differ(loaded.broker.username or "", loaded.file.gateway)
+    notes = [*([broker] if broker else []), *_tls_notes(loaded)]
     if as_json:
         told = {
             "ok": True,
             "config": loaded.hash,
             "lines": rows,
             "listening": listening,
-            "notes": [note] if note else [],
+            "notes": notes,
         }
         plain(json.dumps(told, ensure_ascii=False, indent=1))
         return
@@ -118,8 +121,8 @@ def check(site: SiteArgument, as_json: JsonOption = False) -> None:
             made.add_row(*(str(cell) for cell in row.values()))
         out.print(made)
         plain("silent after: not heard for so long, a device is told of as silent")
-    if note:
-        plain(f"note: broker: {note}")
+    for note in notes:
+        plain(f"note: {'broker: ' if note is broker else ''}{note}")
 
 
 app.command("cameras")(cameras_cli.cameras)
@@ -266,13 +269,23 @@ def _line_row(site: Site, index: int) -> dict[str, Any]:
     }
 
 
+def _tls_notes(site: Site) -> Iterator[str]:
+    for line in site.listening:
+        if isinstance(line.ear.place, Socket) and line.ear.place.tls is not None:
+            from gateway.site.tls import notes_of  # noqa: PLC0415 - only where there is a certificate
+
+            for note in notes_of(line.ear.place.tls, datetime.now(UTC)):
+                yield f"line {line.id}: {note}"
+
+
 def _listening_rows(line: ListeningLine) -> Iterator[dict[str, Any]]:
-    allow = ", ".join(map(str, line.ear.limits.allow))
+    allow, place = ", ".join(map(str, line.ear.limits.allow)), line.ear.place
+    tls = " (TLS)" if isinstance(place, Socket) and place.tls is not None else ""
     for device in line.devices:
         source = line.ear.sources[device.id]
         yield {
             "line": line.id,
-            "listens on": line.endpoint,
+            "listens on": f"{line.endpoint}{tls}",
             "protocol": line.ear.protocol,
             "may speak": allow or _who_may(line),
             "device": device.id,

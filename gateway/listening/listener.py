@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from drivers import registry
 from drivers.api import ListenDriver, PeerSession
@@ -21,6 +22,9 @@ from gateway.listening.peers import Peer
 from gateway.site.config import ListeningLine
 from gateway.site.listening import Socket
 from messages.text import printable
+
+if TYPE_CHECKING:
+    from gateway.listening.tls import Secured
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ class Listener:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _group: asyncio.TaskGroup | None = None
     _said: str = ""
+    _secured: "Secured | None" = None
 
     def __post_init__(self) -> None:
         self._hosts = HostBuckets(self.limits)
@@ -98,6 +103,7 @@ class Listener:
                     await self._wait(REOPEN_S)
             await self._end_peers()
             look.cancel()
+            await self.hearing.end()
         self._group = None
 
     async def _try(self) -> None:
@@ -117,8 +123,15 @@ class Listener:
     async def _serve_sockets(self, place: Socket) -> None:
         async with contextlib.AsyncExitStack() as stack:
             port = place.port
+            if place.tls is not None:
+                # Certificates are read, and what reads them is loaded, only where there are some.
+                from gateway.listening.tls import Secured  # noqa: PLC0415
+
+                self._secured = Secured(self.hearing, place.tls)
+                self._secured.begin()
             if place.tcp:
-                server = await asyncio.start_server(self._came, place.host, port, limit=HELD, backlog=BACKLOG)
+                serve = asyncio.start_server if self._secured is None else self._secured.serve
+                server = await serve(self._came, place.host, port, limit=HELD, backlog=BACKLOG)
                 stack.callback(server.close)
                 port = server.sockets[0].getsockname()[1]
             if place.udp:
@@ -168,6 +181,8 @@ class Listener:
             writer.transport.abort()
             return
         notice_dead_peer(writer.get_extra_info("socket"))
+        if self._secured is not None:
+            self._secured.wait(writer)
         task = self._group.create_task(self._attend(host, reader, writer), name=f"peer of {self.line}")
         self._peers[task] = host
         task.add_done_callback(lambda done: self._peers.pop(done, None))
@@ -191,6 +206,8 @@ class Listener:
     ) -> None:
         rates = self._hosts.of(host)
         try:
+            if self._secured is not None and not await self._secured.meets(writer, name, rates[1]):
+                return
             peer = Peer(name, self._session(), self.hearing, self.limits.idle_s, *rates, self._stop.is_set)
             why = await peer.attend(reader, writer)
         except Misconfigured as err:  # a key file that is just being written anew
@@ -207,6 +224,7 @@ class Listener:
             await asyncio.sleep(LOOK_S)
             with faults.contained(f"silence on {self.line}"):
                 self.hearing.look()
+                await self.hearing.remind()
 
     async def _end_peers(self) -> None:
         if self._peers:

@@ -252,7 +252,7 @@ class _Checker:
                 line, line.camera, path, self.library, *places, self.wrong, secrets=self.secrets
             )
         else:
-            ear = ear_of(line, listen, path, self.library, self.wrong)
+            ear = ear_of(line, listen, path, self.library, self.wrong, self._place)
         made = (
             self._device((*path, "devices", index), each, line, 1.0)
             for index, each in enumerate(line.devices)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from pathlib import Path as File
 from typing import Any
 
 from drivers import registry
@@ -14,15 +15,26 @@ from drivers.strict_yaml import parse_duration
 from gateway.cameras.place import Cameras
 from gateway.listening.limits import Limits, Network
 from gateway.site.endpoint import endpoint_of
-from gateway.site.site_file import NEVER, DeviceFile, LineFile, ListenFile
+from gateway.site.site_file import NEVER, DeviceFile, LineFile, ListenFile, TlsFile
 from messages.text import printable
 
 Path = tuple[str | int, ...]
 Wrong = Callable[[Path, str], None]
+Beside = Callable[[str], File]
+"""A name in the site file as a whole path."""
 
 HEARD_WITHIN = "10m"
 CAMERAS = "onvif"
 SHORTEST_WITHIN_S, LONGEST_WITHIN_S = 5.0, 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where the certificate of a line lies, its key, and those of whom peers need one."""
+
+    cert: File
+    key: File
+    client_ca: File | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,7 @@ class Socket:
     port: int
     tcp: bool = True
     udp: bool = False
+    tls: TlsFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +68,15 @@ class Ear:
 
 
 def ear_of(
-    line: LineFile, listen: ListenFile, path: Path, library: Mapping[str, Profile], wrong: Wrong
+    line: LineFile,
+    listen: ListenFile,
+    path: Path,
+    library: Mapping[str, Profile],
+    wrong: Wrong,
+    beside: Beside,
 ) -> Ear | None:
     """Check what makes a line a listening one; call `wrong` for each problem, and return None where it cannot be."""
-    place = _place(line, listen, path, wrong)
+    place = _place(line, listen, path, wrong, beside)
     limits = _limits(listen, (*path, "listen"), wrong)
     profiles = [(index, entry, library.get(entry.profile)) for index, entry in enumerate(line.devices)]
     protocols = sorted({profile.protocol for _, _, profile in profiles if profile is not None})
@@ -89,11 +107,16 @@ def options_of(line: LineFile, device: DeviceFile) -> Mapping[str, Any]:
     return {**line.options, **device.options, **own}
 
 
-def _place(line: LineFile, listen: ListenFile, path: Path, wrong: Wrong) -> Socket | SerialSettings | None:
+def _place(
+    line: LineFile, listen: ListenFile, path: Path, wrong: Wrong, beside: Beside
+) -> Socket | SerialSettings | None:
     if line.tcp is not None:
         wrong((*path, "tcp"), "a line with `listen` does not connect: write the address under listen.at")
     if (listen.at is None) == (line.serial is None):
         wrong((*path, "listen"), "needs exactly one of `at` (address:port) and the line's `serial`")
+        return None
+    if listen.tls is not None and (line.serial is not None or listen.transport != "tcp"):
+        wrong((*path, "listen", "tls"), "is for `at` with `transport: tcp` only: take it out")
         return None
     if line.serial is not None:
         try:
@@ -107,7 +130,20 @@ def _place(line: LineFile, listen: ListenFile, path: Path, wrong: Wrong) -> Sock
     if endpoint is None:
         wrong((*path, "listen", "at"), "write address:port, for example 0.0.0.0:5200")
         return None
-    return Socket(*endpoint, tcp="tcp" in listen.transport, udp="udp" in listen.transport)
+    tls = None if listen.tls is None else _tls(listen.tls, (*path, "listen", "tls"), wrong, beside)
+    return Socket(*endpoint, tcp="tcp" in listen.transport, udp="udp" in listen.transport, tls=tls)
+
+
+def _tls(given: TlsFile, path: Path, wrong: Wrong, beside: Beside) -> TlsFiles:
+    from gateway.site import tls  # noqa: PLC0415 - certificates are read only where there are some
+
+    named = given.client_ca_file
+    files = TlsFiles(beside(given.cert_file), beside(given.key_file), beside(named) if named else None)
+    try:
+        tls.certificate_of(files)
+    except tls.TlsWrong as err:
+        wrong((*path, err.key), printable(str(err), 300))
+    return files
 
 
 def _limits(listen: ListenFile, path: Path, wrong: Wrong) -> Limits | None:

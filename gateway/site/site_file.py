@@ -83,12 +83,23 @@ Within = Annotated[
 ]
 
 
+class TlsFile(Strict, frozen=True, kw_only=True):
+    """The certificate that a listening line shows, by its PEM files; a name is one beside the site file."""
+
+    cert_file: Where
+    """The certificate, and behind it those that vouch for it."""
+    key_file: Where
+    client_ca_file: Where | None = None
+    """Who speaks must show a certificate of one of these."""
+
+
 class ListenFile(Strict, frozen=True, kw_only=True):
     """A line whose devices speak unasked: where they connect to, and what each may do."""
 
     at: Where | None = None
     """Address and port of ours; none where the line has a `serial` port that only listens."""
     transport: Literal["tcp", "udp", "tcp+udp"] = "tcp"
+    tls: TlsFile | None = None
     allow: tuple[Where, ...] = ()
     """Addresses and networks that may speak; none: all that reach us."""
     peers: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 64
