@@ -83,14 +83,20 @@ async def test_an_empty_page_says_what_to_do(tmp_path: Path, language: str) -> N
 async def test_a_server_that_hears_no_gateway_says_why_on_every_page(tmp_path: Path) -> None:
     house = live_house(tmp_path)
     house.broker_refuses = True
+    seen: list[str] = []
     async with house.serving() as base, chromium() as browser, desk(browser, base) as one:
-        await one.sign_in("lee")
+        await one.sign_in("ada")
         page = await one.open()
-        await expect(page.get_by_text("the rules of its account are wrong")).to_be_visible()
+        for link in await page.locator(".rail nav a").all():
+            await link.click()
+            await expect(link).to_have_attribute("aria-current", "page")
+            await expect(page.get_by_text("the rules of its account are wrong")).to_be_visible()
+            seen.append(await page.evaluate("() => location.pathname"))
         house.broker_refuses = False
         await page.reload()
         await is_live(page)
         await expect(page.get_by_text("the rules of its account are wrong")).to_have_count(0)
+    assert seen == ["/alarms", "/devices", "/records", "/reads", "/commission"]
 
 
 async def test_a_refusal_is_said_in_chinese(tmp_path: Path) -> None:
