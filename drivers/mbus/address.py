@@ -48,7 +48,7 @@ class PointAt(Strict, frozen=True, kw_only=True):
     """Which of several records that are equal in all of this, 0 for the first."""
     record: Annotated[int, msgspec.Meta(ge=0, le=2047)] | None = None
     unit: str = ""
-    """The unit where the record has none, or a text for one."""
+    """The unit that is meant where the record has none, or a text for one."""
     status: Status | Annotated[int, msgspec.Meta(ge=5, le=7)] | None = None
     bit: Annotated[int, msgspec.Meta(ge=0, le=63)] | None = None
 
@@ -207,6 +207,9 @@ def _fault(at: PointAt) -> str:
 def _unit_fault(at: PointAt, point: Point) -> str:
     if at.is_bool:
         return ".unit: true or false has no unit" if point.unit else ""
+    if at.unit and at.quantity != "text" and shift(at.unit, point.unit) is None:
+        said = point.unit or "none"
+        return f".at.unit: is {printable(at.unit, 20)}, and the point's is {printable(said, 20)}"
     if at.quantity in _MOMENTS and point.unit != "s":
         return f".unit: is {printable(point.unit, 20) or 'none'}, and a moment is told in s, since 1970"
     possible = UNITS.get(at.quantity or "", frozenset()) - {""}

@@ -99,9 +99,10 @@ def _number(item: Item, at: PointAt, point: Point, number: Decimal) -> Reading:
             return Reading(None, Quality.RANGE, raw)
         return Reading(bool(int(number) >> at.bit & 1), raw=raw)
     meaning = item.meaning
-    given = meaning.unit
+    given = meaning.unit or at.unit
     power = 0 if not given or at.quantity == "text" else shift(given, point.unit)
-    if power is None:
+    unsaid = at.record is not None and point.unit and not given
+    if power is None or unsaid:
         return Reading(None, Quality.CONFIG, raw)
     exp = power + point.exp
     if meaning.offset is None and item.datum.count is not None:

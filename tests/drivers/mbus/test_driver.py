@@ -93,6 +93,29 @@ def test_no_digits_are_told_that_were_not_sent():
     assert found.value == Decimal("7.001")
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted", "value", "quality"),
+    [
+        ("kWh", "Wh", Decimal(5000), Quality.GOOD),
+        ("Wh", "kWh", Decimal("0.005"), Quality.GOOD),
+        ("imp", "imp", Decimal(5), Quality.GOOD),
+        ("", "", Decimal(5), Quality.GOOD),
+        ("", "kWh", None, Quality.CONFIG),
+    ],
+)
+def test_a_bare_number_is_of_the_unit_that_the_profile_says(given, wanted, value, quality):
+    bare = frame([Value(b"\xfd\x3a", 5)])  # dimensionless
+    found = decoded({"x": point({"record": 0, "unit": given}, unit=wanted)}, bare)["x"]
+    assert (found.value, found.quality) == (value, quality)
+
+
+def test_the_unit_that_a_record_has_wins():
+    points = {"x": point({"record": 0, "unit": "Wh"}, unit="kWh")}
+    assert decoded(points, frame([Value(b"\x06", 5)]))["x"].value == 5
+    with pytest.raises(Misconfigured, match=r"points.x.at.unit: is m³, and the point's is kWh"):
+        device({"x": point({"record": 0, "unit": "m³"}, unit="kWh")})
+
+
 def values(readings):
     return {name: reading.value for name, reading in readings.items()}
 
