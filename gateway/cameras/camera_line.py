@@ -78,6 +78,7 @@ class CameraLine:
             self.changed()
             await self._stop.wait()
             silence.cancel()
+        await self.hearing.end()
         self.up = False
 
     async def picture(self, device: str) -> bytes:

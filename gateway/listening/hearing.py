@@ -7,7 +7,7 @@ known by its number and not told twice.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,6 +25,10 @@ SAMPLES_WITHIN_S = 3.0  # telemetry that the disk does not take may not hold up 
 MOST_LATELY = 64
 MOST_STRANGERS = 100
 _REFUSED = frozenset({"unknown_source", "not_kept"})
+
+
+Lately = dict[str, dict[bytes, "list[asyncio.Future[bool]]"]]
+"""By device, the marks of messages, and for each whether its readings are kept."""
 
 
 class Meters(Protocol):
@@ -50,12 +54,19 @@ class Hearing:
     changed: Callable[[], None] = lambda: None
     taps: Taps = field(default_factory=Taps)
     _teller: Teller = field(init=False)
-    _lately: dict[str, dict[bytes, None]] = field(default_factory=dict)
+    lately: Lately = field(default_factory=dict)
+    """Of each device the messages that were kept; they go with it from line to line."""
+    _keeping: set["asyncio.Task[str]"] = field(default_factory=set)
     _strangers: dict[str, None] = field(default_factory=dict)
     _wrong: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._teller = Teller(self.recorder, self.around)
+
+    async def end(self) -> None:
+        """Wait for what is on its way into the journal, though the peers that said it are gone."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
 
     async def begin(self) -> None:
         """End the alarms that these devices' profiles no longer know."""
@@ -85,21 +96,38 @@ class Hearing:
             return "unknown_source"
         if heard.spoke:
             self._there(device, peer)
-        async with device.turn:  # it may speak on several connections at once
-            return await self._keep(device, heard)
+        # What goes into the journal and what is known of it afterwards stay together, whatever becomes of the peer.
+        keeping = asyncio.create_task(self._keep(device, heard), name=f"a message of {device.id}")
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        return await asyncio.shield(keeping)
 
     async def _keep(self, device: Attended, heard: Heard) -> str:
         mark = self._mark(heard)
-        lately = self._lately.setdefault(device.id, {})
-        if mark in lately:
-            return "repeated"
-        if not await self._journal(device, heard):
+        async with device.turn:  # it may speak on several connections at once
+            lately = self.lately.setdefault(device.id, {})
+            known = lately.get(mark)
+            if known is None and not await self._tell(device, heard):
+                return "not_kept"
+            kept = known
+            if kept is None or any(done.done() and not done.result() for done in kept):
+                kept = self._samples(device, heard)
+            if mark:
+                lately[mark] = kept
+                while len(lately) > MOST_LATELY:
+                    del lately[next(iter(lately))]
+        # Samples may wait for the disk: an alarm behind them has its turn meanwhile.
+        if not await _all(kept, SAMPLES_WITHIN_S):
             return "not_kept"
-        if mark:
-            lately[mark] = None
-            while len(lately) > MOST_LATELY:
-                del lately[next(iter(lately))]
-        return "ok"
+        return "ok" if known is None else "repeated"
+
+    async def remind(self) -> None:
+        """Journal what is still owed to devices that say nothing twice; called now and then."""
+        for device in self.devices.values():
+            if device.signals.owes and not device.turn.locked():
+                async with device.turn:
+                    at, clock = self.around.clock(), self.around.clock_state()
+                    await self._teller.journal(device, {}, device.signals.hear(()), at, clock)
 
     def look(self) -> None:
         """See who has fallen silent; called now and then."""
@@ -121,21 +149,25 @@ class Hearing:
     def _mark(self, heard: Heard) -> bytes:
         return hashlib.sha256(heard.number.encode() + b"\0" + heard.raw).digest() if heard.number else b""
 
-    async def _journal(self, device: Attended, heard: Heard) -> bool:
+    async def _tell(self, device: Attended, heard: Heard) -> bool:
+        """Journal what happened, and the edges that follow from the readings; False where nobody keeps it."""
         at, clock = self.around.clock(), self.around.clock_state()
         told = device.signals.hear(heard.happenings)
-        if not await self._teller.journal(device, heard.readings, told, at, clock):
-            return False
-        if not heard.readings:
+        if await self._teller.journal(device, heard.readings, told, at, clock):
             return True
-        loop = asyncio.get_running_loop()
+        if not (heard.reply or heard.refuse):
+            device.signals.owe(told)  # who hears no answer does not say it again
+        return False
+
+    def _samples(self, device: Attended, heard: Heard) -> "list[asyncio.Future[bool]]":
+        """Hand readings to the recorder; each future says in time whether they are kept."""
+        at, clock, loop = self.around.clock(), self.around.clock_state(), asyncio.get_running_loop()
         kept: list[asyncio.Future[bool]] = []
         for lane, sample in device.samples(at, heard.readings, clock, self.around.config):
             done: asyncio.Future[bool] = loop.create_future()
             self.recorder.sample(lane, sample, read=True, settled=lambda ok, done=done: _settle(done, ok))  # type: ignore[misc]
             kept.append(done)
-        waiting = (await asyncio.wait(kept, timeout=SAMPLES_WITHIN_S))[1]
-        return not waiting and all(done.result() for done in kept)
+        return kept
 
     def _unknown(self, device: Attended) -> None:
         readings = {name: Reading(None, Quality.TIMEOUT) for name in device.config.profile.points}
@@ -161,6 +193,13 @@ class Hearing:
                 printable(source, 80),
                 printable(peer, 60),
             )
+
+
+async def _all(kept: "Sequence[asyncio.Future[bool]]", seconds: float) -> bool:
+    """Say whether all of it is kept within so many seconds."""
+    if kept:
+        await asyncio.wait(kept, timeout=seconds)
+    return all(done.done() and done.result() for done in kept)
 
 
 def _settle(done: "asyncio.Future[bool]", ok: bool) -> None:

@@ -92,6 +92,20 @@ class Signals:
         start = f"{code}{PARTED}{Edge.PULSE}{PARTED}"
         return next((each[len(start) :] for each in reversed(self._numbers) if each.startswith(start)), "")
 
+    @property
+    def owes(self) -> bool:
+        """Whether something waits that the journal did not take."""
+        return bool(self._owed)
+
+    def orphans(self) -> tuple[Happening, ...]:
+        """Return the ends of what stands and its profile no longer knows."""
+        gone = (name.partition(PARTED) for name in sorted(self.standing))
+        return tuple(
+            Happening(code, Edge.CLEARED, detail="no longer in the profile", part=part)
+            for code, _, part in gone
+            if code not in self.known
+        )
+
     def owe(self, told: Iterable[Happening]) -> None:
         """Keep what the journal did not take, for a device that will not say it again; bounded, the oldest first."""
         self._owed = list(told)[:MOST_OWED]

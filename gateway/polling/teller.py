@@ -71,11 +71,17 @@ class Teller:
 
     async def tidy(self, device: Told) -> None:
         """End the alarms of a device that its profile no longer knows."""
-        changes = device.edges.orphans()
-        if changes:
-            events = device.events(changes, self.around.clock(), self.around.clock_state())
-            if await self.recorder.events(events, {edge_key(device.id): device.edges.after(changes)}):
-                device.edges.commit(changes)
+        changes, ends = device.edges.orphans(), device.signals.orphans()
+        if not changes and not ends:
+            return
+        ends = (*device.signals.hear(()), *ends)  # what is still owed goes with it
+        at, clock = self.around.clock(), self.around.clock_state()
+        state = {edge_key(device.id): device.edges.after(changes)} if changes else {}
+        if ends:
+            state[signals_key(device.id)] = device.signals.after(ends)
+        if await self.recorder.events(device.events(changes, at, clock) + device.said(ends, at, clock), state):
+            device.edges.commit(changes)
+            device.signals.commit(ends)
 
     async def journal(
         self,

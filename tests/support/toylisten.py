@@ -51,8 +51,11 @@ def heard(line: str) -> Heard:
     if what == "link":
         return Heard("", **answers)
     named = {"number": number if number != "-" else "", "raw": line.encode()}
-    if what == "temp":
-        return Heard(source, {"temp": Reading(Decimal(rest[0]))}, **named, **answers)
+    if what in ("temp", "both"):
+        said = (Happening("card", detail=line, number=number),) if what == "both" else ()
+        return Heard(source, {"temp": Reading(Decimal(rest[0]))}, said, **named, **answers)
+    if what == "mute":  # who hears no answer
+        return Heard(source, happenings=(Happening("fire", EDGES[rest[0]], detail=line),), **named)
     part = rest[1] if len(rest) > 1 else ""
     happening = Happening(what, EDGES[rest[0]], part=part, detail=line, state=number == "-")
     return Heard(source, happenings=(happening,), **named, **answers)

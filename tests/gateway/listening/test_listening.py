@@ -17,8 +17,9 @@ from gateway.listening.peers import Peer
 from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
 from messages.types import Edge, Quality
+from tests.support.panel import Slow, panel
 from tests.support.polling import until
-from tests.support.toylisten import Kept, ToyListens, ToySession, install, line, listening
+from tests.support.toylisten import ToyListens, ToySession, install, line, listening
 from tests.support.wire import PtyPeer
 
 
@@ -30,45 +31,8 @@ def toy(monkeypatch):
     monkeypatch.setattr(gateway.listening.listener, "REOPEN_S", 0.05)
 
 
-class Panel:
-    """A device's end of a connection; what is sent unasked is left out."""
-
-    def __init__(self, reader, writer) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def say(self, text: str) -> str:
-        self.writer.write(text.encode() + b"\n")
-        return await self.answer()
-
-    async def answer(self) -> str:
-        async with asyncio.timeout(10):
-            while (got := (await self.reader.readline()).decode().strip()) == "time":
-                pass
-            return got
-
-    async def gone(self) -> bool:
-        async with asyncio.timeout(10):
-            try:
-                while await self.reader.read(100):
-                    pass
-            except ConnectionResetError:
-                pass
-            return True
-
-
 def silent(heart) -> list[str]:
     return [device.id for device, hears in heart.listeners.hears() if hears is False]
-
-
-@contextlib.asynccontextmanager
-async def panel(port: int):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield Panel(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 async def test_what_is_said_is_journaled_and_then_answered():
@@ -107,19 +71,6 @@ async def test_what_is_said_again_is_answered_again_and_told_once():
                 assert await one.say("p1 7 card now") == "ok 7"
         assert len(heart.recorder.edges) == 1
         assert heart.count("repeated") == 3
-
-
-class Slow(Kept):
-    """A journal that takes its time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun, self.go = asyncio.Event(), asyncio.Event()
-
-    async def events(self, events, state, quiet=()) -> bool:
-        self.begun.set()
-        await self.go.wait()
-        return await super().events(events, state, quiet)
 
 
 @pytest.mark.parametrize("other", ["p1 7 fire on", "p1 8 card now"])
