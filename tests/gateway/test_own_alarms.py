@@ -8,6 +8,7 @@ from gateway.delivery.journal import Trouble
 from gateway.own_alarms import OwnAlarms
 from messages.types import ClockState, DeviceEvent, Edge
 from tests.support.gateway import START
+from tests.support.waiting import alongside
 
 
 class Kept:
@@ -38,11 +39,9 @@ class World:
 
     async def look(self, times: int = 1) -> None:
         """Run until it has looked; a `Trouble` wakes it without waiting."""
-        running = asyncio.create_task(self.own.run())
-        for _ in range(10 * times):
-            await asyncio.sleep(0)
-        running.cancel()
-        await asyncio.wait([running])
+        async with alongside(self.own.run()):
+            for _ in range(10 * times):
+                await asyncio.sleep(0)
 
 
 async def test_a_clock_that_is_not_set_is_an_alarm_and_ends():
@@ -85,15 +84,12 @@ async def test_what_has_no_end_is_a_pulse_and_is_said_once(code: str):
 async def test_the_journals_word_wakes_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gateway.own_alarms, "LOOK_S", 3600)
     world = World(Kept())
-    running = asyncio.create_task(world.own.run())
-    await asyncio.sleep(0)
-    world.down = True
-    world.own.trouble(Trouble("journal_down", "x"))
-    async with asyncio.timeout(5):
+    async with alongside(world.own.run()), asyncio.timeout(5):
+        await asyncio.sleep(0)
+        world.down = True
+        world.own.trouble(Trouble("journal_down", "x"))
         await world.kept.tried.wait()
     assert world.kept.said() == [("journal_trouble", Edge.RAISED)]
-    running.cancel()
-    await asyncio.wait([running])
 
 
 async def test_a_flood_of_troubles_is_bounded():

@@ -22,6 +22,7 @@ from gateway.silences import (
 from messages.types import DEVICE_SILENT, ClockState, Edge
 from tests.support.gateway import START, Remembered, SimTime
 from tests.support.long import amount
+from tests.support.waiting import alongside
 
 
 class Watchman:
@@ -44,12 +45,10 @@ class Watchman:
         """Let it work until this time has passed."""
         over = asyncio.Event()
         self.time.end, self.time.on_end = self.time.now + seconds, over.set
-        task = asyncio.create_task(self.made.run())
-        await over.wait()
-        for _ in range(5):
-            await asyncio.sleep(0)  # what it noted at the end is journaled
-        task.cancel()
-        await asyncio.wait([task])
+        async with alongside(self.made.run()):
+            await over.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)  # what it noted at the end is journaled
         self.time.end = float("inf")
 
     def turn(self, device: str, hears: bool | None) -> None:

@@ -153,6 +153,8 @@ async def place(tmp_path: Path, broker: Broker) -> AsyncIterator[Place]:
         yield Place(tmp_path, broker, world, toy)
         serving.cancel()
         await asyncio.wait([serving])
+        if not serving.cancelled():
+            serving.result()
 
 
 @asynccontextmanager
