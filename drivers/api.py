@@ -274,3 +274,21 @@ class ListenDriver(Protocol):
 
     def check_vector(self, row: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> str | None:
         """Return None where our decoder agrees with one line of a vector file, else the disagreement."""
+
+
+class Mask(Protocol):
+    """Hides keys in what one peer sends, for people who look on; bounded."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes in any portions; return as many, with stars in the place of what may be a key."""
+
+    def message(self) -> None:
+        """Know that a message of this peer was whole by now."""
+
+
+@runtime_checkable
+class HidesKeys(Protocol):
+    """What a `ListenDriver` is besides where its peers send keys with their messages."""
+
+    def mask(self) -> Mask:
+        """Begin with a new peer."""

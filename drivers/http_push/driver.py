@@ -8,6 +8,7 @@ from drivers.errors import FrameDamaged, Misconfigured
 from drivers.http_push.body import parse
 from drivers.http_push.digest import Nonces
 from drivers.http_push.explain import explain
+from drivers.http_push.mask import Mask
 from drivers.http_push.meaning import Meaning, records_in
 from drivers.http_push.session import Panels, PushSession
 from drivers.http_push.settings import Nothing, Options, PointAt, bind_options, bind_points
@@ -61,6 +62,10 @@ class HttpPushDriver:
     def address_types(self) -> tuple[type, type, type]:
         """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""
         return PointAt, Nothing, Options
+
+    def mask(self) -> Mask:
+        """Return what hides the keys in what one peer sends."""
+        return Mask()
 
     def explain(self, frame: bytes) -> str:
         """Describe a captured request or its body, each value by its pointer; raise `FrameDamaged`."""

@@ -7,21 +7,10 @@ import h11
 
 from drivers.errors import FrameDamaged
 from drivers.http_push.body import parse, read, words
+from drivers.http_push.mask import HARMLESS, unquoted
 from messages.text import printable
 
 MOST_LINES: Final = 200
-_HARMLESS: Final = frozenset(
-    {
-        "accept",
-        "connection",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "transfer-encoding",
-        "user-agent",
-    }
-)
 
 
 def explain(frame: bytes) -> str:
@@ -39,7 +28,7 @@ def explain(frame: bytes) -> str:
                 lines.append(printable(f"{event.method.decode()} {path}{'?…' if asked else ''}"))
                 for name, value in event.headers:
                     # Any other may be the one that holds the key.
-                    shown = value.decode("latin-1") if name.decode() in _HARMLESS else "(not shown)"
+                    shown = value.decode("latin-1") if name.decode() in HARMLESS else "(not shown)"
                     lines.append(printable(f"{name.decode()}: {shown}"))
                     kind = value.decode("latin-1") if name == b"content-type" else kind
             elif isinstance(event, h11.Data):
@@ -47,7 +36,7 @@ def explain(frame: bytes) -> str:
             else:
                 raise FrameDamaged("the request is not whole")
     except h11.RemoteProtocolError as err:
-        raise FrameDamaged(f"no JSON, no XML and no HTTP request: {printable(str(err), 120)}") from None
+        raise FrameDamaged(f"no JSON, no XML and no HTTP request: {unquoted(err)}") from None
     if not lines:
         raise FrameDamaged("there is nothing in it")
     return "\n".join([*lines, *(_pointers(read(bytes(body), kind)) if body else ("no body",))])

@@ -14,6 +14,7 @@ from drivers.http_push import answers
 from drivers.http_push.auth import Asked, Headers, Lock, lock_of
 from drivers.http_push.body import Json, NoJson, read, words
 from drivers.http_push.digest import Nonces
+from drivers.http_push.mask import unquoted
 from drivers.http_push.meaning import Meaning, at_pointer, records_in
 from drivers.http_push.settings import Options
 from drivers.profile import Profile
@@ -114,7 +115,7 @@ class PushSession:
                 heard.append(message)  # noqa: PERF402 - what came before a fault is kept
         except h11.RemoteProtocolError as err:
             status = err.error_status_hint if 400 <= err.error_status_hint < 600 else 400
-            heard.append(self._end(Refused(status, f"this is no HTTP: {printable(str(err), 120)}"), now))
+            heard.append(self._end(Refused(status, f"this is no HTTP: {unquoted(err)}"), now))
         except Refused as err:
             heard.append(self._end(err, now))
         return heard

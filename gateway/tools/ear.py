@@ -3,11 +3,12 @@
 import asyncio
 import re
 from collections import deque
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from drivers import registry
-from drivers.api import Happening
+from drivers.api import Happening, HidesKeys, Mask
 from drivers.errors import DriverError, LineDown, Misconfigured
 from gateway.listening.attended import Attended
 from gateway.listening.taps import Crossed, Taken
@@ -21,6 +22,7 @@ LOOK_S: Final = 0.2
 UP_WITHIN_S: Final = 5.0
 MOST_HEX: Final = 300
 MOST_STANDING: Final = 50
+MOST_PEERS: Final = 1000
 BECAME: Final = {
     "ok": "kept",
     "repeated": "said before: answered again, and told once",
@@ -30,7 +32,7 @@ BECAME: Final = {
 }
 # What HTTP carries beside a message may be a key: it is shown as long as it is, and nothing else.
 _SECRET: Final = re.compile(
-    rb"(?i)(?:(?:authorization|cookie|x-[a-z-]{0,30}(?:key|token|sign|secret)|api-key|token|password)[ ]?:[ ]?"
+    rb"(?i)(?:(?:authorization|cookie|x-[a-z-]{0,30}(?:key|token|sign|secret)|api-key|token|password)[ \t]*:[ \t]*"
     rb"|[?&](?:key|token|access_token|sign|password|secret)=)([^\r\n&\s][^\r\n]{0,1000})"
 )
 
@@ -82,10 +84,25 @@ class _Rows:
         self._waiting: deque[Crossed | Taken] = deque(maxlen=args.newest)
         self._loose: dict[str, Crossed] = {}
         """By peer: bytes of which no message has come yet."""
+        self._masks: dict[str, Mask] = {}
 
     def take(self, what: Crossed | Taken) -> None:
+        if isinstance(self.driver, HidesKeys):
+            what = self._masked(what, self.driver)
         self.dropped += len(self._waiting) == self._waiting.maxlen
         self._waiting.append(what)
+
+    def _masked(self, what: Crossed | Taken, driver: HidesKeys) -> Crossed | Taken:
+        """Return what crossed without keys: a key may come in two parts, so that each peer is followed."""
+        mask = self._masks.pop(what.peer, None) or driver.mask()
+        while len(self._masks) >= MOST_PEERS:
+            del self._masks[next(iter(self._masks))]
+        self._masks[what.peer] = mask
+        if isinstance(what, Taken):
+            mask.message()
+        elif what.direction == "rx":
+            return replace(what, data=mask.feed(what.data))
+        return what
 
     def tell(self, until: float | None) -> None:
         """Say what came; of bytes that became no message those that lie there since `until`, None for all."""
