@@ -1,13 +1,13 @@
 """The living listening lines, changed one by one as the polled ones are."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.cameras.place import Cameras
 from gateway.listening.attended import Attended
-from gateway.listening.hearing import Hearing
+from gateway.listening.hearing import Hearing, Lately
 from gateway.listening.listener import Listener
 from gateway.metrics import Metrics
 from gateway.polling.around import Recorder, Surroundings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Listeners:
-    """All listening lines. `set_up` once, `start` in the gateway's group, then `apply` as often as wanted."""
+    """All listening lines. `set_up` once, `start` in the gateway's group, then changed over as often as wanted."""
 
     recorder: Recorder
     metrics: Metrics
@@ -34,6 +34,7 @@ class Listeners:
     _lines: "dict[str, Listener | CameraLine]" = field(default_factory=dict)
     _tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _group: asyncio.TaskGroup | None = None
+    _lately: Lately = field(default_factory=dict)
 
     @property
     def lines(self) -> "tuple[Listener | CameraLine, ...]":
@@ -66,29 +67,37 @@ class Listeners:
         await self._end(list(self._lines))
         self._group = None
 
-    async def apply(self, lines: Sequence[ListeningLine], elsewhere: Collection[str] = ()) -> Difference:
-        """Change over to these lines; peers of those that stay as they are notice nothing.
+    # -- changing over, step by step as `Fleet` -----------------------------------------------------------
 
-        Devices in `elsewhere` are configured too, and are polled: what stands at them is not ended.
-        """
-        what = difference([line.config for line in self.lines], lines)
+    def compare(self, lines: Sequence[ListeningLine]) -> Difference:
+        """Say what would become of each line."""
+        return difference([line.config for line in self.lines], lines)
+
+    async def end(self, what: Difference) -> dict[str, Stands]:
+        """End the lines that leave or change, with the messages in hand; return what stands at their devices."""
         leaving = [*what.removed, *what.changed]
-        before = {device.id: stands(device) for line in leaving for device in self._lines[line].devices}
         await self._end(leaving)
-        stays = {device.id for line in lines for device in line.devices}.union(elsewhere)
-        await self.orphans.wanted_again(stays)
-        fresh = {*what.added, *what.changed}
-        self._lines = {
-            line.id: self._make(line, before) if line.id in fresh else self._lines[line.id] for line in lines
+        return {device.id: stands(device) for line in leaving for device in self._lines[line].devices}
+
+    def make(
+        self, lines: Sequence[ListeningLine], what: Difference, before: Mapping[str, Stands]
+    ) -> "dict[str, Listener | CameraLine]":
+        """Return the lines that are new or change; nothing is opened, and nobody sees them yet."""
+        return {
+            line.id: self._make(line, before) for line in lines if line.id in {*what.added, *what.changed}
         }
-        for device, stood in before.items():
-            if device not in stays:
-                self.metrics.forget(device)
-                self.orphans.add(device, stood.names)
+
+    def take(self, lines: Sequence[ListeningLine], fresh: "Mapping[str, Listener | CameraLine]") -> None:
+        """Have these lines from now on; peers of those that stay as they are notice nothing. Never waits."""
+        self._lines = {line.id: fresh.get(line.id) or self._lines[line.id] for line in lines}
+        for gone in self._lately.keys() - {device.id for device in self.devices}:
+            del self._lately[gone]
+
+    def begin(self, fresh: Iterable[str]) -> None:
+        """Let those that `take` took listen."""
         if self._group is not None:
-            for line in (each for each in self._lines if each in fresh):
+            for line in fresh:
                 self._begin(line)
-        return what
 
     def _begin(self, line: str) -> None:
         assert self._group is not None
@@ -126,6 +135,7 @@ class Listeners:
             self.around,
             self.metrics,
             self._changed,
+            lately=self._lately,
         )
         return living(line, hearing, devices, self._changed)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +10,8 @@ from drivers.strict_yaml import YamlError
 from gateway.delivery.births import too_large
 from gateway.listening.listeners import Listeners
 from gateway.polling.fleet import Difference, Fleet, fixed_parts
-from gateway.site.config import LineConfig, ListeningLine, Site, load_site
+from gateway.reconfig.changeover import change_over
+from gateway.site.config import Site, load_site
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,9 @@ class Reloader:
 
     site: Site
     fleet: Fleet
-    listeners: Listeners | None = None
+    listeners: Listeners
     changed: Callable[[], None] = lambda: None
-    """Called when another configuration runs: births are to be told anew."""
+    """Called when another configuration runs, before its new lines speak: births are to be told anew."""
     source: Source | None = None
     """None: the site file and nothing else."""
     _jobs: "asyncio.Queue[_Job | None]" = field(default_factory=asyncio.Queue)
@@ -99,23 +100,20 @@ class Reloader:
             raise ReloadRefused("the gateway is stopping: nothing is changed")
         found = site if site is not None else await asyncio.to_thread(self._read)
         self.check(found)
-        what = await self.fleet.apply(found.lines, found.hash, _devices(found.listening))
-        if self.listeners is not None:
-            what += await self.listeners.apply(found.listening, _devices(found.lines))
-        self.site = found
+
+        def took() -> None:
+            self.site = found
+            self.changed()
+
+        what = await change_over(self.fleet, self.listeners, found.lines, found.listening, found.hash, took)
         if site is None and self.source is not None:
             await self.source.taken()
-        self.changed()
         log.info("configuration %s applied: %s", found.hash, what)
         return what
 
     def _read(self) -> Site:
         # Profiles are checked by decoding their examples: work for a thread, while lines keep their periods.
         return load_site(self.site.path) if self.source is None else self.source.read()
-
-
-def _devices(lines: Iterable[LineConfig | ListeningLine]) -> list[str]:
-    return [device.id for line in lines for device in line.devices]
 
 
 @dataclass(slots=True, eq=False)

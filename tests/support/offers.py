@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.polling.fleet import Difference
+from gateway.polling.orphans import Orphans
+from gateway.polling.standing import Stands
 from gateway.reconfig.config_store import ConfigStore, Record
 from gateway.reconfig.reload import Reloader
 from gateway.reconfig.remote import RemoteConfig, Start, begin
 from gateway.site.config import Site, load_site
 from messages.configs import ConfigOffer, ConfigSaid, ConfigState
+from messages.types import ClockState
+from tests.support.gateway import Remembered
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 LOCAL = """\
@@ -30,15 +34,37 @@ THIRD = OTHER.replace("1503", "1504")
 WELL = {"m-1": ()}
 
 
-class Fleet:
-    """Takes every change, and remembers it."""
+class Lines:
+    """Takes every change, and remembers it; stands for polled and for listening lines."""
 
     def __init__(self) -> None:
         self.endpoints: list[list[str]] = []
+        self.orphans = Orphans(Remembered(), lambda: NOW, lambda: ClockState.SYNCED)
 
-    async def apply(self, lines, config, elsewhere=()) -> Difference:
-        self.endpoints.append([line.endpoint for line in lines])
+    def compare(self, lines) -> Difference:
         return Difference(changed=tuple(line.id for line in lines))
+
+    async def end(self, what) -> dict[str, Stands]:
+        return {}
+
+    def take(self, lines, fresh, config="") -> None:
+        self.endpoints.append([line.endpoint for line in lines])
+
+    def begin(self, fresh) -> None: ...
+
+
+class Fleet(Lines):
+    """Polled ones."""
+
+    async def make(self, lines, what, before) -> dict[str, object]:
+        return {}
+
+
+class Listeners(Lines):
+    """Listening ones."""
+
+    def make(self, lines, what, before) -> dict[str, object]:
+        return {}
 
 
 @dataclass
@@ -92,7 +118,7 @@ class Box:
     def life(self) -> RemoteConfig:
         started = self.start()
         self.fleet = Fleet()
-        reloader = Reloader(started.site, self.fleet)  # type: ignore[arg-type]
+        reloader = Reloader(started.site, self.fleet, Listeners())  # type: ignore[arg-type]
 
         async def alarm(why: str) -> bool:
             if self.alarms_kept:

@@ -1,7 +1,7 @@
 """A protocol whose devices speak unasked, as small as can be: `address number words` lines, answered `ok number`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,20 +9,26 @@ from decimal import Decimal
 from importlib.metadata import EntryPoint
 from random import Random
 
+import msgspec
+
 from drivers import registry
 from drivers.api import Happening, Heard, Reading
 from drivers.errors import FrameDamaged, Misconfigured
-from drivers.profile import Example, Point, Profile, Signal
+from drivers.lines import TcpSettings
+from drivers.profile import DEFAULT_PERIODS, Example, Point, Profile, Signal
 from gateway.listening.limits import Limits
 from gateway.listening.listeners import Listeners
 from gateway.metrics import Metrics
 from gateway.polling.around import Surroundings, nap
+from gateway.polling.fleet import Difference, Fleet
+from gateway.polling.lessons import Lessons
 from gateway.polling.orphans import Orphans
-from gateway.site.lines import Device, ListeningLine
+from gateway.reconfig.changeover import change_over
+from gateway.site.lines import Device, LineConfig, ListeningLine
 from gateway.site.listening import Ear, Socket, Source
 from gateway.site.site_file import DeviceFile, LineFile
 from messages.types import ClockState, Edge, Severity
-from tests.support.gateway import START, Remembered
+from tests.support.gateway import START, Remembered, ToyDriver
 
 EDGES = {"on": Edge.RAISED, "off": Edge.CLEARED, "now": Edge.PULSE}
 LONGEST = 200
@@ -82,6 +88,17 @@ class ToyListens:
     def check_vector(self, row, maps): ...
 
 
+class ToyPolls:
+    """The driver of the same devices where they are polled."""
+
+    protocol = "toy-polls"
+
+    def check(self, profile) -> None: ...
+
+    def device(self, profile, unit, options):
+        return ToyDriver("toy", profile, 8)
+
+
 PROFILE = Profile(
     profile="toy-panel",
     vendor="Toy",
@@ -100,8 +117,11 @@ PROFILE = Profile(
 
 def install(monkeypatch) -> None:
     """Have the toy found beside the drivers that are installed."""
-    entry = EntryPoint("toy-listens", "tests.support.toylisten:ToyListens", registry.GROUP)
-    toys = registry.Registry([entry])
+    drivers = {"toy-listens": "ToyListens", "toy-polls": "ToyPolls"}
+    toys = registry.Registry(
+        EntryPoint(name, f"tests.support.toylisten:{driver}", registry.GROUP)
+        for name, driver in drivers.items()
+    )
     monkeypatch.setattr(registry, "installed", lambda: toys)
 
 
@@ -126,15 +146,36 @@ def line(
     return ListeningLine(line_id, LineFile(id=line_id), ear, "127.0.0.1:0", devices)
 
 
+def polled_line(*names: str, line_id: str = "net") -> LineConfig:
+    """A line on which devices of that kind are polled, and nobody answers."""
+    profile = msgspec.structs.replace(PROFILE, protocol="toy-polls")
+    devices = tuple(
+        Device(name, DeviceFile(id=name, profile="toy-panel"), profile, 1.0, DEFAULT_PERIODS, {}, None)
+        for name in names
+    )
+    settings = TcpSettings("127.0.0.1", 1)
+    return LineConfig(line_id, LineFile(id=line_id), settings, "127.0.0.1:1", devices)
+
+
 @dataclass
 class Heart:
     """Listeners at work, and what they were told to keep."""
 
     listeners: Listeners
+    fleet: Fleet
     recorder: Remembered
     metrics: Metrics
     orphans: Orphans
     changes: list[None] = field(default_factory=list)
+
+    async def change(
+        self,
+        listening: Sequence[ListeningLine],
+        polled: Sequence[LineConfig] = (),
+        took: Callable[[], None] = lambda: None,
+    ) -> Difference:
+        """Change over to these lines."""
+        return await change_over(self.fleet, self.listeners, polled, listening, "", took)
 
     @property
     def port(self) -> int:
@@ -173,14 +214,18 @@ async def listening(
     around = Surroundings(clock, lambda: ClockState.SYNCED, monotonic, Random(1), nap)
     orphans = Orphans(recorder, lambda: START, lambda: ClockState.SYNCED)
     listeners = Listeners(recorder, metrics, around, recorder.state.get, orphans)
-    heart = Heart(listeners, recorder, metrics, orphans)
+    lessons = Lessons(lambda: START)
+    fleet = Fleet(recorder, metrics, around, Random(1), recorder.state.get, orphans, lessons)
+    heart = Heart(listeners, fleet, recorder, metrics, orphans)
     listeners.changed = lambda: heart.changes.append(None)
     listeners.set_up(lines)
     async with asyncio.TaskGroup() as group:
         listeners.start(group)
+        fleet.start(group)
         for each in listeners.lines:
             await each.ready.wait()
         try:
             yield heart
         finally:
             await listeners.stop()
+            await fleet.stop()

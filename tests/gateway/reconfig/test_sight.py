@@ -29,7 +29,7 @@ async def test_a_line_is_seen_while_it_listens_and_a_device_once_it_is_heard(mon
         assert seen.health() == {EAR: (), "p1": ()}
         writer.close()
         # A line that is set up anew begins with nobody heard.
-        await heart.listeners.apply([line("p1")])
+        await heart.change([line("p1")])
         await until(lambda: EAR in seen.health())
         assert seen.health() == {EAR: ()}
 
