@@ -1,25 +1,34 @@
-"""A door panel and a barrier that push JSON over HTTP and keep what nobody took; `gatehouse-sim push`."""
+"""Devices that push over HTTP and keep what nobody took; `gatehouse-sim push`.
+
+A door panel and a barrier speak JSON, a camera that reads plates and an access terminal XML as Hikvision's do.
+"""
 
 import asyncio
+import contextlib
 import json
 import os
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from rich.console import Console
 
+from simulators import isapi
 from simulators.site import not_here
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 ANSWER_S = 10.0
 AGAIN_S = 1.0
+CLOSE_S = 2.0
 
 Clock = Callable[[], datetime]
-Shape = Literal["door", "barrier"]
+Shape = Literal["door", "barrier", "camera", "terminal"]
+ALERTS = frozenset({"camera", "terminal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Pusher:
     """How many records it sends at once."""
     memory: int = 1000
     chunked: bool = False
+    tls: ssl.SSLContext | None = None
     waiting: deque[dict[str, Any]] = field(default_factory=deque)
     answers: list[int] = field(default_factory=list)
     _seq: int = 0
@@ -53,9 +63,9 @@ class Pusher:
         self._seq += 1
         now = self.clock()
         when: dict[str, Any] = (
-            {"time": now.isoformat(timespec="milliseconds")}
-            if self.shape == "door"
-            else {"gate": self.name, "at": int(now.timestamp() * 1000)}
+            {"gate": self.name, "at": int(now.timestamp() * 1000)}
+            if self.shape == "barrier"
+            else {"time": now.isoformat(timespec="milliseconds")}
         )
         self.waiting.append({"seq": self._seq, "event": event, **when, **fields})
         while len(self.waiting) > self.memory:
@@ -64,22 +74,33 @@ class Pusher:
     def message(self) -> bytes:
         """Write the body of the next push."""
         records = list(self.waiting)[: self.most]
+        if self.shape == "camera":
+            return isapi.in_form(isapi.camera_alert(self.name, records[0]))
+        if self.shape == "terminal":
+            return isapi.terminal_alert(self.name, records[0])
         if self.shape == "barrier":
             return json.dumps(records, ensure_ascii=False).encode()
         body = {"panel": self.name, "boot": self.boot, "events": records, "status": {"mains": True}}
         return json.dumps(body, ensure_ascii=False).encode()
 
+    @property
+    def content_type(self) -> str:
+        """What its messages are."""
+        kinds = {"camera": isapi.FORM, "terminal": isapi.XML}
+        return kinds.get(self.shape, "application/json")
+
     async def deliver(self, host: str, port: int) -> bool:
         """Push until the memory is empty; False as soon as something is not taken."""
         try:
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(host, port, ssl=self.tls)
         except OSError:
             self.answers.append(0)
             return False
         try:
             while self.waiting:
-                count = min(len(self.waiting), self.most)
-                writer.write(request("/events", self.message(), self.key, chunked=self.chunked))
+                count = 1 if self.shape in ALERTS else min(len(self.waiting), self.most)
+                kind = {"Content-Type": self.content_type}
+                writer.write(request("/events", self.message(), self.key, chunked=self.chunked, headers=kind))
                 answer = await read_answer(reader)
                 self.answers.append(answer.status)
                 if answer.status != 200:
@@ -88,6 +109,9 @@ class Pusher:
                     self.waiting.popleft()
         finally:
             writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await writer.wait_closed()
         return True
 
 
@@ -122,21 +146,33 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 def serve(
     to: Annotated[str, typer.Option(help="HOST:PORT of this machine on which a gateway listens.")],
     event: Annotated[
-        list[str], typer.Argument(help="EVENT@DOOR[:CARD], or EVENT@LANE[:PLATE] of a barrier: in@1:AB123.")
+        list[str],
+        typer.Argument(help="EVENT@DOOR[:CARD], or EVENT@LANE[:PLATE] of a barrier or camera: in@1:AB123."),
     ],
     name: Annotated[str, typer.Option(help="How the device names itself.")] = "DP-1",
-    shape: Annotated[str, typer.Option(help="door or barrier.")] = "door",
+    shape: Annotated[str, typer.Option(help="door, barrier, camera or terminal.")] = "door",
     key_env: Annotated[str, typer.Option(help="The environment's name for the key it sends.")] = "",
+    tls: Annotated[
+        bool, typer.Option(help="Speak TLS; without --ca-file whoever answers is trusted.")
+    ] = False,
+    ca_file: Annotated[Path | None, typer.Option(help="Trust these certificates only.")] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Try so long to be rid of everything.")] = 10.0,
 ) -> None:
     """Be a door panel or a barrier: push events, and keep what is not taken until it is."""
-    wrong = not_here(to) or ("" if shape in {"door", "barrier"} else f"{shape} is neither door nor barrier")
+    shapes: dict[str, Shape] = {each: each for each in get_args(Shape)}
+    wrong = not_here(to) or ("" if shape in shapes else f"{shape} is none of {', '.join(shapes)}")
+    if not wrong and shape in ALERTS:
+        unknown = [each for each in event if not isapi.known(shape, each.partition("@")[0])]
+        wrong = f"a {shape} has no {unknown[0]}" if unknown else ""
+    try:
+        context = trusting(ca_file) if tls or ca_file else None
+    except OSError as err:
+        wrong = wrong or f"{ca_file}: {err.strerror or err}"
     if wrong:
         Console(stderr=True).print(wrong, style="red", markup=False)
         raise typer.Exit(WRONG_INPUT)
     host, _, port = to.rpartition(":")
-    made: Shape = "barrier" if shape == "barrier" else "door"
-    device = Pusher(name, lambda: datetime.now(UTC), made, os.environ.get(key_env, ""))
+    device = Pusher(name, lambda: datetime.now(UTC), shapes[shape], os.environ.get(key_env, ""), tls=context)
     for each in event:
         happen(device, each)
     try:
@@ -151,12 +187,24 @@ def serve(
         raise typer.Exit(FAILED)
 
 
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what a small device connects by: it looks at who vouches, if at anything, and never at names."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if ca_file else ssl.CERT_NONE
+    return context
+
+
 def happen(device: Pusher, text: str) -> None:
-    """Let happen what the command line names: EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier."""
+    """Let happen what the command line names: EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier or camera."""
     event, _, rest = text.partition("@")
     place, _, what = rest.partition(":")
     number = int(place) if place.isdigit() else 1
-    if device.shape == "door":
+    if device.shape in ALERTS:
+        told = "card" if device.shape == "terminal" else "plate"
+        at = "door" if device.shape == "terminal" else "lane"
+        device.happen(event, **{at: number}, **({told: what} if what else {}))
+    elif device.shape == "door":
         device.happen(event, door=number, **({"card": what} if what else {}))
     elif event in {"in", "out", "unknown"}:
         way = "out" if event == "out" else "in"

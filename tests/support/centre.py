@@ -8,7 +8,7 @@ from tests.support.fire import NOW
 
 
 @contextmanager
-def centre(session):
+def centre(session, tls=None):
     """A centre that believes everything, on a port of its own, beside the command that runs its own loop."""
     ports: list[int] = []
     ready, loop = threading.Event(), asyncio.new_event_loop()
@@ -22,7 +22,7 @@ def centre(session):
         writer.close()
 
     async def serve():
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
         ports.append(server.sockets[0].getsockname()[1])
         ready.set()
         async with server:
