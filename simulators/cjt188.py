@@ -4,15 +4,14 @@ Written from the standard, apart from the driver, so that a mistake in one canno
 talker of `simulators.field_wire`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import reduce
-from operator import and_
 from typing import Final
 
-MAX_BUFFER: Final = 600
+from simulators.shared_wires import SharedWires
+
 OPEN, CLOSED, FAULTY = 0, 1, 3
 _READ, _WRITE, _ASK_ADDRESS = 0x01, 0x04, 0x03
 _CURRENT, _VALVE, _ADDRESS = b"\x1f\x90", b"\x17\xa0", b"\x0a\x81"
@@ -210,31 +209,8 @@ class SimMeter:
         return b"".join(parts)
 
 
-class SimBus:
-    """The meters on one pair of wires; where several answer at once, what arrives is their wired-and."""
+class SimBus(SharedWires[Heard]):
+    """The meters on one pair of wires."""
 
     def __init__(self, meters: Iterable[SimMeter]) -> None:
-        self.meters = list(meters)
-        self._buffer = bytearray()
-
-    def silence(self) -> None:
-        """Forget what has begun and is not whole."""
-        self._buffer.clear()
-
-    def feed(self, data: bytes) -> Sequence[bytes]:
-        """Take bytes in any portions; return what is said now, answer by answer."""
-        self._buffer += data
-        said = []
-        for request in requests_in(self._buffer):
-            answers = [meter.answer(request) for meter in self.meters if meter.hears(request)]
-            spoken = [answer for answer in answers if answer is not None]
-            if spoken:
-                said.append(_collided(spoken))
-        del self._buffer[:-MAX_BUFFER]
-        return said
-
-
-def _collided(said: Sequence[bytes]) -> bytes:
-    size = max(len(one) for one in said)
-    padded = [one.ljust(size, b"\xff") for one in said]
-    return bytes(reduce(and_, column) for column in zip(*padded, strict=True))
+        super().__init__(meters, requests_in)

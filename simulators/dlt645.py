@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
+from simulators.shared_wires import SharedWires
+
 _PLUS: Final = 0x33
 _NOBODY: Final = b"\xaa" * 6
 _ALL: Final = b"\x99" * 6
-MAX_BUFFER: Final = 600
 MAX_WAKE_UP: Final = 16
 LOG: Final = 10
 SETTLEMENTS: Final = 12
@@ -331,31 +332,11 @@ class SimMeter:
         }.get(di)
 
 
-class SimBus:
-    """Meters on one pair of wires: bytes in, what all who feel meant say, out."""
+class SimBus(SharedWires[Heard]):
+    """The meters on one pair of wires."""
 
     def __init__(self, meters: Iterable[SimMeter]) -> None:
-        self.meters = list(meters)
-        self._buffer = bytearray()
-
-    def silence(self) -> None:
-        """Forget what has begun and is not whole."""
-        self._buffer.clear()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes in any portions; return the answers, of each request one, two at once being garbage."""
-        self._buffer += data
-        del self._buffer[:-MAX_BUFFER]
-        found = []
-        for request in requests_in(self._buffer):
-            said = [
-                answer
-                for meter in self.meters
-                if meter.hears(request) and (answer := meter.answer(request)) is not None
-            ]
-            if said:
-                found.append(said[0] if len(said) == 1 else _collided(said))
-        return found
+        super().__init__(meters, requests_in)
 
 
 def _registers(shown: Sequence[Decimal], tariff: str) -> bytes | None:
@@ -364,12 +345,3 @@ def _registers(shown: Sequence[Decimal], tariff: str) -> bytes | None:
         return b"".join(items)
     place = int(tariff, 16)
     return items[place] if place < len(items) else None
-
-
-def _collided(said: Sequence[bytes]) -> bytes:
-    """Return what a line shows where several talk at once: a 0 of any of them wins."""
-    mixed = bytearray(b"\xff" * max(map(len, said)))
-    for one in said:
-        for place, byte in enumerate(one):
-            mixed[place] &= byte
-    return bytes(mixed)
