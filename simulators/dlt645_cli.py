@@ -1,65 +1,60 @@
 """`gatehouse-sim dlt645`: DL/T 645 meters on a pseudo-terminal or behind a TCP endpoint."""
 
-import asyncio
 import os
-from pathlib import Path
+from datetime import datetime
+from random import Random
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 
-from simulators.dlt645_life import Street
-from simulators.dlt645_life import serve as play
-from simulators.site import not_here
-
-WRONG_INPUT, INTERRUPTED = 2, 130
+from simulators.dlt645 import SimBus
+from simulators.dlt645_life import household
+from simulators.on_wires import (
+    BaudOption,
+    PtyOption,
+    SecondsOption,
+    SeedOption,
+    TcpOption,
+    Wires,
+    ZoneOption,
+    play,
+    refuse,
+    teller,
+    ticking,
+)
 
 
 def serve(
     meter: Annotated[list[str], typer.Option(help="An address of up to 12 digits; several times.")],
-    tcp: Annotated[str | None, typer.Option(help="HOST:PORT of this machine; port 0 takes any.")] = None,
-    pty: Annotated[Path | None, typer.Option(help="Where the link to the pseudo-terminal goes.")] = None,
+    tcp: TcpOption = None,
+    pty: PtyOption = None,
     edition: Annotated[int, typer.Option(help="1997 or 2007.")] = 2007,
-    baud: Annotated[int, typer.Option(min=300, help="The pace of the wires.")] = 2400,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same meters.")] = 1,
-    zone: Annotated[str, typer.Option(help="The zone of their clocks.")] = "Asia/Shanghai",
+    baud: BaudOption = 2400,
+    seed: SeedOption = 1,
+    zone: ZoneOption = "Asia/Shanghai",
     password_env: Annotated[
         str,
         typer.Option(help="The environment's name for level and password, 8 digits; else no relay order."),
     ] = "",
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; else at Ctrl-C.")] = None,
+    seconds: SecondsOption = None,
 ) -> None:
     """Serve DL/T 645 meters: they count, freeze at midnight, settle on the 1st, and log."""
-    wrong = _wrong(meter, tcp, pty, edition)
-    if wrong:
-        Console(stderr=True).print(wrong, style="red", markup=False)
-        raise typer.Exit(WRONG_INPUT)
-    host, _, port = (tcp or "").rpartition(":")
+    wires = Wires(tcp, pty, baud, burst=8)
+    if wrong := wires.wrong or _wrong(meter, edition):
+        refuse(wrong)
     which: Literal[1997, 2007] = 1997 if edition == 1997 else 2007
-    street = Street(
-        [address.zfill(12) for address in meter],
-        which,
-        (host, int(port)) if tcp else None,
-        pty,
-        baud,
-        seed,
-        zone,
-        os.environ.get(password_env, "") if password_env else "",
-    )
-    out = Console()
-    try:
-        asyncio.run(
-            play(street, lambda where: out.print(f"{len(meter)} meters at {where}", highlight=False), seconds)
-        )
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    rng, there = Random(seed), ZoneInfo(zone)  # noqa: S311 - repeatable on purpose
+    password = os.environ.get(password_env, "") if password_env else ""
+    lives = [
+        household(address.zfill(12), which, lambda: datetime.now(there), rng, password) for address in meter
+    ]
+    bus = SimBus([life.meter for life in lives])
+    life = ticking([one.tick for one in lives])
+    play(wires.serve(bus, life, teller(f"{len(meter)} meters"), seconds))
 
 
-def _wrong(meters: list[str], tcp: str | None, pty: Path | None, edition: int) -> str:
-    if tcp is None and pty is None:
-        return "say where: --tcp HOST:PORT or --pty PATH"
-    if tcp is not None and (why := not_here(tcp)):
-        return f"--tcp {tcp}: {why}"
+def _wrong(meters: list[str], edition: int) -> str:
     if edition not in {1997, 2007}:
         return f"--edition {edition}: is 1997 or 2007"
     bad = [

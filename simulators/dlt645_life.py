@@ -1,23 +1,17 @@
-"""DL/T 645 meters that live: they count what is used, freeze at midnight, settle on their day, and are served."""
+"""DL/T 645 meters that live: they count what is used, freeze at midnight and settle on their day."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
-from simulators.dlt645 import SimBus, SimMeter
-from simulators.field_wire import FieldPty, FieldTcp
+from simulators.dlt645 import SimMeter
 
 # Local hours at which a tariff begins: valley, flat, peak, flat, peak, flat, valley (a common table of the Grid).
 _TARIFFS: Final = ((0, 4), (7, 3), (8, 2), (11, 3), (18, 2), (22, 3), (23, 4))
 _HOUR: Final = timedelta(hours=1)
-TICK_S: Final = 1.0
 
 
 def tariff_at(at: datetime) -> int:
@@ -99,46 +93,3 @@ def household(
     meter.freeze(today)
     meter.power_losses = [(today - timedelta(days=9, minutes=50), today - timedelta(days=9))]
     return Life(meter, rng)
-
-
-@dataclass(frozen=True, slots=True)
-class Street:
-    """Meters to serve: their addresses, and where."""
-
-    addresses: Sequence[str]
-    edition: Literal[1997, 2007] = 2007
-    tcp: tuple[str, int] | None = None
-    pty: Path | None = None
-    baud: int = 2400
-    seed: int = 1
-    zone: str = "Asia/Shanghai"
-    password: str = ""
-
-
-async def serve(street: Street, ready: Callable[[str], None], seconds: float | None = None) -> None:
-    """Let the meters live and answer until cancelled, or for so long; `ready` hears where they are reached."""
-    zone = ZoneInfo(street.zone)
-    rng = Random(street.seed)  # noqa: S311 - repeatable on purpose
-    lives = [
-        household(address, street.edition, lambda: datetime.now(zone), rng, street.password)
-        for address in street.addresses
-    ]
-    bus = SimBus([life.meter for life in lives])
-    async with AsyncExitStack() as stack:
-        if street.tcp is not None:
-            host, port = street.tcp
-            tcp = await stack.enter_async_context(
-                FieldTcp(bus, host, port, baud=street.baud, turnaround=0.03, burst=8)
-            )
-            ready(f"{tcp.host}:{tcp.port}")
-        if street.pty is not None:
-            pty = FieldPty(bus, street.pty, baud=street.baud, turnaround=0.03, burst=8)
-            await stack.enter_async_context(pty)
-            ready(str(street.pty))
-        loop = asyncio.get_running_loop()
-        end = None if seconds is None else loop.time() + seconds
-        while end is None or loop.time() < end:
-            for life in lives:
-                life.tick()
-            left = TICK_S if end is None else min(TICK_S, end - loop.time())
-            await asyncio.sleep(max(0.0, left))

@@ -20,9 +20,8 @@ from simulators.gb26875 import (
     operation,
     system_state,
 )
-from simulators.site import not_here
+from simulators.on_wires import ToOption, play, target
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 CHINA = timezone(timedelta(hours=8))
 
 Clock = Callable[[], datetime]
@@ -138,7 +137,7 @@ async def live(host: Host, course: Course, clock: Clock) -> None:
 
 
 def serve(
-    to: Annotated[str, typer.Option(help="HOST:PORT of this machine on which a gateway listens.")],
+    to: ToOption,
     address: Annotated[str, typer.Option(help="The device's address, 12 hex digits.")] = "0140609623B2",
     components: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     fires: Annotated[int, typer.Option(min=0)] = 1,
@@ -148,24 +147,15 @@ def serve(
     seed: int = 1,
 ) -> None:
     """Be a fire host: report components, burn, reset; wait for every acknowledgement."""
-    if wrong := not_here(to):
-        Console(stderr=True).print(f"--to {to}: {wrong}", style="red", markup=False)
-        raise typer.Exit(WRONG_INPUT)
-    where, _, port = to.rpartition(":")
+    where, port = target(to)
     device = TransmissionDevice(address, guard=guard)
 
-    async def play() -> None:
-        async with Host(device, where.strip("[]"), int(port), _now) as host:
+    async def report() -> None:
+        async with Host(device, where, port, _now) as host:
             await live(host, Course(components, fires, damage, seed), _now)
             await asyncio.sleep(seconds)
 
-    try:
-        asyncio.run(play())
-    except OSError as err:
-        Console(stderr=True).print(f"{to}: {err}", style="red", markup=False)
-        raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    play(report())
     told = f"{len(device.acknowledged)} acknowledged, {len(device.denied)} denied, {len(device.given_up)} given up"
     Console().print(f"{told}; the centre asked: {device.heard or 'nothing'}", highlight=False)
 

@@ -10,13 +10,22 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 
-from simulators.field_wire import FieldTcp
 from simulators.iec62056 import OpticalMeter, OpticalPty, PushPty, telegram
-from simulators.site import not_here
+from simulators.on_wires import (
+    PtyOption,
+    SecondsOption,
+    SeedOption,
+    TcpOption,
+    Wires,
+    ZoneOption,
+    for_so_long,
+    play,
+    refuse,
+    teller,
+    ticking,
+)
 
-WRONG_INPUT, INTERRUPTED = 2, 130
 PUSH_S = 1.0
 _THOUSANDTH = Decimal("0.001")
 
@@ -88,18 +97,10 @@ class Living:
         return telegram("ISk5\\2MT382-1000", self.sets() if sets is None else sets)
 
 
-async def read_out(
-    living: Living, tcp: str | None, pty: Path | None, meter: OpticalMeter, tell: Callable[[str], None]
-) -> None:
-    """Let the meter be read out until cancelled."""
-    tell(f"meter {living.number}")
-    if pty is not None:
-        async with OpticalPty(meter, pty):
-            tell(f"{pty}: {meter.initial} baud")
-            await asyncio.Event().wait()
-    host, _, port = (tcp or "").rpartition(":")
-    async with FieldTcp(meter, host, int(port), turnaround=0.03) as server:
-        tell(f"{server.host}:{server.port}")
+async def read_out(meter: OpticalMeter, pty: Path, tell: Callable[[str], None]) -> None:
+    """Let the meter be read out on a pseudo-terminal, at its own speed only, until cancelled."""
+    async with OpticalPty(meter, pty):
+        tell(f"{pty}: {meter.initial} baud")
         await asyncio.Event().wait()
 
 
@@ -114,8 +115,8 @@ async def push(living: Living, pty: Path, tell: Callable[[str], None]) -> None:
 
 def serve(
     number: Annotated[str, typer.Option(help="The meter's number, up to 16 digits.")] = "00012345",
-    tcp: Annotated[str | None, typer.Option(help="HOST:PORT of this machine; port 0 takes any.")] = None,
-    pty: Annotated[Path | None, typer.Option(help="Where the link to the pseudo-terminal goes.")] = None,
+    tcp: TcpOption = None,
+    pty: PtyOption = None,
     p1: Annotated[
         bool, typer.Option("--p1", help="Push P1 telegrams each second, on a pseudo-terminal.")
     ] = False,
@@ -124,46 +125,34 @@ def serve(
         str, typer.Option(help="The baud character of its identification: 0-6, A-F, or a blank.")
     ] = "5",
     parity: Annotated[bool, typer.Option("--parity", help="Send 7E1 on a port that is 8N1.")] = False,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same meter.")] = 1,
-    zone: Annotated[str, typer.Option(help="The zone of its clock.")] = "Asia/Shanghai",
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long; else at Ctrl-C.")] = None,
+    seed: SeedOption = 1,
+    zone: ZoneOption = "Asia/Shanghai",
+    seconds: SecondsOption = None,
 ) -> None:
     """Serve one meter: it is heard, and hears, only at the speed that it is at itself."""
-    wrong = _wrong(number, tcp, pty, p1=p1, speed=speed)
-    if wrong:
-        Console(stderr=True).print(wrong, style="red", markup=False)
-        raise typer.Exit(WRONG_INPUT)
-    there, out = ZoneInfo(zone), Console()
+    wires = Wires(tcp, pty)
+    if wrong := wires.wrong or _wrong(number, tcp, pty, p1=p1, speed=speed):
+        refuse(wrong)
+    there = ZoneInfo(zone)
     living = Living(number, lambda: datetime.now(there), Random(seed))  # noqa: S311 - a simulation
     meter = OpticalMeter(living.readout, speed_char=speed, initial=initial, parity=parity)
-
-    async def run() -> None:
-        tell = lambda text: out.print(text, highlight=False)  # noqa: E731
-        try:
-            async with asyncio.timeout(seconds):
-                if p1 and pty is not None:
-                    await push(living, pty, tell)
-                await read_out(living, tcp, pty, meter, tell)
-        except TimeoutError:
-            return
-
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    tell = teller()
+    tell(f"meter {number}")
+    if pty is None:
+        play(wires.serve(meter, ticking([living.tick]), tell, seconds))
+    elif p1:
+        play(for_so_long(push(living, pty, tell), seconds))
+    else:
+        play(for_so_long(read_out(meter, pty, tell), seconds))
 
 
 def _wrong(number: str, tcp: str | None, pty: Path | None, *, p1: bool, speed: str) -> str:
-    if (tcp is None) == (pty is None):
-        return "say where: --tcp HOST:PORT or --pty PATH"
+    if tcp is not None and pty is not None:
+        return "say where: --tcp HOST:PORT or --pty PATH, and not both"
     if p1 and pty is None:
         return "--p1 needs --pty PATH"
-    if tcp is not None and (why := not_here(tcp)):
-        return f"--tcp {tcp}: {why}"
     if not (number.isascii() and number.isdigit() and len(number) <= 16):
         return f"--number {number}: up to 16 digits"
-    return (
-        ""
-        if len(speed) == 1 and speed in "0123456ABCDEF "
-        else f"--speed {speed}: 0 to 6, A to F, or a blank"
-    )
+    if len(speed) != 1 or speed not in "0123456ABCDEF ":
+        return f"--speed {speed}: 0 to 6, A to F, or a blank"
+    return ""

@@ -1,18 +1,13 @@
-"""M-Bus meters that live: they count what flows, keep the reading of their last set day, and are served."""
+"""M-Bus meters that live: they count what flows and keep the reading of their last set day."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
-from simulators.field_wire import FieldPty, FieldTcp
-from simulators.mbus import MbusBus, Slave
+from simulators.mbus import Slave
 from simulators.mbus_frames import Coding, Identity, Value
 
 Kind = Literal["heat", "water", "electricity", "gas"]
@@ -130,47 +125,10 @@ def _gas(meter: Meter) -> list[Value]:
 _RECORDS: Final = {"heat": _heat, "water": _water, "electricity": _electricity, "gas": _gas}
 
 
-@dataclass(frozen=True, slots=True)
-class Riser:
-    """The meters of one pair of wires, and where it is reached."""
-
-    meters: Sequence[tuple[Kind, str, int]]
-    tcp: tuple[str, int] | None = None
-    pty: Path | None = None
-    baud: int | None = 2400
-    seed: int = 1
-    zone: str = "Asia/Shanghai"
-
-
-async def serve(riser: Riser, tell: Callable[[str], None], seconds: float | None = None) -> None:
-    """Serve the meters until cancelled, or for so long; `tell` is told where."""
-    zone = ZoneInfo(riser.zone)
-    rng = Random(riser.seed)  # noqa: S311 - a simulation
-    living = [Meter(kind, number, lambda: datetime.now(zone), rng, at) for kind, number, at in riser.meters]
-    for meter in living:
-        meter.total = _USE[meter.kind] * rng.randrange(1000, 9000)
-        meter.month = meter.total - _USE[meter.kind] * rng.randrange(100, 700)
-        meter.tick()
-    bus = MbusBus([meter.slave() for meter in living], rng)
-    async with AsyncExitStack() as stack:
-        if riser.tcp is not None:
-            server = FieldTcp(bus, *riser.tcp, baud=riser.baud, turnaround=0.02)
-            await stack.enter_async_context(server)
-            tell(f"{server.host}:{server.port}")
-        if riser.pty is not None:
-            port = FieldPty(bus, riser.pty, baud=riser.baud, turnaround=0.02)
-            await stack.enter_async_context(port)
-            tell(str(riser.pty))
-        task = asyncio.create_task(_live(living), name="mbus meters")
-        try:
-            await asyncio.wait([task], timeout=seconds)
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-
-
-async def _live(meters: Sequence[Meter]) -> None:
-    while True:
-        await asyncio.sleep(1.0)
-        for meter in meters:
-            meter.tick()
+def aged(kind: Kind, number: str, clock: Callable[[], datetime], rng: Random, primary: int = 0) -> Meter:
+    """Return a meter that has counted for some months already."""
+    meter = Meter(kind, number, clock, rng, primary)
+    meter.total = _USE[kind] * rng.randrange(1000, 9000)
+    meter.month = meter.total - _USE[kind] * rng.randrange(100, 700)
+    meter.tick()
+    return meter

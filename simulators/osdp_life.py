@@ -1,16 +1,10 @@
-"""OSDP readers that live: people show their cards and type their PINs, doors are opened; served on wires."""
+"""OSDP readers that live: people show their cards and type their PINs, housings are opened."""
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Final
 
-from simulators.field_wire import FieldPty, FieldTcp
 from simulators.osdp_reader import Reader
 
 PEOPLE: Final = 40
@@ -74,44 +68,8 @@ class Hall:
             reader.card(_BITS, self._rng.choice(self.cards))
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """The readers of one pair of wires, and where it is reached."""
-
-    addresses: Sequence[int]
-    tcp: tuple[str, int] | None = None
-    pty: Path | None = None
-    baud: int | None = 9600
-    key: bytes | None = None
-    seed: int = 1
-    every: float = 5.0
-    """Seconds between two things that happen, on average."""
-
-
-async def serve(doors: Doors, tell: Callable[[str], None], seconds: float | None = None) -> None:
-    """Serve the readers until cancelled, or for so long; `tell` is told where."""
-    rng = Random(doors.seed)  # noqa: S311 - a simulation
-    readers = [Reader(address, rng.randbytes, key=doors.key) for address in doors.addresses]
-    line = OsdpLine(readers, lambda: time.monotonic_ns() // 1_000_000)
-    async with AsyncExitStack() as stack:
-        if doors.tcp is not None:
-            server = FieldTcp(line, *doors.tcp, baud=doors.baud, turnaround=TURNAROUND_S, bits=CHARACTER_BITS)
-            await stack.enter_async_context(server)
-            tell(f"{server.host}:{server.port}")
-        if doors.pty is not None:
-            port = FieldPty(line, doors.pty, baud=doors.baud, turnaround=TURNAROUND_S, bits=CHARACTER_BITS)
-            await stack.enter_async_context(port)
-            tell(str(doors.pty))
-        task = asyncio.create_task(_live(Hall(readers, rng), rng, doors.every), name="osdp people")
-        try:
-            await asyncio.wait([task], timeout=seconds)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def _live(hall: Hall, rng: Random, every: float) -> None:
+async def live(hall: Hall, rng: Random, every: float) -> None:
+    """Let things happen, `every` so many seconds on average."""
     while True:
         await asyncio.sleep(rng.expovariate(1 / every))
         hall.step()

@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 
 from simulators.field_wire import FieldPty
-
-WRONG_INPUT, INTERRUPTED = 2, 130
+from simulators.on_wires import play, refuse
 
 
 def firesense(event: str, zone: int, point: str, label: str, at: datetime) -> bytes:
@@ -98,7 +97,7 @@ class PrinterPort(FieldPty):
         self._say(data)
 
 
-async def play(path: Path, story: Sequence[bytes], pause: float, ready: Callable[[], None]) -> None:
+async def put_all(path: Path, story: Sequence[bytes], pause: float, ready: Callable[[], None]) -> None:
     """Print a story, record by record."""
     async with PrinterPort(path) as port:
         ready()
@@ -116,14 +115,6 @@ def serve(
 ) -> None:
     """Be the printer port of a fire panel: fire, fault, reset, again and again."""
     if panel not in STORIES:
-        Console(stderr=True).print(
-            f"--panel {panel}: is one of {', '.join(STORIES)}", style="red", markup=False
-        )
-        raise typer.Exit(WRONG_INPUT)
+        refuse(f"--panel {panel}: is one of {', '.join(STORIES)}")
     story = STORIES[panel](datetime.now().astimezone()) * rounds
-    try:
-        asyncio.run(
-            play(pty, story, pause, lambda: Console().print(f"{panel} prints on {pty}", highlight=False))
-        )
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    play(put_all(pty, story, pause, lambda: Console().print(f"{panel} prints on {pty}", highlight=False)))

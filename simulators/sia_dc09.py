@@ -13,9 +13,8 @@ import typer
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from rich.console import Console
 
-from simulators.site import not_here
+from simulators.on_wires import FAILED, ToOption, play, refuse, target
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 _ANSWER = re.compile(rb'\n([0-9A-F]{4})0([0-9A-F]{3})("\*?([A-Z]+)"(\d{4})[^\r]*)\r')
 
 
@@ -153,7 +152,7 @@ class _Datagram(asyncio.DatagramProtocol):
 
 
 def serve(
-    to: Annotated[str, typer.Option(help="HOST:PORT of this machine on which a gateway listens.")],
+    to: ToOption,
     event: Annotated[
         list[str], typer.Argument(help="BA:501 (SIA code and zone), 1110:015 (Contact ID) or NULL.")
     ],
@@ -163,21 +162,13 @@ def serve(
     receiver: Annotated[str, typer.Option(help="The receiver number, if the panel sends one.")] = "",
 ) -> None:
     """Be an alarm panel: send events one after the other, and show what the receiver answers."""
-    wrong = not_here(to) or ("" if transport in {"tcp", "udp"} else f"{transport} is neither tcp nor udp")
-    if wrong:
-        Console(stderr=True).print(wrong, style="red", markup=False)
-        raise typer.Exit(WRONG_INPUT)
-    host, _, port = to.rpartition(":")
+    host, port = target(to)
+    if transport not in {"tcp", "udp"}:
+        refuse(f"{transport} is neither tcp nor udp")
     key = bytes.fromhex(os.environ.get(key_env, "")) if key_env else None
     panel = Panel(account, key or None, receiver or None)
     how: Literal["tcp", "udp"] = "udp" if transport == "udp" else "tcp"
-    try:
-        answers = asyncio.run(_say_all(panel, host.strip("[]"), int(port), how, event))
-    except OSError as err:
-        Console(stderr=True).print(f"{to}: {err}", style="red", markup=False)
-        raise typer.Exit(FAILED) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    answers = play(_say_all(panel, host, port, how, event))
     for what, answer in zip(event, answers, strict=True):
         Console().print(f"{what}: {answer.token if answer else 'no answer'}", highlight=False)
     if not all(answer and answer.token == "ACK" for answer in answers):  # noqa: S105 - the name of a message

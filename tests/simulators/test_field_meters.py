@@ -1,6 +1,7 @@
 """The meters that `gatehouse-sim cjt188` and `iec62056` serve: they count, settle, and say what the profiles read."""
 
 import asyncio
+import socket
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -112,6 +113,16 @@ def test_the_commands_serve_for_so_long(words, text):
     result = CliRunner().invoke(app, [*words, "--seconds", "0.1"])
     assert result.exit_code == 0, result.output
     assert text in result.output
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = CliRunner().invoke(app, ["dlt645", "--meter", "1", "--tcp", at])
+    assert result.exit_code == 1
+    assert "in use" in result.output
 
 
 async def test_telegrams_are_pushed_on_a_port(tmp_path: Path):

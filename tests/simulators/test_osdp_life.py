@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from simulators.cli import app
-from simulators.osdp_life import Doors, Hall, OsdpLine, serve, wiegand
+from simulators.on_wires import Wires
+from simulators.osdp_life import Hall, OsdpLine, live, wiegand
 from simulators.osdp_reader import Reader
 from simulators.osdp_secure import crc
 
@@ -59,8 +60,10 @@ def test_readers_hear_what_is_meant_for_them_and_answers_get_lost():
 
 async def test_they_are_served_where_it_is_said(tmp_path: Path):
     told = asyncio.Queue[str]()
-    doors = Doors([0, 1], ("127.0.0.1", 0), tmp_path / "tty", every=0.01)
-    task = asyncio.create_task(serve(doors, told.put_nowait))
+    made, rng = readers(), Random(1)
+    wires = Wires("127.0.0.1:0", tmp_path / "tty", 9600)
+    work = wires.serve(OsdpLine(made, lambda: 0), live(Hall(made, rng), rng, 0.01), told.put_nowait)
+    task = asyncio.create_task(work)
     endpoint, path = await told.get(), await told.get()
     assert path == str(tmp_path / "tty")
     reader, writer = await asyncio.open_connection(*endpoint.split(":"))
