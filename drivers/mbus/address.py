@@ -11,7 +11,7 @@ from drivers.binding import bind
 from drivers.errors import Misconfigured
 from drivers.mbus.frames import ANYONE, MAX_PRIMARY, Frame
 from drivers.mbus.meaning import QUANTITIES, UNITS
-from drivers.mbus.telegram import Header, letters
+from drivers.mbus.telegram import Header, letters, maker_code
 from drivers.mbus.units import shift
 from drivers.profile import Action, Point, Profile, Strict
 from messages.text import printable
@@ -92,7 +92,7 @@ class Target:
 
     @property
     def key(self) -> bytes:
-        """What two requests share if an answer to one can be taken for the other's."""
+        """What two requests for data share if an answer to one can be taken for the other's."""
         return b"mbus" + (self.secondary or bytes((self.primary or 0,)))
 
     def answers(self, frame: Frame) -> bool:
@@ -145,10 +145,7 @@ def secondary(
     ident: str, maker: str | None = None, version: str | None = None, medium: str | None = None
 ) -> bytes:
     """Return the eight bytes of a selection; what is not given is any."""
-    code = 0xFFFF
-    if maker is not None and maker != "FFFF":
-        first, second, third = (ord(letter) - 64 for letter in maker)
-        code = first << 10 | second << 5 | third
+    code = 0xFFFF if maker in {None, "FFFF"} else maker_code(maker)
     tail = bytes((int(version or "FF", 16), int(medium or "FF", 16)))
     return bytes.fromhex(ident)[::-1] + code.to_bytes(2, "little") + tail
 

@@ -9,6 +9,8 @@ from drivers.mbus import frames, telegram
 from drivers.mbus.address import MAX_TELEGRAMS, Target
 from drivers.mbus.frames import FCB, NETWORK, REQ_UD2, SND_NKE, SND_UD
 
+ANSWERED_BY_E5: Final = b"mbus E5"
+"""The key of all that is acknowledged by the one character E5: it names nobody, so a late one may be anybody's."""
 _SELECT: Final = 0x52
 
 
@@ -37,11 +39,12 @@ def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> E
 
 def select(target: Target, then: Callable[[bytes], Exchange | bytes]) -> Exchange:
     """Select the slaves of a secondary address, and by that deselect all others: who is meant answers E5."""
+    request = frames.long(SND_UD, NETWORK, _SELECT, target.secondary)
     return Exchange(
-        request=frames.long(SND_UD, NETWORK, _SELECT, target.secondary),
-        reader=frames.AckReader(),
+        request=request,
+        reader=frames.AckReader(request),
         reply_bytes=1,
-        key=target.key,
+        key=ANSWERED_BY_E5,
         then=then,
     )
 
@@ -49,11 +52,12 @@ def select(target: Target, then: Callable[[bytes], Exchange | bytes]) -> Exchang
 def reset_link(target: Target, then: Callable[[bytes], Exchange | bytes] | None = None) -> Exchange:
     """Reset the link of a slave: it answers E5, and takes the next request for a new one."""
     address = NETWORK if target.primary is None else target.primary
+    request = frames.short(SND_NKE, address)
     return Exchange(
-        request=frames.short(SND_NKE, address),
-        reader=frames.AckReader(),
+        request=request,
+        reader=frames.AckReader(request if then else b""),
         reply_bytes=1,
-        key=target.key,
+        key=ANSWERED_BY_E5,
         then=then,
     )
 

@@ -96,16 +96,18 @@ class AckReader:
     """Waits for E5, the acknowledgement of SND_NKE and of a selection.
 
     An E5 inside of a frame with data is none. Several devices that answer at once look like one: E5 over E5 is E5.
+    Where what follows proves who it was, `request` is told with it: then it is no copy of what another request got.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, request: bytes = b"") -> None:
+        self._payload = bytes((ACK,)) + request
         self._reader = ResponseReader(lambda frame: False)  # noqa: ARG005
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take bytes in any portions; return `E5` when it came, None while it did not."""
+        """Take bytes in any portions; return `E5` and the request when it came, None while it did not."""
         for byte in data:
             if byte == ACK and not self._reader.pending:
-                return bytes((ACK,))
+                return self._payload
             self._reader.feed(bytes((byte,)))
         return None
 

@@ -7,11 +7,14 @@ import pytest
 
 from drivers.errors import DeviceSilent, DriverError
 from drivers.lines import Line, SerialSettings, TcpSettings
+from drivers.mbus.address import target
+from drivers.mbus.conversation import reset_link, select
 from drivers.mbus.search import Search
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.mbus import MbusBus, Slave
 from simulators.mbus_frames import Identity, Value
 from tests.support.mbus import device, point
+from tests.support.virtual import ScriptedWire, in_no_time, line_over
 from tests.support.wire import line_to
 
 HEAT = Slave(
@@ -85,3 +88,40 @@ async def test_a_search_over_a_line():
             await line.aclose()
     assert sorted(search.found) == ["12345670-GHS-01-04", "12345671-GHS-01-04"]
     assert (search.asked, pair.collisions) == (3, 2)
+
+
+TIMEOUT = 0.1
+
+
+def first_of(unit):
+    return reset_link(target(unit, ""))
+
+
+def chosen(ident):
+    return select(target(None, ident), then=lambda raw: raw)
+
+
+@pytest.mark.parametrize("late", [first_of(1), chosen("11111111")], ids=["SND_NKE", "selection"])
+@pytest.mark.parametrize("other", [first_of(2), chosen("22222222")], ids=["SND_NKE", "selection"])
+def test_a_late_e5_is_nobody_elses(late, other):
+    """It names nobody: whoever is asked next was not there, and must not be found."""
+
+    async def run():
+        wire = ScriptedWire(lambda asked, _: [(TIMEOUT + 0.05, b"\xe5")] if asked == late.request else [])
+        async with line_over(wire) as line:
+            with pytest.raises(DeviceSilent):
+                await line.exchange(late, timeout=TIMEOUT)
+            with pytest.raises(DeviceSilent):
+                await line.exchange(other, timeout=TIMEOUT)
+            assert line.stats.late_replies == 1
+
+    in_no_time(run())
+
+
+def test_the_same_acknowledgement_of_another_costs_no_time_where_its_telegram_follows():
+    async def run():
+        async with line_over(ScriptedWire(lambda *_: [(0.001, b"\xe5")])) as line:
+            replies = [await line.exchange(chosen(ident), timeout=9.0) for ident in ("11111111", "22222222")]
+            assert all(reply.ended - reply.began < 1 for reply in replies)
+
+    in_no_time(run())

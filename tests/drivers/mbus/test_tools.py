@@ -20,6 +20,7 @@ lines:
   - id: heat
     {wire}
     timeout: 5s
+    late_guard: 400ms
     devices:
       - {{id: h-1, profile: mbus-kamstrup-multical-601, unit: 1}}
       - {{id: w-1, profile: mbus-itron-bm-plus-m, address: "99999999"}}
