@@ -33,9 +33,7 @@ async def running(world: World, folder: Path):
     async with build(site_for(world, folder)) as gateway:
         task = asyncio.create_task(gateway.run(stop))
         try:
-            async with asyncio.timeout(10):
-                while not (folder / "state" / SOCKET).exists() or gateway.tools.jobs._group is None:
-                    await asyncio.sleep(0.01)
+            await until(lambda: (folder / "state" / SOCKET).exists() and gateway.tools.jobs._group)
             yield gateway
         finally:
             stop.set()
@@ -176,9 +174,7 @@ async def test_one_tool_at_a_time_on_a_line_and_a_peer_that_leaves_stops_its_own
             (busy,) = await said(tmp_path, op="tool", tool="scan", line="net")
             assert "a watch is at work on line net" in busy.body["why"]
             await answers.aclose()
-        async with asyncio.timeout(5):
-            while gateway.tools.jobs.at_work:
-                await asyncio.sleep(0.01)
+        await until(lambda: not gateway.tools.jobs.at_work)
         assert (await said(tmp_path, op="tool", tool="profiles"))[-1].kind == "done"
 
 
@@ -189,9 +185,7 @@ async def test_a_job_ends_with_its_time_and_with_the_gateway(tmp_path):
             last = (await said(tmp_path, **long, seconds=1))[-1]
             assert (last.kind, "its time is over" in last.body["why"]) == ("failed", True)
             waiting = asyncio.create_task(said(tmp_path, **long))
-            async with asyncio.timeout(5):
-                while not gateway.tools.jobs.at_work:
-                    await asyncio.sleep(0.01)
+            await until(lambda: gateway.tools.jobs.at_work)
         last = (await waiting)[-1]
         assert (last.kind, last.body["why"]) == ("stopped", "the gateway stops")
 
@@ -213,9 +207,7 @@ async def test_other_serial_settings_are_tried_between_the_polls(tmp_path):
         assert [(row["unit"], row["baud"], row["parity"]) for row in rows] == [(3, 19200, "N")]
         bus = gateway.pollers[1]
         before = bus.wire.stats.replies
-        async with asyncio.timeout(10):
-            while bus.wire.stats.replies < before + 3:
-                await asyncio.sleep(0.02)
+        await until(lambda: bus.wire.stats.replies >= before + 3)
         assert bus.silent == ()
 
 
@@ -232,12 +224,8 @@ async def test_one_who_asks_and_does_not_listen_stops_the_job_and_frees_the_line
         payload = msgspec.json.encode(asked)
         deaf.sendall(len(payload).to_bytes(4, "big") + payload)
         try:
-            async with asyncio.timeout(10):
-                while not gateway.tools.jobs.at_work:
-                    await asyncio.sleep(0.01)
-            async with asyncio.timeout(60):
-                while gateway.tools.jobs.at_work:
-                    await asyncio.sleep(0.05)
+            await until(lambda: gateway.tools.jobs.at_work)
+            await until(lambda: not gateway.tools.jobs.at_work, within=60)
         finally:
             deaf.close()
         assert (await said(tmp_path, op="tool", tool="profiles"))[-1].kind == "done"

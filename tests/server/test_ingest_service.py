@@ -31,6 +31,7 @@ from tests.support.ingest import (
     up,
     writer,
 )
+from tests.support.waiting import until
 
 NOW = T0 + timedelta(minutes=30)
 
@@ -155,9 +156,7 @@ async def test_nothing_is_acknowledged_while_the_database_cannot_write(engine, b
         other.execute("BEGIN IMMEDIATE")
         message = up(1, nth(1))
         await gw.session.publish(Publication(message.topic, message.payload))
-        async with asyncio.timeout(60):
-            while "cannot write" not in caplog.text:
-                await asyncio.sleep(0.01)
+        await until(lambda: "cannot write" in caplog.text, within=60)
         assert gw.got == []
         other.execute("ROLLBACK")
         other.close()

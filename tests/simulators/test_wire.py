@@ -7,7 +7,7 @@ import os
 import struct
 import termios
 import tty
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from simulators.truth import Truth, TruthWriter
 from simulators.vocabulary import Step
 from simulators.world import World, running
 from tests.support.sims import clock_ms, library, simulated, site_of
+from tests.support.waiting import until
 
 CHAR_S = 10 / 9600
 DEVICES = """
@@ -106,18 +107,12 @@ def fault(world: World, device: str, kind: str, **more: Any) -> None:
     assert world.play([msgspec.convert(step, Step)]) == []
 
 
-async def becomes(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not true():
-            await asyncio.sleep(0.005)
-
-
 async def test_a_master_at_another_speed_is_not_understood_and_understands_nothing(tmp_path: Path) -> None:
     async with simulated(PAIR, tmp_path) as world, on_pty(world) as port:
         line = world.counters.lines["pair"]
         set_speed(port, termios.B19200)
         os.write(port, rtu(1, 0, 2))
-        await becomes(lambda: line.damaged_requests == 1)
+        await until(lambda: line.damaged_requests == 1)
         assert line.requests == 0
         set_speed(port, termios.B9600)
         os.write(port, rtu(1, 0, 2))
@@ -125,10 +120,10 @@ async def test_a_master_at_another_speed_is_not_understood_and_understands_nothi
         # It is asked at the right speed, and answers when nobody listens at that one any more.
         fault(world, "a", "slow", delay="300ms")
         os.write(port, rtu(1, 0, 2))
-        await becomes(lambda: line.requests == 2)
+        await until(lambda: line.requests == 2)
         set_speed(port, termios.B4800)
         answer = await read_pty(port, 1)
-        await becomes(lambda: world.truth.replies == 2)
+        await until(lambda: world.truth.replies == 2)
         with contextlib.suppress(BlockingIOError):
             answer += os.read(port, 512)
         assert not sound(answer)

@@ -15,6 +15,7 @@ from simulators.modbus_frames import crc16
 from simulators.truth import RUN, Truth
 from simulators.world import World
 from tests.support.sims import clock_ms, simulated
+from tests.support.waiting import until
 
 VALUES = (
     "u16: 12.3, i16: -4.56, u32: 9999.99, i32_little: -1234567.891, u64: 18446744073709551615, f32: 229.9, "
@@ -165,9 +166,7 @@ async def test_writes_change_physics_and_read_back(tmp_path: Path) -> None:
 
 async def test_the_story_is_played_and_told(tmp_path: Path) -> None:
     async with simulated(SITE, tmp_path) as world:
-        async with asyncio.timeout(10):
-            while world.now < 0.5:
-                await asyncio.sleep(0.02)
+        await until(lambda: world.now >= 0.5)
     truth = Truth.load(tmp_path)
     assert [(fact.device, fact.event) for fact in truth.edges("raised")] == [("two", "alarm_on")]
     assert [(fact.device, fact.event) for fact in truth.edges("cleared")] == [("two", "alarm_on")]

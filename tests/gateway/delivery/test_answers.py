@@ -22,6 +22,7 @@ from tests.support.broker import free_port, listening
 from tests.support.journal import sample
 from tests.support.toyserver import ToyServer
 from tests.support.uplink import ADDRESS, BOOT, QUICK
+from tests.support.waiting import until
 
 RULES = Path(__file__).parents[3] / "deploy" / "mosquitto" / "gatehouse.acl"
 WORD = "a word for all"
@@ -120,9 +121,7 @@ async def test_mosquitto_acknowledges_what_it_drops_and_the_gateway_says_so(
     try:
         wrong = uplink_of(journal, mosquitto, "box")
         running.append(asyncio.create_task(wrong.run()))
-        async with asyncio.timeout(20):
-            while "nobody has answered" not in caplog.text:
-                await asyncio.sleep(0.01)
+        await until(lambda: "nobody has answered" in caplog.text, within=20)
         assert (wrong.counts.puback > 0, server.payloads) == (True, {})
         assert wrong.unanswered_s >= 0.3
         assert "the account is 'box' and the gateway's id 'gw-1'" in caplog.text
@@ -151,9 +150,7 @@ async def test_a_broker_that_refuses_the_subscription_was_never_connected(
         await asyncio.wait_for(broker.ready.wait(), 20)
         uplink = uplink_of(journal, broker.port, "gw-1")
         running.append(asyncio.create_task(uplink.run()))
-        async with asyncio.timeout(20):
-            while "refuses a subscription" not in caplog.text:
-                await asyncio.sleep(0.01)
+        await until(lambda: "refuses a subscription" in caplog.text, within=20)
         assert not uplink.connected
         assert not any(message.endswith(": connected") for message in caplog.messages)
     finally:

@@ -1,6 +1,5 @@
 """Three protocols at two speeds on one pair of wires: all values right, fire within its bound, no silence broken."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -25,6 +24,7 @@ from tests.support.living import at_work, kill
 from tests.support.machine import waited
 from tests.support.simbus import longest_gap
 from tests.support.tools import Told
+from tests.support.waiting import until
 
 BUS = """\
 site: s
@@ -85,16 +85,12 @@ async def test_two_speeds_and_three_protocols_share_one_pair_of_wires(tmp_path: 
         bus = lines["bus"]
         dead = {"m-dead", "e-dead", "w-dead"}
         energy, volume = ("e-1", "active_energy_import"), ("w-1", "volume")
-        async with asyncio.timeout(60):
-            while set(bus.poller.silent) != dead or not all(
-                len(bus.recorder.of(*each)) >= 2 for each in (energy, volume, ("m-1", "temperature"))
-            ):
-                await asyncio.sleep(0.05)
+        read = (energy, volume, ("m-1", "temperature"))
+        await until(lambda: set(bus.poller.silent) == dead, within=60)
+        await until(lambda: all(len(bus.recorder.of(*each)) >= 2 for each in read), within=60)
         began, stood, had = time.time(), waited(), len(bus.reads("panel"))
         told = await tools(tmp_path, bus)
-        async with asyncio.timeout(30):
-            while len(bus.reads("panel")) < had + 10:
-                await asyncio.sleep(0.05)
+        await until(lambda: len(bus.reads("panel")) >= had + 10, within=30)
         gap = longest_gap([at for at in bus.reads("panel") if at >= began])
         late = waited() - stood
         counts = world.counters.lines["bus"]

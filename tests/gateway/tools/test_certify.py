@@ -23,6 +23,7 @@ from tests.support import broker as broker_support
 from tests.support.sims import simulated
 from tests.support.tools import SIM, SITE, call, shop, site_for
 from tests.support.toyserver import ToyServer
+from tests.support.waiting import until
 
 broker = broker_support.broker
 
@@ -239,9 +240,7 @@ async def at_work(broker, folder):
         async with build(site_for(world, folder, broker=broker.port)) as gateway:
             task = asyncio.create_task(gateway.run(stop))
             try:
-                async with asyncio.timeout(30):
-                    while not gateway.uplink.connected or not toy.payloads:
-                        await asyncio.sleep(0.02)
+                await until(lambda: gateway.uplink.connected and toy.payloads, within=30)
                 yield gateway, toy
             finally:
                 stop.set()

@@ -18,6 +18,7 @@ from tests.support import broker as broker_support
 from tests.support.broker import Broker
 from tests.support.sims import simulated
 from tests.support.tools import SIM, site_for
+from tests.support.waiting import alongside, until
 
 broker = broker_support.broker
 ADDRESS = Address("bench", "gw")
@@ -86,20 +87,16 @@ async def at_work(broker, folder):
     stop = asyncio.Event()
     desk = Desk(broker)
     async with simulated(SIM, folder) as world:
-        asking = asyncio.create_task(desk.run())
-        await desk.until(lambda: desk.session is not None)
-        async with build(site_for(world, folder, broker=broker.port)) as gateway:
-            task = asyncio.create_task(gateway.run(stop))
-            try:
-                async with asyncio.timeout(20):
-                    while not gateway.uplink.connected:
-                        await asyncio.sleep(0.01)
-                yield desk, gateway
-            finally:
-                stop.set()
-                await task
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
+        async with alongside(desk.run()):
+            await desk.until(lambda: desk.session is not None)
+            async with build(site_for(world, folder, broker=broker.port)) as gateway:
+                task = asyncio.create_task(gateway.run(stop))
+                try:
+                    await until(lambda: gateway.uplink.connected, within=20)
+                    yield desk, gateway
+                finally:
+                    stop.set()
+                    await task
 
 
 async def test_a_read_from_afar_and_the_line_keeps_polling(broker, tmp_path):
@@ -149,12 +146,9 @@ async def test_a_broker_that_goes_away_costs_no_word(broker, tmp_path):
         await desk.until(lambda: desk.rows("t1"))
         broker.kill()
         (job,) = gateway.tools.jobs.at_work
-        async with asyncio.timeout(20):
-            while gateway.uplink.connected:
-                await asyncio.sleep(0.01)
-            unheard = job.voice._said + 3
-            while job.voice._said < unheard:
-                await asyncio.sleep(0.01)
+        await until(lambda: not gateway.uplink.connected, within=20)
+        unheard = job.voice._said + 3
+        await until(lambda: job.voice._said >= unheard)
         broker.start()
         await desk.until(lambda: desk.ended("t1"), 60)
         said = desk.of("t1")

@@ -13,6 +13,7 @@ from messages.tool_args import TOOLS as KNOWN
 from messages.tool_args import tool_args
 from messages.tools import check_plain
 from tests.support.tools import SITE, Told, shop
+from tests.support.waiting import until
 
 
 def test_every_tool_that_can_be_asked_for_exists():
@@ -62,9 +63,7 @@ BARE = 'site: s\ngateway: g\nbroker: {{url: "mqtt://127.0.0.1:{broker}"}}\nlines
 async def test_every_shipped_model_is_told_from_all_others(tmp_path):
     async with shop(tmp_path, sim=ALL_SIM, text=BARE) as it:
         # Counters that have not begun to count tell nothing.
-        async with asyncio.timeout(30):
-            while it.world.now < 1:
-                await asyncio.sleep(0.05)
+        await until(lambda: it.world.now >= 1, within=30)
         told = await it.run("scan", "net", units=f"1-{len(ALL)}", timeout_ms=2000, per_second=100)
     assert len(told.rows) == len(ALL)
     for row in told.rows:
