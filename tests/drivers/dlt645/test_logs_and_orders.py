@@ -58,6 +58,19 @@ def test_a_log_without_its_record_and_a_log_that_was_cleared():
     assert [event.at for event in read(made, bus, ["opened"])[1]] == [NOW + timedelta(minutes=1)]
 
 
+def test_events_of_the_same_second_have_numbers_of_their_own_in_every_life():
+    """However many of them one read brings, and whichever life of the gateway asks."""
+    times = [NOW, *[NOW + timedelta(seconds=1)] * 4, NOW + timedelta(seconds=2)]
+    bus, lives = SimBus([meter(openings=[(at, None) for at in times])]), []
+    for _ in range(2):
+        made = device(profile(LOGS, signals=SIGNALS))
+        lives.append([one.number for _ in range(5) for one in read(made, bus, ["opened"])[1]])
+    assert lives[0] == lives[1]
+    second = "03300D@261122164006"
+    assert lives[0][1:5] == [second, f"{second}/2", f"{second}/3", f"{second}/4"]
+    assert len(set(lives[0])) == 6
+
+
 def test_a_record_that_ends_after_its_times_is_told_with_them():
     made = device(profile(LOGS, signals=SIGNALS))
     (asked,) = made.plan(["opened"])
@@ -75,7 +88,13 @@ def test_the_relay_is_switched_with_a_password_and_read_back(tmp_path):
     plan = made.command("trip", {})
     assert order(made, SimBus([one]), "trip")["relay_open"].value is True
     assert dict(plan.expect) == {"relay_open": True}
-    assert "6543" not in repr(plan)
+    for told in (
+        "654321",
+        "214365",
+        repr(bytes.fromhex("214365"))[2:-1],
+        repr(bytes.fromhex("547698"))[2:-1],
+    ):
+        assert told not in repr(plan), "the password, in its digits, as bytes of the wire, or with 33 added"
     assert made.exchange(plan.write).secret
     request = parse(made.exchange(plan.write).request)
     assert request.data[:9] == bytes.fromhex("02 214365 78563412 1A")
