@@ -86,6 +86,8 @@ class Dlt645Device(DeviceDriver):
         self.points = points
         self._map, self._profile, self._options = points, points.profile, points.options
         self._told: dict[str, int] = {}
+        self._last: dict[str, str] = {}
+        """The number of the event that was told last of each log."""
         self._meter = Meter(address, self._options, self._told, frozenset(points.signals.values()), now)
 
     @property
@@ -181,7 +183,10 @@ class Dlt645Device(DeviceDriver):
             if count is None:
                 continue
             new = self._meter.new(di, reads)
-            found += logs.happenings(code, di, reads, count, new, self._options.timezone)
+            records = logs.happenings(code, di, reads, count, new, self._options.timezone)
+            found += logs.numbered(records, self._last.get(di, ""))
+            if records:
+                self._last[di] = found[-1].number
             told[di] = count - (new[-1] - 1 if new else 0)
         self._told.update(told)
         return found

@@ -1,6 +1,7 @@
 """Event logs: records to happenings, each with a number by which it is known again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from drivers.api import Happening
@@ -16,6 +17,14 @@ def happenings(
 ) -> Sequence[Happening]:
     """Return what the records of one log say, oldest first; one that the meter no longer has is told without time."""
     return [_happening(code, f"{di[:6]}{number:02X}", reads, count - number + 1, zone) for number in new]
+
+
+def numbered(found: Iterable[Happening], last: str) -> Iterator[Happening]:
+    """Tell events of the same second apart: the second has its time and /2; `last` is what the last one told had."""
+    for one in found:
+        base, _, ordinal = last.partition("/")
+        last = f"{base}/{int(ordinal or 1) + 1}" if one.number == base else one.number
+        yield replace(one, number=last)
 
 
 def _happening(code: str, di: str, reads: Reads, running: int, zone: Zone) -> Happening:
