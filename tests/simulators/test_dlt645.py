@@ -10,21 +10,14 @@ from typer.testing import CliRunner
 from simulators.cli import app
 from simulators.dlt645 import SimBus, SimMeter, framed, packed, requests_in
 from simulators.dlt645_life import Life, household, tariff_at
+from tests.support.clock import Clock
 
 ZONE = timezone(timedelta(hours=8))
 START = datetime(2026, 11, 30, 22, 30, tzinfo=ZONE)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at = START
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
 def living(load: str = "1.2") -> tuple[Clock, Life]:
-    clock = Clock()
+    clock = Clock(START)
     energies = {1: [Decimal("100.00"), *[Decimal("25.00")] * 4]}
     meter = SimMeter("1", clock, energies=energies, kilowatts=[Decimal(load)] * 4)
     return clock, Life(meter, Random(1), load_kw=Decimal(load))
@@ -33,11 +26,11 @@ def living(load: str = "1.2") -> tuple[Clock, Life]:
 def test_a_meter_counts_freezes_at_midnight_and_settles_on_its_day():
     clock, life = living()
     life.tick()
-    clock.at += timedelta(minutes=30)
+    clock.now += timedelta(minutes=30)
     life.tick()
     assert life.meter.energies[1][0] == Decimal("100.60")
     assert life.meter.energies[1][3] == Decimal("25.60")
-    clock.at += timedelta(hours=3)
+    clock.now += timedelta(hours=3)
     life.tick()
     (frozen,) = life.meter.frozen
     (settled,) = life.meter.settled
@@ -49,10 +42,10 @@ def test_a_meter_counts_freezes_at_midnight_and_settles_on_its_day():
 def test_a_clock_that_was_set_back_counts_nothing_twice():
     clock, life = living()
     life.tick()
-    clock.at -= timedelta(hours=1)
+    clock.now -= timedelta(hours=1)
     life.tick()
     assert life.meter.energies[1][0] == 100
-    clock.at += timedelta(minutes=30)
+    clock.now += timedelta(minutes=30)
     life.tick()
     assert life.meter.energies[1][0] == Decimal("100.60")
 
@@ -62,7 +55,7 @@ def test_the_total_is_the_sum_of_the_tariffs_to_a_hundredth_each(steps):
     clock, life = living("7.3")
     for seconds in steps:
         life.tick()
-        clock.at += timedelta(seconds=seconds)
+        clock.now += timedelta(seconds=seconds)
     life.tick()
     total, *tariffs = life.meter.energies[1]
     assert abs(total - sum(tariffs)) <= Decimal("0.05")

@@ -22,6 +22,7 @@ from simulators.reconcile import StoredRow, match
 from simulators.site import check, load_site
 from simulators.truth import ChangeRow, FactRow, ReplyRow, Truth, TruthWriter
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
+from tests.support.conversation import carry
 
 PROFILES = load_library()
 SITE = load_site(SITES / "demo.yaml", PROFILES)
@@ -32,15 +33,8 @@ LINES = [line for line in SITE.field if line.protocol in POLLED]
 
 
 def ask(talker: Talker, exchange: Exchange) -> bytes:
-    """Carry an exchange with all that follows it, without a wire."""
-    while True:
-        said = b"".join(talker.feed(exchange.request))
-        payload = b"" if exchange.reader is None else exchange.reader.feed(said)
-        assert payload is not None, exchange.request.hex()
-        after = payload if exchange.then is None else exchange.then(payload)
-        if not isinstance(after, Exchange):
-            return after
-        exchange = after
+    """Carry an exchange with all that follows it."""
+    return carry(exchange, lambda each: talker.feed(each.request))
 
 
 def bound(device: FieldDevice) -> DeviceDriver:

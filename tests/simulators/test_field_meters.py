@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -17,6 +17,8 @@ from simulators import cjt188_cli, iec62056_cli
 from simulators.cjt188 import SimBus
 from simulators.cli import app
 from simulators.iec62056 import OpticalMeter
+from tests.support.clock import Clock
+from tests.support.conversation import carry
 
 LIBRARY = load_library()
 PROFILES = {
@@ -25,14 +27,6 @@ PROFILES = {
     "heat": ("cjt188-heat-meter", "heat_energy", {}),
     "gas": ("cjt188-gas-meter", "volume", {}),
 }
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.mark.parametrize("kind", PROFILES)
@@ -45,9 +39,7 @@ def test_the_shipped_profile_of_its_kind_reads_it(kind):
     plan = device.plan([point])[0]
     found = []
     for _ in range(2):
-        exchange = device.exchange(plan)
-        assert exchange.reader is not None
-        payload = b"".join(filter(None, map(exchange.reader.feed, bus.feed(exchange.request))))
+        payload = carry(device.exchange(plan), lambda each: bus.feed(each.request))
         found.append(device.decode(plan, payload)[point].value)
         clock.now += timedelta(hours=30)
         one.tick()
@@ -66,11 +58,7 @@ def test_a_readout_and_a_telegram_say_what_was_counted():
     (plan,) = device.plan(["active_energy_import"])
     totals = []
     for _ in range(2):
-        exchange = device.exchange(plan)
-        assert exchange.reader is not None
-        assert exchange.then is not None
-        second = exchange.then(exchange.reader.feed(meter.feed(exchange.request)[0]) or b"")
-        payload = second.reader.feed(meter.feed(second.request)[0])
+        payload = carry(device.exchange(plan), lambda each: meter.feed(each.request))
         totals.append(device.decode(plan, payload)["active_energy_import"].value)
         clock.now += timedelta(hours=1)
     assert totals[1] > totals[0]

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 
@@ -10,6 +10,7 @@ from drivers.profiles_store import load_library
 from simulators.cli import app
 from simulators.mbus import MbusBus
 from simulators.mbus_life import Kind, Meter
+from tests.support.clock import Clock
 from tests.support.mbus import talk
 
 LIBRARY = load_library()
@@ -19,14 +20,6 @@ PROFILES: dict[Kind, str] = {
     "electricity": "mbus-finder-7e23",
     "gas": "mbus-landis-gyr-g350",
 }
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 def meter(kind: Kind, clock: Clock) -> Meter:

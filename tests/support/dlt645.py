@@ -9,9 +9,9 @@ import msgspec
 
 from drivers.api import Exchange, Happening, Reading, Transaction
 from drivers.dlt645.driver import Dlt645Device, Dlt645Driver
-from drivers.errors import DeviceSilent
 from drivers.profile import Profile
 from simulators.dlt645 import SimBus, SimMeter
+from tests.support import conversation
 
 ZONE = timezone(timedelta(hours=8))
 NOW = datetime(2026, 11, 22, 16, 40, 5, tzinfo=ZONE)
@@ -49,22 +49,8 @@ def device(made: Profile, *, now: datetime = NOW, **options: Any) -> Dlt645Devic
 
 
 def carry(exchange: Exchange, bus: SimBus) -> bytes:
-    """Carry an exchange and all that follow from it, as a line does; return the payload of the whole."""
-    for _ in range(100):
-        payload = b""
-        answers = b"".join(bus.feed(exchange.request))
-        if exchange.reader is not None:
-            got = exchange.reader.feed(answers)
-            if got is None:
-                raise DeviceSilent("no answer")
-            payload = got
-        if exchange.then is None:
-            return payload
-        following = exchange.then(payload)
-        if isinstance(following, bytes):
-            return following
-        exchange = following
-    raise AssertionError("the conversation does not end")
+    """Carry an exchange and all that follow from it over a bus."""
+    return conversation.carry(exchange, lambda each: bus.feed(each.request))
 
 
 def read(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from drivers.api import Exchange
-from drivers.errors import DeviceSilent
 from drivers.mbus.driver import MbusDevice, MbusDriver
 from drivers.profile import Example, Point, Profile
 from simulators.mbus import MbusBus
+from tests.support.conversation import carry
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -55,18 +55,13 @@ def device(points: dict[str, Point], unit: int | None = 1, **options: Any) -> Mb
 
 
 def talk(exchange: Exchange, bus: MbusBus, split: int = 0) -> bytes:
-    """Carry a conversation to its end; raise `DeviceSilent` where no answer can be read."""
-    step: Exchange | bytes = exchange
-    while isinstance(step, Exchange):
-        assert step.reader is not None
-        assert step.then is not None
-        answer = b"".join(bus.feed(step.request))
-        payload = step.reader.feed(answer[:split]) if split else None
-        payload = payload or step.reader.feed(answer[split:])
-        if payload is None:
-            raise DeviceSilent(f"no answer to {step.request.hex()} in {answer.hex()}")
-        step = step.then(payload)
-    return step
+    """Carry a conversation over a bus, whose answers may come in two portions."""
+
+    def say(each: Exchange) -> list[bytes]:
+        answer = b"".join(bus.feed(each.request))
+        return [answer[:split], answer[split:]]
+
+    return carry(exchange, say)
 
 
 POINTLESS = profile({})

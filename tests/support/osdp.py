@@ -5,15 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drivers.api import Exchange, Happening, Reading, Transaction
-from drivers.errors import DeviceSilent
 from drivers.osdp.driver import OsdpDevice, OsdpDriver
 from drivers.profile import Profile
 from drivers.profiles_store import SHIPPED, load_profile
 from simulators.osdp_reader import Reader
+from tests.support import conversation
 
 KEY = bytes.fromhex("00112233445566778899AABBCCDDEEFF")
 PROFILE = load_profile(SHIPPED / "osdp-reader.yaml")
-MOST_STEPS = 100
 
 Wire = Callable[[bytes], bytes]
 """What becomes of bytes on their way to or from the reader."""
@@ -50,21 +49,13 @@ class Door:
 
     def carry(self, exchange: Exchange) -> bytes:
         """Carry a talk to its end; raise `DeviceSilent` where no answer comes."""
-        for _ in range(MOST_STEPS):
-            assert exchange.reader is not None
-            assert exchange.then is not None
-            self.sent.append(exchange.request)
-            self.pauses.append(exchange.pause)
-            self.now_ms += 50
-            reply = self.back(self.reader.receive(self.there(exchange.request), self.now_ms))
-            payload = exchange.reader.feed(reply)
-            if payload is None:
-                raise DeviceSilent("no answer in time")
-            following = exchange.then(payload)
-            if isinstance(following, bytes):
-                return following
-            exchange = following
-        raise AssertionError("the talk does not end")
+        return conversation.carry(exchange, self._say)
+
+    def _say(self, exchange: Exchange) -> list[bytes]:
+        self.sent.append(exchange.request)
+        self.pauses.append(exchange.pause)
+        self.now_ms += 50
+        return [self.back(self.reader.receive(self.there(exchange.request), self.now_ms))]
 
     def ask(self, transaction: Transaction) -> tuple[Mapping[str, Reading], tuple[Happening, ...]]:
         """Do as the poller does with one transaction."""
