@@ -267,7 +267,11 @@ class ListenDriver(Protocol):
     def session(
         self, devices: Mapping[str, tuple[Profile, Mapping[str, Any]]], options: Mapping[str, Any]
     ) -> PeerSession:
-        """Begin with a new peer; `devices` by source are those of its line, `options` the line's."""
+        """Begin with a new peer; `devices` by source are those of its line, `options` the line's.
+
+        The options of a device are the same object for every peer as long as its line lives: what is due to a device
+        and not to its connection may be kept by it.
+        """
 
     def explain(self, frame: bytes) -> str:
         """Describe one captured frame in the standard's words, for an engineer; raise `FrameDamaged`."""

@@ -10,6 +10,7 @@ from drivers.gb26875.meaning import Device
 from drivers.gb26875.session import Gb26875Session
 from drivers.gb26875.settings import ActionAt, Options, PointAt, bind_options
 from drivers.gb26875.tables import BITS_OF_TYPE, COMPONENTS, OPERATIONS, SYSTEMS, bits, named
+from drivers.gb26875.talk import Talks
 from drivers.gb26875.vectors import check_vector
 from drivers.listen_check import example_faults
 from drivers.profile import Profile
@@ -20,6 +21,9 @@ class Gb26875Driver:
     """User transmission devices (用户信息传输装置) that report fire panels to a centre."""
 
     protocol = "gb26875"
+
+    def __init__(self) -> None:
+        self._talks = Talks()
 
     def check(self, profile: Profile) -> None:
         """Check options, signals, points and captured examples of a profile; raise `Misconfigured`."""
@@ -41,7 +45,7 @@ class Gb26875Driver:
         self, devices: Mapping[str, tuple[Profile, Mapping[str, Any]]], options: Mapping[str, Any]
     ) -> PeerSession:
         """Begin with a new connection; raise `Misconfigured`."""
-        return Gb26875Session(devices, options)
+        return Gb26875Session(devices, options, self._talks)
 
     def address_types(self) -> tuple[type, type, type]:
         """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""

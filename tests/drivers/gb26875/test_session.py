@@ -217,7 +217,11 @@ def test_the_clock_is_set_when_a_device_is_heard_and_daily_and_sent_again_until_
     assert (clock.command, clock.source, clock.dest) == (1, CENTRE, SOURCE)
     assert clock.adu == b"\x5a\x01" + time_label(datetime(2026, 9, 21, 18, 27, 41))
     assert list(peer.tick(NOW + timedelta(seconds=9))) == []
-    assert list(peer.tick(NOW + timedelta(seconds=10))) == [raw]
+    (again,) = peer.tick(NOW + timedelta(seconds=10))
+    assert parse(again).serial == clock.serial
+    assert parse(again).adu == b"\x5a\x01" + time_label(datetime(2026, 9, 21, 18, 27, 51)), (
+        "the time is not the old one"
+    )
     peer.feed(frame("", 3, serial=clock.serial), NOW)
     assert list(peer.tick(NOW + timedelta(seconds=40))) == []
     assert sent(peer.tick(NOW + timedelta(hours=24))) == [(1, "5a")]
@@ -251,6 +255,89 @@ def test_a_roll_call_that_nobody_answers_is_told_once():
     (heard,) = peer.feed(b"", late)
     assert (heard.source, words(heard.happenings)) == (SOURCE, ["roll_call_missed"])
     assert list(peer.feed(b"", late)) == []
+
+
+class Connections:
+    """A driver whose device may come on ever new connections."""
+
+    def __init__(self, **options):
+        self.driver, self.own = Gb26875Driver(), options
+
+    def new(self, now, source=SOURCE):
+        peer = self.driver.session({source: (PROFILE, self.own)}, {"time_sync_h": 0})
+        self.told = [heard for heard in peer.feed(frame("19010304", source=source), now) if not heard.raw]
+        return peer
+
+
+def test_who_connects_more_often_than_it_is_called_is_called_all_the_same():
+    course, calls = Connections(roll_call_h=2), []
+    for minutes in range(0, 6 * 60, 20):
+        now = NOW + timedelta(minutes=minutes)
+        peer = course.new(now)
+        calls += [(minutes, *each) for each in sent(peer.tick(now))]
+        peer.feed(frame("1801200A04000902071A"), now)
+    assert calls == [(120, 1, "5b"), (240, 1, "5b")]
+
+
+def test_an_answer_that_did_not_come_is_told_on_the_next_connection_as_no_word_of_the_device():
+    course = Connections(roll_call_h=1, roll_call_min=5)
+    course.new(NOW).tick(NOW)
+    called = NOW + timedelta(hours=1)
+    first = course.new(called)
+    assert sent(first.tick(called)) == [(1, "5b")]
+    late = called + timedelta(minutes=6)
+    second = course.new(late)
+    told = [*course.told, *first.feed(b"", late), *second.feed(b"", late)]
+    assert [(words(heard.happenings), heard.spoke) for heard in told] == [(["roll_call_missed"], False)]
+    assert list(second.tick(late)) == [], "nor is it called again"
+
+
+def test_an_answer_on_another_connection_is_one():
+    course = Connections(roll_call_h=1)
+    course.new(NOW).tick(NOW)
+    called = NOW + timedelta(hours=1)
+    course.new(called).tick(called)
+    second = course.new(called + timedelta(minutes=1))
+    second.feed(frame("1801200A04000902071A"), called + timedelta(minutes=2))
+    assert list(second.feed(b"", called + timedelta(hours=1))) == []
+
+
+def test_the_clock_is_set_daily_however_often_a_device_connects():
+    course, sets = Connections(time_sync_h=24), []
+    for hours in range(0, 72, 3):
+        now = NOW + timedelta(hours=hours)
+        peer = course.new(now)
+        for raw in peer.tick(now):
+            sets.append(hours)
+            peer.feed(frame("", 3, serial=parse(raw).serial), now)
+    assert sets == [0, 24, 48]
+
+
+def test_what_was_not_acknowledged_is_said_again_only_where_the_device_was_heard_last():
+    course = Connections(time_sync_h=24)
+    first = course.new(NOW)
+    assert len(list(first.tick(NOW))) == 1
+    later = NOW + timedelta(seconds=30)
+    second = course.new(later)
+    assert list(first.tick(later)) == []
+    (again,) = second.tick(later)
+    assert parse(again).adu == b"\x5a\x01" + time_label(datetime(2026, 9, 21, 18, 28, 11))
+
+
+def test_our_clock_set_far_back_holds_nothing_up():
+    course = Connections(time_sync_h=24)
+    course.new(NOW).tick(NOW)
+    little, much = NOW - timedelta(minutes=30), NOW - timedelta(days=900)
+    assert list(course.new(little).tick(little)) == []
+    assert sent(course.new(much).tick(much)) == [(1, "5a")]
+
+
+def test_two_devices_of_one_address_on_two_lines_are_two():
+    driver = Gb26875Driver()
+    for options in ({"time_sync_h": 24}, {"time_sync_h": 24}):
+        peer = driver.session({SOURCE: (PROFILE, options)}, {})
+        peer.feed(frame("19010304"), NOW)
+        assert sent(peer.tick(NOW)) == [(1, "5a")]
 
 
 @pytest.mark.parametrize(
