@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 1000
 MOST_SESSIONS = 256
 LONGEST = 8192
+TICK_S = 1.0
 
 Address = tuple[str, int]
 
@@ -65,31 +66,61 @@ class Datagrams(asyncio.DatagramProtocol):
         self._waiting.put_nowait(None)
 
     async def run(self) -> None:
-        """Work through what came until `stop`."""
-        while (taken := await self._waiting.get()) is not None:
+        """Work through what came, and have sessions say what is due, until `stop`."""
+        now = self.hearing.around.monotonic
+        ticked = now()
+        while (taken := await self._next()) is not None:
             data, address = taken
+            if data:
+                with faults.contained(f"line {self.hearing.line}, datagrams of {address[0]}"):
+                    await self._hear(data, address)
+            if not data or now() - ticked >= TICK_S:
+                ticked = now()
+                await self._tick()
+
+    async def _next(self) -> tuple[bytes, Address] | None:
+        """Return what came, nothing of nobody after a while, or None to stop."""
+        try:
+            async with asyncio.timeout(TICK_S):
+                return await self._waiting.get()
+        except TimeoutError:
+            return b"", ("", 0)
+
+    async def _tick(self) -> None:
+        for address, session in list(self._sessions.items()):
             with faults.contained(f"line {self.hearing.line}, datagrams of {address[0]}"):
-                await self._hear(data, address)
+                if not await self._take(session, b"", address):
+                    self._sessions.pop(address, None)
+                    continue
+                for data in session.tick(self.hearing.around.clock()):
+                    self._say(data, address)
 
     async def _hear(self, data: bytes, address: Address) -> None:
         session = self._sessions.pop(address, None) or self._begin()
         if session is None:
             return
-        name, taps, now = f"{address[0]}:{address[1]}", self.hearing.taps, self.hearing.around.monotonic
-        taps.crossed(name, "rx", data, now())
-        try:
-            messages = session.feed(data, self.hearing.around.clock())
-        except FrameDamaged as err:
-            log.info("line %s: %s: %s", self.hearing.line, address[0], printable(str(err)))
+        self.hearing.taps.crossed(_name(address), "rx", data, self.hearing.around.monotonic())
+        if not await self._take(session, data, address):
             return
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[address] = session
+
+    async def _take(self, session: PeerSession, data: bytes, address: Address) -> bool:
+        """Have a session take a datagram, or none; return whether it can be followed."""
+        try:
+            messages = session.feed(data, self.hearing.around.clock())
+        except FrameDamaged as err:
+            log.info("line %s: %s: %s", self.hearing.line, address[0], printable(str(err)))
+            return False
         for heard in messages:
-            answer = await self.hearing.take(heard, name)
-            if answer and self._transport is not None:
-                taps.crossed(name, "tx", answer, now())
-                self._transport.sendto(answer, address)
+            self._say(await self.hearing.take(heard, _name(address)), address)
+        return True
+
+    def _say(self, data: bytes, address: Address) -> None:
+        if data and self._transport is not None:
+            self.hearing.taps.crossed(_name(address), "tx", data, self.hearing.around.monotonic())
+            self._transport.sendto(data, address)
 
     def _begin(self) -> PeerSession | None:
         try:
@@ -98,3 +129,7 @@ class Datagrams(asyncio.DatagramProtocol):
             self.hearing.meters.message(self.hearing.line, "left_out")
             log.warning("line %s: a datagram is left out: %s", self.hearing.line, printable(str(err)))
             return None
+
+
+def _name(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"

@@ -1,11 +1,14 @@
 """Fire hosts, alarm panels and printers on real wires: from the simulators' encoders to the gateway's journal."""
 
+import asyncio
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+import gateway.listening.datagrams
 import gateway.listening.peers
 from drivers import registry
+from drivers.gb26875.frames import parse
 from drivers.lines import SerialSettings
 from gateway.listening.limits import Limits
 from gateway.site.lines import Device, ListeningLine
@@ -115,6 +118,43 @@ async def test_the_device_is_given_the_time():
     async with listening(host_line()) as heart, host(heart, device) as fire:
         await fire.report(component_states([(SOME[0], NORMAL)], AT))
         await fire.until(lambda: 90 in device.heard)
+
+
+async def test_over_datagrams_the_clock_is_set_and_a_roll_call_that_nobody_answers_is_told(monkeypatch):
+    monkeypatch.setattr(gateway.listening.datagrams, "TICK_S", 0.02)
+    hand = [AT]
+    place = Socket("127.0.0.1", 0, tcp=False, udp=True)
+    options = {"address": ADDRESS, "roll_call_h": 1, "roll_call_min": 5}
+    made = line("gb26875-transmission-device", options, place=place)
+    device, came = TransmissionDevice(ADDRESS), asyncio.Queue()
+    async with listening(made, clock=lambda: hand[0]) as heart:
+        (panel,) = heart.listeners.lines[0].devices
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: Mailbox(came), remote_addr=("127.0.0.1", heart.port)
+        )
+        async with asyncio.timeout(15):
+            transport.sendto(device.report(component_states([(SOME[0], NORMAL)], AT), AT))
+            asked = []
+            while b"\x5a" not in asked:
+                asked.append(parse(await came.get()).adu[:1])
+            hand[0] += timedelta(hours=1)
+            while b"\x5b" not in asked:
+                asked.append(parse(await came.get()).adu[:1])
+        messages = panel.messages
+        hand[0] += timedelta(minutes=6)
+        await until(lambda: edges(heart, "roll_call_missed"))
+        assert panel.messages == messages, "that is no word of the device"
+        transport.close()
+
+
+class Mailbox(asyncio.DatagramProtocol):
+    """Keeps what comes."""
+
+    def __init__(self, came) -> None:
+        self.came = came
+
+    def datagram_received(self, data, addr) -> None:
+        self.came.put_nowait(data)
 
 
 @pytest.mark.parametrize("say", [say_tcp, say_udp])
