@@ -133,7 +133,8 @@ class Cjt188Device(DeviceDriver):
             wakeup=options.wakeup,
         )
         asked = Asked(control, options.meter_type, self._address, di, None if options.any_ser else ser)
-        key = bytes((control,)) + bytes.fromhex(di + self._address)
+        # A refusal names no data identification: where SER does not tell whose it is, it may be that of any question.
+        key = bytes((control,)) + bytes.fromhex(self._address if options.any_ser else di + self._address)
         return Exchange(request, ReplyFinder(asked), transaction.reply_bytes, key)
 
     def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:

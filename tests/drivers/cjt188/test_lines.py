@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.api import Reading
-from drivers.cjt188 import scan
+from drivers.cjt188 import frames, scan
 from drivers.cjt188.driver import Cjt188Device, Cjt188Driver
 from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged
 from drivers.lines import Line, SerialSettings, TcpSettings
@@ -16,6 +16,7 @@ from drivers.profiles_store import load_library
 from messages.types import Quality
 from simulators.cjt188 import CLOSED, OPEN, SimBus, SimMeter
 from simulators.field_wire import FieldPty, FieldTcp
+from tests.support.virtual import ScriptedWire, in_no_time, line_over
 from tests.support.wire import line_to
 
 LIBRARY = load_library()
@@ -169,3 +170,28 @@ async def test_a_valve_on_its_way_shows_where_it_was_until_it_is_there():
             now += timedelta(seconds=passed)
             reply = await line.exchange(meter.exchange(plan.read_back), timeout=1.0)
             assert meter.decode(plan.read_back, reply.payload)["valve"].value == state
+
+
+@pytest.mark.parametrize("any_ser", [False, True])
+def test_a_late_refusal_is_taken_for_no_other_question(any_ser):
+    """It names no data identification, and where a meter does not repeat SER nothing else tells whose it is."""
+    made = device("cjt188-water-meter-valve", COLD, any_ser=any_ser)
+    current, settled = made.plan(["volume", "volume_settled_1"])
+    late = made.exchange(current)
+
+    def answers(asked, _now):
+        told = frames.parse(asked)
+        ser = bytes((0 if any_ser else told.ser,))
+        if asked == late.request:
+            return [(0.15, frames.encode(0x10, COLD, 0xC1, ser + b"\0\0"))]
+        return [(0.1, frames.encode(0x10, COLD, 0x81, told.data[:2] + ser + bytes.fromhex("785634122C")))]
+
+    async def run():
+        async with line_over(ScriptedWire(answers)) as line:
+            with pytest.raises(DeviceSilent):
+                await line.exchange(late, timeout=0.12)
+            reply = await line.exchange(made.exchange(settled), timeout=0.12)
+            found = made.decode(settled, reply.payload)["volume_settled_1"]
+            assert found.value == Decimal("123456.78")
+
+    in_no_time(run())
