@@ -127,7 +127,7 @@ class SendPlan:
     def took(self, read: Read, batches: Sequence[JournalBatch]) -> list[JournalBatch]:
         """Note what the journal answered; return the batches that are now to be published."""
         stream = read.stream
-        mine = [batch for batch in batches if batch.seq <= read.last]
+        mine = found = [batch for batch in batches if batch.seq <= read.last]
         if read.again:
             if not mine:
                 stream.unanswered.pop(read.last, None)  # stored meanwhile, or dropped and declared as a gap
@@ -137,11 +137,12 @@ class SendPlan:
                 return []
             sent.due, sent.wait = None, min(sent.wait * 2, self._settings.resend_max_s)
         else:
-            mine = [batch for batch in mine if batch.seq > stream.cursor]
+            # Those that were stored while they were read: the server had them of an earlier connection.
+            mine = [batch for batch in found if batch.seq > stream.cursor]
             for batch in mine:
                 stream.unanswered[batch.seq] = _Sent(len(batch.items), self._settings.resend_s)
             # An empty answer means that there is nothing up to there any more: it was dropped as a gap.
-            stream.cursor = max(stream.cursor, mine[-1].seq if mine else read.last)
+            stream.cursor = max(stream.cursor, found[-1].seq if found else read.last)
             if stream is self._backlog:
                 self._tokens -= len(mine)
         self.in_flight += len(mine)

@@ -27,6 +27,8 @@ class World:
         self.through = dict.fromkeys(Lane, 0)
         self.deaf = False
         self.loss = 0.0
+        self.had = dict.fromkeys(Lane, 0)
+        """What the server stored of an earlier connection; it says so some time in this one."""
         self.plan = SendPlan(settings, self.counts(), {}, self.now)
 
     def counts(self) -> dict[Lane, LaneCount]:
@@ -42,7 +44,10 @@ class World:
     def step(self, seconds: float = 0.01, rtt: float = 0.05) -> None:
         """Let some time pass: what was published is acknowledged and stored after one round trip."""
         while (read := self.plan.next_read(self.counts(), self.now)) is not None:
-            for batch in self.plan.took(read, self.batches(read)):
+            batches = self.batches(read)
+            if self.random.random() < 0.3:
+                self.tell()  # it has its answer, and takes it only now
+            for batch in self.plan.took(read, batches):
                 self.flying.append((self.now + rtt, read.stream, batch))
                 self.sent.append((self.now, batch.lane, batch.seq))
             assert self.plan.in_flight == len(self.flying) <= self.settings.window
@@ -57,11 +62,21 @@ class World:
                 self.store(batch)
 
     def store(self, batch: JournalBatch) -> None:
-        lane = batch.lane
-        self.got[lane].add(batch.seq)
+        self.got[batch.lane].add(batch.seq)
+        self._say(batch.lane)
+
+    def _say(self, lane: Lane) -> None:
         while self.through[lane] + 1 in self.got[lane] or self.through[lane] + 1 < self.first[lane]:
             self.through[lane] += 1
         self.plan.stored(lane, self.through[lane], self.now)
+
+    def tell(self) -> None:
+        """Say how far the server is with what it has of an earlier connection."""
+        for lane, had in self.had.items():
+            if had:
+                self.got[lane].update(range(1, had + 1))
+                self._say(lane)
+                self.had[lane] = 0
 
     def until_stored(self, lane: Lane, seconds: float) -> None:
         ends = self.now + seconds
@@ -79,14 +94,16 @@ def world(kept: dict[Lane, int] | None = None, **settings: float) -> World:
     live=st.integers(0, 20),
     window=st.integers(1, 12),
     loss=st.floats(0, 0.7),
+    had=st.floats(0, 1),
     seed=st.integers(0, 1000),
 )
 def test_everything_is_stored_whatever_is_lost_on_the_way(
-    kept: dict[Lane, int], live: int, window: int, loss: float, seed: int
+    kept: dict[Lane, int], live: int, window: int, loss: float, had: float, seed: int
 ) -> None:
     settings = Sending(window=window, resend_s=1, resend_max_s=4, backlog_per_s=50)
     w = World(settings, kept, Random(seed))
     w.loss = loss
+    w.had |= {lane: int(count * had) for lane, count in kept.items()}
     for _ in range(live):
         w.next[Lane.TELEMETRY] += 1
         w.step()
@@ -176,6 +193,20 @@ def test_what_was_dropped_meanwhile_is_skipped_and_not_waited_for() -> None:
     w.deaf = False
     w.first[Lane.TELEMETRY] = 60
     w.until_stored(Lane.TELEMETRY, 30)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_what_is_stored_while_it_is_read_hides_nothing_that_comes_after_it(lane: Lane) -> None:
+    """The server tells of an earlier connection in the very moment in which the journal is asked."""
+    w = world({lane: 100})
+    read = w.plan.next_read(w.counts(), w.now)
+    assert read is not None
+    batches = w.batches(read)
+    w.had[lane] = batches[-1].seq + 5
+    w.tell()
+    assert w.plan.took(read, batches) == []
+    w.until_stored(lane, 10)
+    assert {seq for _, _, seq in w.sent} == set(range(batches[-1].seq + 6, 101))
 
 
 def test_what_is_known_as_stored_is_not_sent_in_the_next_connection() -> None:
