@@ -21,6 +21,7 @@ GAP_S: Final = 0.3  # bytes that are no message by then are shown as they are
 LOOK_S: Final = 0.2
 UP_WITHIN_S: Final = 5.0
 MOST_HEX: Final = 300
+MOST_JOINED: Final = 1 << 20
 MOST_STANDING: Final = 50
 MOST_PEERS: Final = 1000
 BECAME: Final = {
@@ -111,17 +112,30 @@ class _Rows:
             if isinstance(what, Taken):
                 self._message(what, self._loose.pop(what.peer, None))
                 continue
-            self._bytes(self._loose.pop(what.peer, None))
+            before = self._loose.pop(what.peer, None)
             if what.direction == "rx":
-                self._loose[what.peer] = what
+                self._loose[what.peer] = self._joined(before, what)
             else:
+                self._bytes(before)
                 self._row(what.peer, "tx", what.data, what.at, "none", self._explained(what.data))
         for peer in [peer for peer, bytes_ in self._loose.items() if until is None or bytes_.at <= until]:
             self._bytes(self._loose.pop(peer))
         self.work.result.update(frames=self.frames, bad=self.bad, dropped=self.dropped)
 
+    def _joined(self, before: Crossed | None, what: Crossed) -> Crossed:
+        """Return what came with what came right before: a message beside a picture comes in many parts."""
+        if before is None:
+            return what
+        if what.at - before.at > GAP_S or len(before.data) + len(what.data) > MOST_JOINED:
+            self._bytes(before)
+            return what
+        return replace(what, data=before.data + what.data)
+
     def _message(self, taken: Taken, chunk: Crossed | None) -> None:
         raw, explained = self._best(taken, chunk)
+        if chunk is not None and self.explain and raw is not chunk.data and raw and chunk.data.endswith(raw):
+            noise = chunk.data.removesuffix(raw)
+            self._bytes(replace(chunk, data=noise) if noise else None)
         known = BECAME.get(taken.result)
         became = known or f"no device here is {printable(taken.heard.source, 60)}: add it to the site file"
         means = ", ".join(happened(each) for each in taken.heard.happenings[:MOST_STANDING])
