@@ -173,7 +173,8 @@ class Installation:
         self.world.mute()
         # While they still run: a gateway that lost its broker a moment ago needs seconds to find it again.
         numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
-        await self._delivered(numbered, timeout=90)
+        held = await self._delivered(numbered, timeout=90)
+        assert held, f"a gateway that runs hands over everything by itself: {await self._receipts()}"
         for _ in range(3):
             await self.estate.stop_gateways()
             numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
@@ -195,6 +196,16 @@ class Installation:
 
         names = list(self.estate.gateways)
         await until("gateways that run", look, timeout=90, alive=list(self.estate.gateways.values()))
+
+    async def _receipts(self) -> str:
+        """What the server holds and lacks of each gateway, for who has to find out why."""
+        told = []
+        for gateway in self.estate.gateways:
+            for lane in (await self.api.get(f"gateways/{gateway}/delivery"))["lanes"]:
+                told.append(
+                    f"{gateway} {lane['lane']} through {lane['stored_through']} lacks {lane['missing']}"
+                )
+        return "; ".join(told)
 
     async def _delivered(self, numbered: Mapping[str, Mapping[str, int]], *, timeout: float) -> bool:
         async def look() -> bool | None:
