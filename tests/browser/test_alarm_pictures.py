@@ -75,6 +75,7 @@ async def test_a_guard_looks_through_the_camera(tmp_path: Path) -> None:
         small = await phone.open(page.url.removeprefix(base))
         seen = small.locator(".pictures")
         await expect(seen).to_contain_text("网关离线，无法获取画面。")
+        await expect(seen).to_contain_text("cam-1 尚未告知取图地址")
         await expect(seen.get_by_role("button", name="现在拍一张")).to_be_disabled()
         await expect(seen.get_by_role("img")).to_have_count(2)
         await seen.scroll_into_view_if_needed()

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { causeText } from "../src/i18n/cause";
+import { causeText, noteText } from "../src/i18n/cause";
 import { en } from "../src/i18n/en";
 import { deviceText, placeText } from "../src/i18n/place";
 import { ageText, translate } from "../src/i18n/text";
@@ -96,10 +96,79 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "no sound answer to the order (x); afterwards open = 0": "执行后读到 open = 0",
     "not confirmed within 45 s: afterwards valve = 0": "45 秒内未确认：执行后读到 valve = 0",
     "another command was given to the device before this one showed": "结果尚未显示，设备又收到另一指令",
+    "no sound answer to the order (x); it may have been carried out": "下发后无有效应答，可能已执行",
+    "m-1: no answer in time": "设备无应答",
+    "not confirmed within 45 s: the device took it, but the read-back failed: riser-a: no answer in time": "45 秒内未确认：设备已接受，回读失败：设备无应答",
+    "the journal could not be read: it is kept as j.sqlite.1, and a new epoch has begun": "网关存储无法读取，已另存为 j.sqlite.1，并重新开始",
+    "journal_full: the alarm lane holds 7 bytes and has no room for 9 more: bring the server back, or raise journal.alarm_mb": "报警存储已用 7 字节，容不下另外 9 字节：请恢复与服务器的连接，或调大网关存储上限",
+    "300 s ahead of the server's": "比服务器快 300 秒",
+    "cam-1 has not told where its picture is": "cam-1 尚未告知取图地址，请稍后再试",
+    "the picture no JPEG: it has no frame": "画面不可用：不是 JPEG 图片",
+    "the picture is longer than the gateway has said": "画面比网关所说的更长",
+    "the line is down: line cameras does not listen: it has not begun yet": "总线中断：线路 cameras 没有在监听",
     "something new": "something new",
   };
   for (const [why, wanted] of Object.entries(said)) {
     assert.equal(causeText("zh", why), wanted);
     assert.equal(causeText("en", why), why);
   }
+});
+
+test("what devices tell beside alarms and records is said in Chinese, and what is theirs stays", () => {
+  const said = {
+    "granted, card credential 0123456789abcdef, person 6 characters, told 500 s later": "granted，卡号 凭证 0123456789abcdef，人员（6 个字符），500 秒后补报",
+    "vehicle_in, plate 沪A12345, direction in, the device's clock is 300 s ahead": "vehicle_in，车牌 沪A12345，方向 in，设备时钟快 300 秒",
+    "26 bits, facility 12, card 3456": "26 位，区码 12，卡号 3456",
+    "5 keys": "5 个按键",
+    "BA burglary alarm: area 1, number 5 'Lobby'; text north; the panel's clock is 300 s behind": "BA 盗警报警：分区 1，编号 5 'Lobby'；文字 north；主机时钟慢 300 秒",
+    "FA fire alarm": "FA 火警报警",
+    "RP automatic test, told late; text x": "RP 自动测试（补报）；文字 x",
+    "E110 fire: partition 01, zone or user 003": "E110 火警：分区 01，防区或用户 003",
+    "R999 event: partition 01, zone or user 003; text x": "R999 事件（恢复）：分区 01，防区或用户 003；文字 x",
+    "AB zone 3 smoke": "AB zone 3 smoke",
+    "大堂; 感烟火灾探测器 smoke detector 7 (0-7): 火警 fire 0x0002": "大堂; 感烟火灾探测器 smoke detector 7 (0-7)：火警 0x0002",
+    "用户信息传输装置 transmission device: 复位 reset; operator 3": "用户信息传输装置：复位；操作员 3",
+    "no answer within 5 min (查岗无应答)": "5 分钟内查岗无应答",
+    "number 3 in the meter's log, ended 2026-03-01 12:00:00 by the meter's clock": "电表记录第 3 条，结束于 2026-03-01 12:00:00（电表时钟）",
+    "zone_3 = true": "zone_3 = 是",
+    "pressure = 120 kPa": "pressure = 120 kPa",
+    "tns1:VideoSource/GlobalSceneChange/ImagingService Changed Source=0, State=true": "tns1:VideoSource/GlobalSceneChange/ImagingService Changed Source=0, State=true",
+    "3# 2层 走廊 / 001-042 火警": "3# 2层 走廊 / 001-042 火警",
+  };
+  for (const [why, wanted] of Object.entries(said)) {
+    assert.equal(causeText("zh", why), wanted);
+    assert.equal(causeText("en", why), why);
+  }
+});
+
+test("a journal's notes are said in Chinese, but never what a person wrote", () => {
+  assert.equal(noteText("zh", "cleared", "with Z001: seen 2026-03-01T12:00:00+00:00"), "随 Z001 结束：网关于 2026-03-01T12:00:00+00:00 见到");
+  assert.equal(noteText("zh", "raised", "seen 2026-03-01T12:00:00+00:00 card 77"), "网关于 2026-03-01T12:00:00+00:00 见到：卡号 77");
+  assert.equal(noteText("zh", "explained", "its gateway has now said what it is: fire, critical"), "网关已说明类别与级别");
+  for (const action of ["ack", "close", "closed-by-hand"]) assert.equal(noteText("zh", action, "stopped"), "stopped");
+  assert.equal(noteText("en", "raised", "stopped"), "stopped");
+});
+
+test("each event code that the gateway names has its Chinese name", () => {
+  const source = readFileSync("../../drivers/sia_dc09/codes.py", "utf8");
+  const codes = [...source.matchAll(/^ {4}"(\w{2,3})": "(.+)",$/gm)];
+  assert.ok(codes.length > 180, "the codes are found");
+  for (const [, code = "", name = ""] of codes) {
+    const said = /\d/.test(code) ? causeText("zh", `E${code} ${name}: partition 01, zone or user 1`) : causeText("zh", `${code} ${name}`);
+    assert.match(said, /^\w+ [\u4e00-\u9fff\d]/, `${code} ${name}`);
+  }
+});
+
+/** Where the gateway and the server write why there is no picture, and how a command ended. */
+const SAYING = ["gateway/cameras/client", "gateway/cameras/picture", "gateway/cameras/camera_line", "gateway/tools/snapshot", "gateway/tools/jobs", "gateway/polling/orders", "gateway/commands", "server/alarms/pictures"];
+
+test("every reason that they write has words in Chinese", () => {
+  const source = SAYING.map((name) => readFileSync(`../../${name}.py`, "utf8")).join("\n");
+  const raised = /(?:raise \w+|Outcome\.\w+,|not_run|_refused|PictureBroken)\(?\s*f?"([^"\n]+)"\s*(?=[,)])/g;
+  // What begins with a hole is put together of others, which are looked at above.
+  const whole = [...source.matchAll(raised)].map((found) => found[1] as string).filter((text) => !text.startsWith("{") || text.includes(" is "));
+  const reasons = whole.map((text) => text.replace(/\{[^}]*\}/g, "7"));
+  assert.ok(reasons.length > 30, "the reasons are found");
+  const english = reasons.filter((why) => !/[\u4e00-\u9fff]/.test(causeText("zh", why)));
+  assert.deepEqual(english, []);
 });

@@ -2,7 +2,7 @@ import { type ReactNode, type RefObject, useEffect, useId, useRef } from "react"
 import { call } from "../api/client";
 import type { Alarm, JournalEntry, Role } from "../api/types";
 import { useI18n } from "../i18n";
-import { causeText } from "../i18n/cause";
+import { causeText, noteText } from "../i18n/cause";
 import { may } from "../shell/roles";
 import { useLoad } from "../ui/hooks";
 import { Link } from "../ui/link";
@@ -66,7 +66,7 @@ function Facts({ alarm }: { alarm: Alarm }) {
 }
 
 function Journal({ alarm }: { alarm: Alarm }) {
-  const { t, word } = useI18n();
+  const { t, word, language } = useI18n();
   // `q` is in the key: another change of this alarm means another line of the journal.
   const [state, again] = useLoad(`${alarm.id}@${alarm.q}@${alarm.state}`, (signal) =>
     call<{ journal: JournalEntry[] }>("GET", `alarms/${encodeURIComponent(alarm.id)}`, undefined, signal),
@@ -86,7 +86,7 @@ function Journal({ alarm }: { alarm: Alarm }) {
             <span>
               {word("act", entry.action)}
               {entry.actor && <b> {entry.actor}</b>}
-              {entry.note && <q>{entry.note}</q>}
+              {entry.note && <q>{noteText(language, entry.action, entry.note)}</q>}
             </span>
           </li>
         ))}

@@ -1,49 +1,45 @@
-/** Why something is so, in the page's language. The server's words are English; those known are said again. */
+/** Why something is so, in the page's language. The gateway's and the server's words are English; those known are said again. */
 
+import { COMMANDS } from "./said/commands";
+import { DETAILS, PARTS } from "./said/details";
+import { GATEWAYS } from "./said/gateways";
+import type { Rule } from "./said/rule";
+import { TOOLS } from "./said/tools";
 import type { Language } from "./text";
 
-type Rule = [pattern: RegExp, say: (parts: string[]) => string];
+const RULES: readonly Rule[] = [...GATEWAYS, ...COMMANDS, ...TOOLS, ...DETAILS];
+const LONGEST = 2000;
 
-const RULES: readonly Rule[] = [
-  [/^good sample$/, () => "收到正常读数"],
-  [/^no good sample for (\d+) s$/, ([seconds]) => `${seconds} 秒无正常读数`],
-  [/^its gateway gets no answer$/, () => "网关未收到应答"],
-  [/^its gateway hears it$/, () => "网关收到其消息"],
-  [/^it answers again$/, () => "恢复应答"],
-  [/^it answers its gateway again$/, () => "网关重新收到应答"],
-  [/^no heartbeat for (\d+) s$/, ([seconds]) => `${seconds} 秒无心跳`],
-  [/^(?:connection lost|last will)$/, () => "连接中断"],
-  [/^stopped$/, () => "已停止"],
-  [/^gateway (\S+) is back$/, ([name]) => `网关 ${name} 已恢复`],
-  [/^gateway (\S+): (.*)$/, ([name, why = ""]) => `网关 ${name}：${causeText("zh", why)}`],
-  [/^birth of (\S+)$/, ([name]) => `网关 ${name} 上报`],
-  [/^birth of (\S+) no longer names it$/, ([name]) => `网关 ${name} 不再上报此设备`],
-  [/^before this database$/, () => "早于本数据库"],
-  [/^the journal was full$/, () => "网关存储已满"],
-  [/^the disk was nearly full$/, () => "网关磁盘将满"],
-  [/^its time is over and the gateway has not answered: look at the device$/, () => "已过时限，网关没有答复，请查看现场"],
-  [/^it expired while the line was busy$/, () => "总线繁忙，指令已过期"],
-  [/^it expired at \S+$/, () => "指令已过期"],
-  [/^it expires too far ahead: check the clocks of server and gateway$/, () => "有效期过远，请检查服务器与网关的时钟"],
-  [/^the device took it and offers nothing to read back$/, () => "设备已接受，无法回读"],
-  [/^the device took it, but the read-back failed: (.*)$/, ([why]) => `设备已接受，回读失败：${why}`],
-  [/^not confirmed within (\d+(?:\.\d+)?) s: (.*)$/, ([seconds, why = ""]) => `${seconds} 秒内未确认：${causeText("zh", why)}`],
-  [/^another command was given to the device before this one showed$/, () => "结果尚未显示，设备又收到另一指令"],
-  [/^its line ended or was set up anew before it was sent$/, () => "总线已停止或重新配置，指令未下发"],
-  [/^its line ended or was set up anew before it was read back; it may have been carried out$/, () => "总线已停止或重新配置，尚未回读，可能已执行"],
-  [/^the device refuses: (.*)$/, ([why]) => `设备拒绝：${why}`],
-  [/^(?:.*; )?afterwards (.*)$/, ([shown]) => `执行后读到 ${shown}`],
-  [/^the gateway is stopping$/, () => "网关正在停止"],
-  [/^the gateway's clock is not set, .*$/, () => "网关时钟未设置，无法判断指令是否过期"],
-  [/^the gateway stopped while it ran; it may have been carried out$/, () => "执行期间网关停止，可能已执行"],
-  [/^(\d+) commands are already waiting: try again later$/, ([n]) => `已有 ${n} 条指令在等待，请稍后再试`],
-];
-
-export function causeText(language: Language, why: string): string {
-  if (language !== "zh") return why;
-  for (const [pattern, say] of RULES) {
+function known(rules: readonly Rule[], why: string): string | null {
+  for (const [pattern, say] of rules) {
     const found = pattern.exec(why);
-    if (found) return say(found.slice(1));
+    const said = found && say(found.slice(1), chinese);
+    if (said !== null) return said;
   }
-  return why;
+  return null;
+}
+
+/** A text of parts is said part by part; what no part of is known stays as it came. */
+function inParts(why: string): string {
+  const parts = why.split(/(, |; )/);
+  const said = parts.map((part, at) => (at % 2 ? null : known(PARTS, part)));
+  if (said.every((part) => part === null)) return why;
+  return parts.map((part, at) => said[at] ?? (at % 2 ? (part === ", " ? "，" : "；") : part)).join("");
+}
+
+function chinese(why: string): string {
+  return why.length > LONGEST ? why : (known(RULES, why) ?? inParts(why));
+}
+
+/** Say a cause, a detail or a machine's note; never what a person has written. */
+export function causeText(language: Language, why: string): string {
+  return language === "zh" ? chinese(why) : why;
+}
+
+/** What people do: the note beside it is theirs, word for word. */
+const BY_PEOPLE = new Set(["ack", "close", "closed-by-hand"]);
+
+/** Say what stands beside a line of an alarm's journal. */
+export function noteText(language: Language, action: string, note: string): string {
+  return BY_PEOPLE.has(action) ? note : causeText(language, note);
 }

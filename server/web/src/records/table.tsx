@@ -1,14 +1,15 @@
 import type { Entry } from "../api/types";
 import { useI18n } from "../i18n";
+import { causeText } from "../i18n/cause";
 import { deviceText } from "../i18n/place";
 import { Link } from "../ui/link";
 import { Time } from "../ui/times";
 
 function Detail({ one }: { one: Entry }) {
-  const { t } = useI18n();
+  const { t, language } = useI18n();
   return (
     <div>
-      {one.detail || (one.evidence ? "" : "–")}
+      {causeText(language, one.detail) || (one.evidence ? "" : "–")}
       {one.evidence && (
         <details className="evidence">
           <summary>{t("records.evidence")}</summary>
