@@ -1,4 +1,4 @@
-"""Exact decimal scaling: no result is ever rounded, and none is written with an exponent."""
+"""Exact decimal scaling: no result is ever rounded, none has an exponent above 0, and text of it has none at all."""
 
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Final
@@ -14,3 +14,8 @@ def scaled(number: Decimal, exp: int) -> Decimal:
     if isinstance(exponent, int) and exponent > 0:
         return made.quantize(Decimal(1), context=_EXACT)
     return made
+
+
+def in_digits(number: Decimal) -> str:
+    """Write a number of this world in digits, as a display shows it: 0.000000000001, never 1E-12."""
+    return f"{number:f}"

@@ -8,7 +8,7 @@ from drivers.cjt188 import frames
 from drivers.cjt188.frames import Frame
 from drivers.cjt188.layout import NAMES, VALVE, by_length
 from drivers.cjt188.values import BATTERY_LOW, VALVE_MASK, VALVES, digits, instant, kind_of, quantity
-from drivers.exact import scaled
+from drivers.exact import in_digits, scaled
 
 _WORDS: Final = {
     0x01: "read data",
@@ -66,6 +66,8 @@ def explain(raw: bytes) -> str:
 def _said(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return in_digits(value)
     return "no value" if value is None else str(value)
 
 

@@ -13,7 +13,7 @@ from drivers.cjt188.frames import Asked, ReplyFinder
 from drivers.cjt188.points import PointCodec, codecs
 from drivers.cjt188.values import digits
 from drivers.errors import FrameDamaged, Misconfigured
-from drivers.exact import scaled
+from drivers.exact import in_digits, scaled
 from drivers.profile import Example, Profile
 from drivers.workshop import Guess, Seen
 
@@ -114,7 +114,9 @@ class Cjt188Workshop:
         shown = frames.encode(answered.meter_type, _NOBODY, answered.control, data)
         question = frames.encode(asked.meter_type, _NOBODY, asked.control, asked.data[:2] + b"\0")
         values = {name: codec.decode(body).value for name, codec in inside.items()}
-        expect = {name: str(value) if isinstance(value, Decimal) else value for name, value in values.items()}
+        expect = {
+            name: in_digits(value) if isinstance(value, Decimal) else value for name, value in values.items()
+        }
         return Example(request=question.hex().upper(), reply=shown.hex().upper(), expect=expect)
 
 

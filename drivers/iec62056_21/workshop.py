@@ -7,6 +7,7 @@ from typing import Any, Final
 from drivers.api import Exchange
 from drivers.binding import bind
 from drivers.errors import FrameDamaged, Misconfigured
+from drivers.exact import in_digits
 from drivers.iec62056_21 import frames, telegram
 from drivers.iec62056_21.address import Options
 from drivers.iec62056_21.points import Readout, codecs
@@ -105,7 +106,7 @@ class Iec62056Workshop:
         again = Readout(telegram.parse(shown).sets)
         values = {name: codec.decode(again) for name, codec in made.items() if again.find(codec.at)}
         expect = {
-            name: str(reading.value) if isinstance(reading.value, Decimal) else reading.value
+            name: in_digits(reading.value) if isinstance(reading.value, Decimal) else reading.value
             for name, reading in values.items()
         }
         return Example(reply=shown.hex().upper(), expect=expect)
