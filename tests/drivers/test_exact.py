@@ -13,3 +13,4 @@ def test_scaling_is_exact_and_written_without_an_exponent(number, places, exp):
     assert Fraction(made) == Fraction(number) * Fraction(10) ** (places + exp)
     assert set(in_digits(made)) <= set("-.0123456789")
     assert Decimal(in_digits(made)) == made
+    assert made.as_tuple().exponent <= 0
