@@ -52,7 +52,7 @@ class Options(Strict, frozen=True, kw_only=True):
     ] = "1m"
     """How often the readings are taken: a port may tell them each second, and the meter is heard by each telegram."""
     software_parity: bool = False
-    """Make 7E1 of a port set to 8N1: meters before DSMR 4 send 9600 7E1."""
+    """Make 7E1 of a port set to 8N1: meters before DSMR 4 send 9600 7E1. Said of one device it holds for its port."""
 
 
 class DsmrP1Driver:
@@ -99,7 +99,6 @@ class P1Session(PeerSession):
     """The stream of one port: telegrams out of bytes; what is damaged is passed over, the next comes in seconds."""
 
     def __init__(self, devices: Mapping[str, tuple[Profile, Mapping[str, Any]]], options: Options) -> None:
-        self._characters = Characters(options.software_parity)
         self._buffer = bytearray()
         self._line_crc = options.crc
         self._quiet = 0
@@ -108,6 +107,9 @@ class P1Session(PeerSession):
         for source, (profile, own) in devices.items():
             merged = bind({**msgspec.to_builtins(options), **profile.options, **own}, Options, "options")
             self._known[source] = (codecs(profile), merged)
+        # A port has one parity: whoever of its devices says so knows it of the port.
+        known = (merged.software_parity for _, merged in self._known.values())
+        self._characters = Characters(options.software_parity or any(known))
 
     def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
         """Take bytes in any portions; return what whole and sound telegrams say."""

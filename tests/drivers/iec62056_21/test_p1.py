@@ -1,8 +1,6 @@
 import itertools
-import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,12 @@ from drivers.errors import Misconfigured
 from drivers.iec62056_21 import frames, telegram
 from drivers.iec62056_21.p1 import ANY, MAX_TELEGRAM, DsmrP1Driver, P1Session
 from drivers.profile import Action, Example, Point, Profile
+from gateway.site.config import load_site
 from messages.types import Quality
+from tests.support.sitefile import site_at
+from tests.support.vectors import rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "iec62056-21.jsonl"
-ROWS = {row["source"].rpartition(" ")[2]: row for row in map(json.loads, FILE.read_text().splitlines())}
+ROWS = {row["source"].rpartition(" ")[2]: row for row in rows("iec62056-21")}
 V5 = bytes.fromhex(ROWS["TELEGRAM_V5"]["hex"])
 V4 = bytes.fromhex(ROWS["TELEGRAM_V4_2"]["hex"])
 V3 = bytes.fromhex(ROWS["TELEGRAM_V3"]["hex"])
@@ -123,6 +123,41 @@ def test_without_a_crc_it_is_believed_only_where_the_site_says_so():
 def test_old_meters_send_seven_bits_with_parity():
     (one,) = heard(session(line={"software_parity": True, "crc": "none"}), frames.add_parity(V3))
     assert one.readings["low"].value == Decimal("12345.678")
+
+
+def test_parity_is_taken_wherever_it_is_said_for_a_port_has_one():
+    told = frames.add_parity(V3)
+    assert heard(session(crc="none"), told) == []
+    assert len(heard(session(crc="none", software_parity=True), told)) == 1
+    other = profile(options={"software_parity": True})
+    pair = {ANY: (profile(), {"crc": "none"}), "X": (other, {"crc": "none"})}
+    assert len(heard(DsmrP1Driver().session(pair, {}), told)) == 1
+
+
+SITE = """\
+site: s
+gateway: gw
+broker: {url: "mqtt://127.0.0.1:1883", username: gw, password_file: secrets/gw-a}
+lines:
+  - id: p1
+    serial: /dev/ttyUSB0
+    baud: 9600
+    listen: {}
+    devices:
+      - {id: meter, profile: easymeter-q3d, options: {software_parity: true}}
+"""
+
+
+def test_the_option_of_a_device_in_a_site_file_makes_its_pushes_heard(tmp_path):
+    (line,) = load_site(site_at(tmp_path, SITE)).listening
+    (device,) = line.devices
+    raw = bytes.fromhex(device.profile.examples[0].reply)
+    devices = {line.ear.sources["meter"].name: (device.profile, device.options)}
+    (one,) = heard(DsmrP1Driver().session(devices, line.file.options), frames.add_parity(raw))
+    assert one.readings["active_energy_import"].value == Decimal("32549.5061662")
+    disturbed = bytearray(frames.add_parity(raw))
+    disturbed[raw.index(b"32549")] ^= 0x04
+    assert heard(DsmrP1Driver().session(devices, line.file.options), bytes(disturbed)) == []
 
 
 def test_a_last_line_without_its_end_is_taken_when_nothing_more_comes():
