@@ -15,6 +15,9 @@ NUMBER_IDS: Final = ("0.0.0", "0.0.1", "0.0", "C.1.0", "C.1", "96.1.0", "96.1.1"
 RESETS: Final = "0.1.0"
 """How many billing periods have ended."""
 
+REACTION: Final = r"^(0\.(0[2-9][0-9]?|[1-9][0-9]{0,2})|1(\.([0-4][0-9]{0,2}|50{0,2}))?)$"
+"""0.02 to 1.5, as decimal digits."""
+
 ObisText = Annotated[
     str,
     msgspec.Meta(
@@ -73,7 +76,7 @@ class Options(Strict, frozen=True, kw_only=True):
     """Make 7E1 in software, on a port set to 8N1: for adapters and pseudo-terminals that cannot do 7E1."""
     bcc: Literal["required", "none"] = "required"
     """`none` for meters that send no block check character."""
-    reaction: Annotated[str, msgspec.Meta(pattern=r"^(0\.[0-9]{1,3}|1(\.[0-4][0-9]{0,2})?)$")] = "0.25"
+    reaction: Annotated[str, msgspec.Meta(pattern=REACTION)] = "0.25"
     """Seconds before the acknowledgement: 0.2 to 1.5 by the standard, 0.02 in its fast variant."""
     wakeup: Annotated[int, msgspec.Meta(ge=0, le=200)] = 0
     """How many NUL characters are sent first: battery meters wake up by 2.3 seconds of them, 65 at 300 baud."""

@@ -228,11 +228,30 @@ def test_an_address_that_cannot_be_is_refused_by_its_place(at, words):
 
 
 @pytest.mark.parametrize(
-    "options", [{"address": "12!"}, {"reaction": "2.0"}, {"acknowledge": "9"}, {"colour": 1}]
+    "options",
+    [
+        {"address": "12!"},
+        {"reaction": "2.0"},
+        {"reaction": "1.501"},
+        {"reaction": "0.019"},
+        {"acknowledge": "9"},
+        {"colour": 1},
+    ],
 )
 def test_options_are_strict(options):
     with pytest.raises(Misconfigured, match="options"):
         device({"p": ENERGY}, **options)
+
+
+@pytest.mark.parametrize(
+    "reaction", ["0.02", "0.2", "0.200", "0.25", "1", "1.0", "1.49", "1.499", "1.5", "1.50", "1.500"]
+)
+def test_the_reaction_time_may_be_any_of_the_standards(reaction):
+    _, first = started(reaction=reaction)
+    assert first.then is not None
+    after = first.then(first.reader.feed(IDENT))
+    assert isinstance(after, Exchange)
+    assert after.pause == float(reaction)
 
 
 def example(raw: bytes, **expect: Any) -> tuple[Example, ...]:
