@@ -152,7 +152,7 @@ class Example(Strict, frozen=True, kw_only=True):
     """A frame and the decimal strings (or true, false, null) that it must decode to.
 
     `happens` are the signals that it holds, in their order: `code`, `code raised` or `code cleared`. `reply` is hex, or
-    JSON as it is.
+    JSON or XML as it is.
     """
 
     reply: str

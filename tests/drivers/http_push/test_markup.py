@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from drivers.errors import FrameDamaged
 from drivers.http_push.body import MAX_DEPTH, MAX_VALUES, parse, read
+from drivers.http_push.explain import explain
+from simulators.http_push import request
 
 FORM = (
     b'--b\r\nContent-Disposition: form-data; name="licensePlatePicture"; filename="licensePlatePicture.jpg"\r\n'
@@ -98,6 +100,20 @@ def test_xml_is_known_by_how_it_begins(kind):
 @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/mixed"])
 def test_a_part_is_found_by_its_name_by_its_files_or_by_what_it_holds(part, kind):
     assert read(FORM, f"{kind}; boundary=b", part) == {"#name": "a", "b": "1"}
+
+
+def test_xml_is_explained_by_its_pointers_alone_and_in_a_request():
+    text = explain(b'<a v="1"><b u="kWh">2</b><c><d/><d>x</d></c></a>')
+    assert text.splitlines() == [
+        "/#name = 'a'",
+        "/@v = '1'",
+        "/b = '2'",
+        "/b@u = 'kWh'",
+        "/c/d/0 = ''",
+        "/c/d/1 = 'x'",
+    ]
+    asked = explain(request("/events", FORM, headers={"Content-Type": "multipart/form-data; boundary=b"}))
+    assert asked.endswith("/#name = 'a'\n/b = '1'")
 
 
 NAMES = st.sampled_from(["a", "b", "serialNo", "Ü", "x-1"])
