@@ -1,10 +1,8 @@
-from pathlib import Path
-
 import pytest
 
 from drivers import check_file
+from tests.support.vectors import VECTORS
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 MAPS = VECTORS / "modbus-register-maps.jsonl"
 
 

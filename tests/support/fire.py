@@ -1,24 +1,14 @@
 """Fire protocols in tests: vector files, shipped profiles, times."""
 
-import json
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from drivers.profile import Profile
 from drivers.profiles_store import SHIPPED, load_profile
 from drivers.strict_yaml import YamlError
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 NOW = datetime(2026, 9, 21, 10, 27, 41, tzinfo=UTC)
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    """The lines of a vector file."""
-    text = (VECTORS / f"{name}.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
 
 
 @cache

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -25,8 +24,8 @@ from drivers.errors import DriverError, FrameDamaged
 from drivers.listen_check import hear, sent
 from drivers.profile import Profile
 from drivers.profiles_store import load_marked_library
+from tests.support.vectors import VECTORS
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST = 6000
 MOST_STEPS = 40

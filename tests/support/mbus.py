@@ -1,9 +1,6 @@
 """M-Bus helpers for tests: vectors, profiles made from a few points, and a conversation without a wire."""
 
-import json
 from collections.abc import Iterator
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from drivers.api import Exchange
@@ -11,19 +8,12 @@ from drivers.mbus.driver import MbusDevice, MbusDriver
 from drivers.profile import Example, Point, Profile
 from simulators.mbus import MbusBus
 from tests.support.conversation import carry
-
-VECTORS = Path(__file__).parents[1] / "vectors"
-
-
-def rows() -> list[dict[str, Any]]:
-    """The lines of the vector file."""
-    text = (VECTORS / "mbus.jsonl").read_text()
-    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
+from tests.support.vectors import rows
 
 
 def sound() -> Iterator[bytes]:
     """The frames of real meters that are whole and sound."""
-    for row in rows():
+    for row in rows("mbus"):
         if "slave" in row["expected"]:
             yield bytes.fromhex(row["hex"])
 

@@ -1,20 +1,9 @@
 """Modbus helpers for tests: vectors, and profiles made from a few points."""
 
-import json
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from drivers.modbus.driver import ModbusDevice, ModbusDriver
 from drivers.profile import Action, Point, Profile
-
-VECTORS = Path(__file__).parents[1] / "vectors"
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    """The lines of a vector file."""
-    text = (VECTORS / f"{name}.jsonl").read_text()
-    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
 
 
 def profile(

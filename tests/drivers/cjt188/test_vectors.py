@@ -1,7 +1,3 @@
-import json
-from decimal import Decimal
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +5,9 @@ from hypothesis import strategies as st
 from drivers.cjt188 import frames
 from drivers.cjt188.explain import explain
 from drivers.cjt188.vectors import check_vector
+from tests.support.vectors import rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "cjt188.jsonl"
-ROWS = [json.loads(line, parse_float=Decimal) for line in FILE.read_text().splitlines()]
+ROWS = rows("cjt188")
 ADDRESS = "00201707010069"
 
 

@@ -1,16 +1,12 @@
-import json
-from decimal import Decimal
-from pathlib import Path
-
 import pytest
 
 from drivers.dlt645.explain import explain
 from drivers.dlt645.frames import Frame
 from drivers.dlt645.vectors import check_vector
 from drivers.errors import FrameDamaged
+from tests.support.vectors import rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "dlt645.jsonl"
-ROWS = [json.loads(line, parse_float=Decimal) for line in FILE.read_text().splitlines()]
+ROWS = rows("dlt645")
 
 
 def row(frame: Frame, **expected):

@@ -13,7 +13,8 @@ from drivers.fire_printer.settings import Options
 from drivers.listen_check import words
 from drivers.profile import Point, Profile, Signal
 from messages.types import Edge, Severity
-from tests.support.fire import NOW, rows, shipped
+from tests.support.fire import NOW, shipped
+from tests.support.vectors import rows
 
 FIRESENSE = shipped("firesense-afp2800-printer")
 GST = shipped("gst-gst9000-printer")

@@ -1,7 +1,8 @@
 import pytest
 
 from drivers.fire_printer.driver import PrinterDriver
-from tests.support.fire import changed, rows
+from tests.support.fire import changed
+from tests.support.vectors import rows
 
 ROWS = rows("fire-printer")
 

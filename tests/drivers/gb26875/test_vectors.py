@@ -2,7 +2,8 @@ import pytest
 
 from drivers.gb26875.driver import Gb26875Driver
 from drivers.gb26875.frames import Frame, encode
-from tests.support.fire import changed, rows
+from tests.support.fire import changed
+from tests.support.vectors import rows
 
 ROWS = rows("gb26875")
 FRAME = next(row for row in ROWS if row["kind"] == "frame")

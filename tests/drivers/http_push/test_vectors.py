@@ -1,7 +1,6 @@
 """The vectors of pushed messages, and that a row that is wrong is found wrong."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,13 +9,13 @@ from drivers.errors import FrameDamaged
 from drivers.http_push.explain import explain
 from drivers.http_push.vectors import check_vector
 from simulators.http_push import request
+from tests.support.vectors import VECTORS, rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "http-push.jsonl"
-ROWS = [json.loads(line) for line in FILE.read_text().splitlines()]
+ROWS = rows("http-push")
 
 
 def test_all_vectors_agree():
-    report = check_file.run(FILE)
+    report = check_file.run(VECTORS / "http-push.jsonl")
     assert (report.disagreements, report.agree) == ([], len(ROWS))
 
 

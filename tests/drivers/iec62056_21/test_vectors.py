@@ -1,7 +1,3 @@
-import json
-from decimal import Decimal
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +6,9 @@ from drivers.errors import FrameDamaged
 from drivers.iec62056_21 import frames, telegram
 from drivers.iec62056_21.explain import explain
 from drivers.iec62056_21.vectors import check_vector
+from tests.support.vectors import rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "iec62056-21.jsonl"
-ROWS = [json.loads(line, parse_float=Decimal) for line in FILE.read_text().splitlines()]
+ROWS = rows("iec62056-21")
 
 
 def row(raw: bytes, **expected):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from drivers import check_file, registry
 from simulators.mbus_frames import Identity, response
-from tests.support.mbus import rows
+from tests.support.vectors import rows
 
-ROWS = rows()
+ROWS = rows("mbus")
 READ = [row for row in ROWS if "records" in row["expected"]]
 
 

@@ -8,7 +8,7 @@ from drivers.errors import DeviceRefused, DriverError, FrameDamaged
 from drivers.modbus import frames, pdu
 from drivers.modbus.driver import ModbusDriver
 from drivers.modbus.modbus_ascii import MAX_FRAME, AsciiReader, frame, lrc, unwrap
-from tests.support.modbus import rows
+from tests.support.vectors import rows
 
 READ = pdu.read_request(3, 107, 3)
 ANSWER = bytes.fromhex("03 06 022B 0000 0064")

@@ -6,7 +6,7 @@ from drivers.errors import DeviceRefused, DriverError, FrameDamaged
 from drivers.modbus import pdu
 from drivers.modbus.rtu import MAX_NOISE, RtuReader, crc16, crc_ok, frame
 from messages.types import Quality
-from tests.support.modbus import rows
+from tests.support.vectors import rows
 
 # In one test each, for a test per frame would take longer than what it tests.
 PAIRS = [

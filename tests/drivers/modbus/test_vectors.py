@@ -8,7 +8,7 @@ from drivers import registry
 from drivers.modbus import mbap
 from drivers.modbus.rtu import frame
 from drivers.modbus.vectors import point_id
-from tests.support.modbus import rows
+from tests.support.vectors import rows
 
 MAPS = rows("modbus-register-maps")
 DECODE = [row for row in rows("modbus-decode") if "request_rtu" in row]

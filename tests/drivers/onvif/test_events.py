@@ -1,6 +1,4 @@
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +8,9 @@ from drivers.errors import FrameDamaged
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.events import MAX_TOPIC, bare, instant, notifications
 from drivers.onvif.markup import MAX_BYTES, parse
+from tests.support.vectors import rows
 
-FILE = Path(__file__).parents[2] / "vectors" / "onvif-events.jsonl"
-ROWS = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
+ROWS = rows("onvif-events")
 ENVELOPE = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:e="http://www.onvif.org/ver10/events/wsdl">'
     "<s:Body><e:PullMessagesResponse><e:CurrentTime>2026-09-21T10:00:00Z</e:CurrentTime>{}</e:PullMessagesResponse>"

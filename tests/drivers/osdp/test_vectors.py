@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +8,9 @@ from drivers.errors import FrameDamaged
 from drivers.osdp.frames import Frame, build
 from drivers.osdp.vectors import check_vector, explain, from_hex
 from tests.support.long import amount
+from tests.support.vectors import VECTORS, rows
 
-VECTORS = Path(__file__).parents[2] / "vectors"
-ROWS = [json.loads(line) for line in (VECTORS / "osdp.jsonl").read_text().splitlines()]
+ROWS = rows("osdp")
 
 
 def row(reply, code, data, **expected):

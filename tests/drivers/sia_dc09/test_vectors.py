@@ -2,7 +2,8 @@ import pytest
 
 from drivers.sia_dc09.driver import Dc09Driver
 from drivers.sia_dc09.frames import encode
-from tests.support.fire import changed, rows
+from tests.support.fire import changed
+from tests.support.vectors import rows
 
 ROWS = rows("sia-dc09")
 COMMENTS = {"note", "iv", "aes_key_ascii", "decrypted"}

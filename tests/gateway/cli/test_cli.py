@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli.main import app
+from tests.support.vectors import VECTORS
 
-VECTORS = Path(__file__).parents[2] / "vectors"
 GOOD_FRAME = "0103020007F986"
 
 SITE = """\
