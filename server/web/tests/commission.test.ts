@@ -183,6 +183,7 @@ test("what gateways say is said in Chinese where it is known", () => {
     assert.equal(saidText("en", text), text);
   }
   const both = "Pull the uplink's cable now / 请拔掉上行网线 (120 s)";
+  assert.equal(saidText("zh", "the camera refuses the login"), "摄像机拒绝登录，请检查用户名与密码", "what guards read too");
   assert.equal(saidText("en", both), "Pull the uplink's cable now (120 s)");
   assert.equal(saidText("zh", both), "请拔掉上行网线 (120 s)");
 });

@@ -1,5 +1,6 @@
 /** What gateways and the server say of jobs and configurations, in the page's language. What is not known stays as it came. */
 
+import { causeText } from "../i18n/cause";
 import type { Language } from "../i18n/text";
 
 type Rule = [pattern: RegExp, say: (parts: string[]) => string];
@@ -99,5 +100,5 @@ export function saidText(language: Language, text: string): string {
   }
   const trouble = /^((?:holding|input|coil|discrete) [\d+]+): (.*)$/.exec(text);
   if (trouble) return `${registers(trouble[1] ?? "")}：${saidText(language, trouble[2] ?? "")}`;
-  return evidence(text) ?? QUALITIES[text] ?? text;
+  return evidence(text) ?? QUALITIES[text] ?? causeText(language, text);
 }
