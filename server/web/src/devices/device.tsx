@@ -48,7 +48,7 @@ function DeviceFacts({ device }: { device: Device }) {
       </Fact>
       {device.speaks && (
         <Fact name={t("device.hearing")}>
-          {t("device.speaks")} · {device.heard_within_s === null ? t("device.neversilent") : t("device.silentafter", { time: ageText(language, device.heard_within_s * 1000) })}
+          {t(device.class === "camera" ? "device.attended" : "device.speaks")} · {device.heard_within_s === null ? t("device.neversilent") : t("device.silentafter", { time: ageText(language, device.heard_within_s * 1000) })}
         </Fact>
       )}
       {device.meter && (

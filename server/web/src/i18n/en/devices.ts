@@ -42,6 +42,7 @@ export const devices = {
   "device.line": "Line and address",
   "device.hearing": "Hearing",
   "device.speaks": "Speaks unasked",
+  "device.attended": "Looked after by its gateway",
   "device.silentafter": "silent after {time} without a word",
   "device.neversilent": "its silence says nothing",
   "device.lastseen": "Last heard",

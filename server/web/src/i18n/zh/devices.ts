@@ -44,6 +44,7 @@ export const devices: Record<keyof typeof english, string> = {
   "device.line": "总线与地址",
   "device.hearing": "接收方式",
   "device.speaks": "主动上报",
+  "device.attended": "由网关巡看",
   "device.silentafter": "{time}无消息视为失联",
   "device.neversilent": "长时间无消息不视为失联",
   "device.lastseen": "最近通信",
