@@ -10,6 +10,7 @@ from simulators.on_wires import Wires
 from simulators.osdp_life import Hall, OsdpLine, live, wiegand
 from simulators.osdp_reader import Reader
 from simulators.osdp_secure import crc
+from tests.support.waiting import alongside
 
 
 def readers(count: int = 2) -> list[Reader]:
@@ -63,18 +64,15 @@ async def test_they_are_served_where_it_is_said(tmp_path: Path):
     made, rng = readers(), Random(1)
     wires = Wires("127.0.0.1:0", tmp_path / "tty", 9600)
     work = wires.serve(OsdpLine(made, lambda: 0), live(Hall(made, rng), rng, 0.01), told.put_nowait)
-    task = asyncio.create_task(work)
-    endpoint, path = await told.get(), await told.get()
-    assert path == str(tmp_path / "tty")
-    reader, writer = await asyncio.open_connection(*endpoint.split(":"))
-    ask = bytes.fromhex("53010900046100")
-    writer.write(ask + crc(ask))
-    async with asyncio.timeout(10):
+    async with alongside(work), asyncio.timeout(10):
+        endpoint, path = await told.get(), await told.get()
+        assert path == str(tmp_path / "tty")
+        reader, writer = await asyncio.open_connection(*endpoint.split(":"))
+        ask = bytes.fromhex("53010900046100")
+        writer.write(ask + crc(ask))
         assert (await reader.readexactly(6))[5] == 0x45
-    writer.close()
-    await writer.wait_closed()
-    task.cancel()
-    await asyncio.wait([task])
+        writer.close()
+        await writer.wait_closed()
     assert not (tmp_path / "tty").is_symlink()
 
 
