@@ -12,6 +12,7 @@ from gateway.listening.listeners import Listeners
 from gateway.polling.fleet import Difference, Fleet, fixed_parts
 from gateway.reconfig.changeover import change_over
 from gateway.site.config import Site, load_site
+from gateway.site.overlay import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,13 @@ class Reloader:
         """Read the site file again and apply it; raise `YamlError` or `ReloadRefused` with nothing changed."""
         return await self._do(_Job(None))
 
-    async def apply(self, site: Site) -> Difference:
-        """Change over to this configuration; raise `ReloadRefused` with nothing changed."""
-        return await self._do(_Job(site))
+    async def apply(self, site: Site, *, upon: str, over: str | None = None) -> Difference:
+        """Change over to this configuration; raise `ReloadRefused` with nothing changed.
+
+        So it is where, by its turn, another one runs than that with the hash `upon`, or the site file is no longer
+        the one with the fingerprint `over`: somebody at the box was faster.
+        """
+        return await self._do(_Job(site, upon, over))
 
     def check(self, site: Site) -> None:
         """Raise `ReloadRefused` if this cannot be applied to what runs."""
@@ -77,7 +82,7 @@ class Reloader:
             if job.done is None:
                 self._asked = False
             try:
-                what = await self._change(job.site)
+                what = await self._change(job)
             except (YamlError, ReloadRefused) as err:
                 job.failed(err)
             else:
@@ -95,10 +100,14 @@ class Reloader:
         self._jobs.put_nowait(job)
         return await job.done
 
-    async def _change(self, site: Site | None) -> Difference:
+    async def _change(self, job: "_Job") -> Difference:
         if self._closed:
             raise ReloadRefused("the gateway is stopping: nothing is changed")
-        found = site if site is not None else await asyncio.to_thread(self._read)
+        if job.upon is not None and job.upon != self.site.hash:
+            raise ReloadRefused("another configuration was taken up meanwhile: nothing is changed")
+        if job.over is not None and await asyncio.to_thread(fingerprint, self.site.path) != job.over:
+            raise ReloadRefused("the site file on the box was edited meanwhile: nothing is changed")
+        found = job.site if job.site is not None else await asyncio.to_thread(self._read)
         self.check(found)
 
         def took() -> None:
@@ -106,7 +115,7 @@ class Reloader:
             self.changed()
 
         what = await change_over(self.fleet, self.listeners, found.lines, found.listening, found.hash, took)
-        if site is None and self.source is not None:
+        if job.site is None and self.source is not None:
             await self.source.taken()
         log.info("configuration %s applied: %s", found.hash, what)
         return what
@@ -121,6 +130,8 @@ class _Job:
     """A configuration to change over to; None: that of the site file."""
 
     site: Site | None
+    upon: str | None = None
+    over: str | None = None
     done: "asyncio.Future[Difference] | None" = None
 
     def failed(self, err: YamlError | ReloadRefused) -> None:

@@ -75,6 +75,8 @@ class RemoteConfig:
     """What ran when the trial began, in this life of the process."""
     _after: Aftermath | None = None
     """How those do with the configuration before on whose account one was taken back."""
+    _pen: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the record is written or told: what is there in the end is what was decided last."""
 
     def take(self, offer: ConfigOffer) -> None:
         """Take an offer; one that came before, as retained messages do, changes nothing."""
@@ -99,8 +101,7 @@ class RemoteConfig:
         await self._tell()
         while True:
             self._woken.clear()
-            if self.record.untold and await self.alarm(self.record.untold):
-                await self._keep(untold="")
+            await self._alarm_untold()
             while self._checks:
                 await self._check(self._checks.popleft())
             if self.record.trial is not None:
@@ -114,6 +115,11 @@ class RemoteConfig:
             waits = self._offer is not None or self._after is not None
             busy = self.record.trial is not None or self.record.untold or waits
             await self.nap(self._woken, LOOK_S if busy else 3600.0)
+
+    async def _alarm_untold(self) -> None:
+        untold = self.record.untold
+        if untold and await self.alarm(untold) and self.record.untold == untold:
+            await self._keep(untold="")
 
     # -- what the reloader asks -----------------------------------------------------------------------------
 
@@ -132,9 +138,10 @@ class RemoteConfig:
 
     async def taken(self) -> None:
         """What `read` returned runs now."""
-        if self._edited:
-            self._edited = False
-            await self._save(given_up(self.record, EDITED, utc_ms(self.clock())))
+        edited, self._edited = self._edited, False
+        if edited and (self.record.tried or self.record.good):  # else it was taken back meanwhile
+            await self._save(given_up(self.record, EDITED, utc_ms(self.clock()), edited=True))
+            self._woken.set()
         await self._tell()
 
     # -- an offer -------------------------------------------------------------------------------------------
@@ -154,6 +161,7 @@ class RemoteConfig:
             why = f"stale: it stands on {offer.base[:19]}…, and {running.hash[:19]}… runs: look again and offer anew"
             await self._end(offer, ConfigState.REFUSED, why)
             return
+        over = await asyncio.to_thread(fingerprint, running.path)
         try:
             site = await asyncio.to_thread(load_overlaid, running.path, offer.site_yaml)
             self.reloader.check(site)
@@ -168,37 +176,29 @@ class RemoteConfig:
         if site.hash == running.hash:
             await self._end(offer, ConfigState.CONFIRMED, "it is what runs already")
             return
-        await self._try(offer, site)
+        await self._try(offer, running, site, over)
 
-    async def _try(self, offer: ConfigOffer, site: Site) -> None:
-        version = Version(
-            id=offer.id,
-            by=offer.by,
-            at=offer.at,
-            yaml=offer.site_yaml,
-            over=fingerprint(self.reloader.site.path),
-        )
+    async def _try(self, offer: ConfigOffer, running: Site, site: Site, over: str) -> None:
+        version = Version(id=offer.id, by=offer.by, at=offer.at, yaml=offer.site_yaml, over=over)
         limit_s = offer.health_minutes * MINUTE_S
-        staged = msgspec.structs.replace(
-            self.record,
-            tried=version,
-            trial=trial_of(limit_s, self.surface.health(), self.reloader.site.all_lines, site.all_lines),
-            word=self._word(offer.id, ConfigState.STAGED),
-        )
+        trial = trial_of(limit_s, self.surface.health(), running.all_lines, site.all_lines)
+        staged = {"tried": version, "trial": trial, "word": self._word(offer.id, ConfigState.STAGED)}
         try:
-            await asyncio.to_thread(self.store.save, staged)
+            async with self._pen:
+                await asyncio.to_thread(self.store.save, msgspec.structs.replace(self.record, **staged))
+                # Upon what is known now: a reload at the box may have ended what had proved itself.
+                self.record, self._before = msgspec.structs.replace(self.record, **staged), running
         except OSError as err:
             await self._end(
                 offer, ConfigState.REFUSED, f"it cannot be written down here: {err.strerror or err}"
             )
             return
-        self.record, self._before = staged, self.reloader.site
         await self._tell()
         self._well, self._saved_s = set(), 0.0
         self._applied_at = self._looked_at = self.monotonic()
         try:
-            what = await self.reloader.apply(site)
-        except ReloadRefused as err:  # stopping, or another reload came first
+            what = await self.reloader.apply(site, upon=running.hash, over=over)
+        except ReloadRefused as err:  # stopping, or somebody at the box was faster
             await self._keep(tried=None, trial=None, word=self._word(offer.id, ConfigState.REFUSED, str(err)))
             self._before = None
             return
@@ -241,23 +241,30 @@ class RemoteConfig:
         return ears | {device.id: device.profile.points.keys() for device in site.devices}
 
     async def _roll_back(self, why: str) -> None:
-        trial, tried = self.record.trial, self.record.tried
+        trial, tried, running = self.record.trial, self.record.tried, self.reloader.site
         assert trial is not None
         assert tried is not None
         lost = unwell(trial, self._well, self.surface.health(), self._configured()).lost
+        edited = await asyncio.to_thread(fingerprint, running.path) != tried.over
+        if self.record.tried is not tried:
+            return  # a reload at the box has ended it
+        why = f"{why}; {EDITED}" if edited else why
         # On the disk before the lines change: a kill in between starts with what it goes back to.
-        await self._save(given_up(self.record, why, utc_ms(self.clock())))
-        try:
-            before = self._before
-            if before is None:
-                before = await asyncio.to_thread(self._previous)
-            await self.reloader.apply(before)
-        except (YamlError, ReloadRefused) as err:
-            log.error("the configuration before it cannot be taken up: %s", first_problem(err))  # noqa: TRY400
+        await self._save(given_up(self.record, why, utc_ms(self.clock()), edited=edited))
+        if not (edited and await self._went_back(lambda: load_site(running.path), running.hash)):
+            await self._went_back(self._previous, running.hash)
         self._before = None
         await self._tell()
         if lost:
             self._after = Aftermath(tried.id, lost, self.monotonic() + AFTER_S)
+
+    async def _went_back(self, to: Callable[[], Site], upon: str) -> bool:
+        try:
+            await self.reloader.apply(await asyncio.to_thread(to), upon=upon)
+        except (YamlError, ReloadRefused) as err:
+            log.error("the configuration before it cannot be taken up: %s", first_problem(err))  # noqa: TRY400
+            return False
+        return True
 
     async def _look_back(self, after: Aftermath) -> None:
         """Say it if those who did not answer on trial do not answer without it either: it was not the change."""
@@ -270,6 +277,8 @@ class RemoteConfig:
             await self._keep(word=msgspec.structs.replace(word, why=printable(f"{word.why}; {said}", 1000)))
 
     def _previous(self) -> Site:
+        if self._before is not None:
+            return self._before
         path, good = self.reloader.site.path, self.record.good
         return load_site(path) if good is None else load_overlaid(path, good.yaml)
 
@@ -277,22 +286,22 @@ class RemoteConfig:
 
     async def _tell(self) -> None:
         """Say what runs and what became of the latest offer."""
-        word = self.record.word or Word(state=ConfigState.LOCAL, at=utc_ms(self.clock()))
-        active = self.record.tried or self.record.good
-        path = self.reloader.site.path
-        text = await asyncio.to_thread(shown_part, path) if active is None else active.yaml
-        self.say(
-            ConfigSaid(
-                state=word.state,
-                active=self.reloader.site.hash,
-                at=word.at,
-                id=word.id,
-                why=word.why,
-                problems=word.problems,
-                site_yaml=text,
-                checked=self._checked,
+        async with self._pen:
+            shown = await asyncio.to_thread(shown_part, self.reloader.site.path)
+            word = self.record.word or Word(state=ConfigState.LOCAL, at=utc_ms(self.clock()))
+            active = self.record.tried or self.record.good
+            self.say(
+                ConfigSaid(
+                    state=word.state,
+                    active=self.reloader.site.hash,
+                    at=word.at,
+                    id=word.id,
+                    why=word.why,
+                    problems=word.problems,
+                    site_yaml=shown if active is None else active.yaml,
+                    checked=self._checked,
+                )
             )
-        )
 
     def _word(
         self, offer: str, state: ConfigState, why: str = "", problems: Sequence[ConfigProblem] = ()
@@ -313,7 +322,8 @@ class RemoteConfig:
 
     async def _save(self, record: Record) -> None:
         self.record = record
-        try:
-            await asyncio.to_thread(self.store.save, record)
-        except OSError as err:
-            log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400
+        async with self._pen:
+            try:
+                await asyncio.to_thread(self.store.save, self.record)
+            except OSError as err:
+                log.error("what became of a configuration cannot be written down: %s", err)  # noqa: TRY400

@@ -55,7 +55,7 @@ def _go_on_trying(
 ) -> tuple[Record, Site | None]:
     again = begun_again(trial)
     if tried.over != over:
-        return given_up(record, EDITED, at), None
+        return given_up(record, EDITED, at, edited=True), None
     if again is None:
         why = f"the process began {trial.attempts + 1} times while it was on trial, or its time was over"
         return given_up(record, why, at), None
@@ -86,15 +86,15 @@ def problems_of(err: YamlError) -> list[ConfigProblem]:
     ]
 
 
-def given_up(record: Record, why: str, at: datetime) -> Record:
-    """Take back what is on trial, else what had proved itself."""
+def given_up(record: Record, why: str, at: datetime, *, edited: bool = False) -> Record:
+    """Take back what is on trial, else what had proved itself; both where the site file was edited: it holds then."""
     failed = record.tried or record.good
     assert failed is not None
     log.error("configuration %s is rolled back: %s", failed.id, why)
     return msgspec.structs.replace(
         record,
         word=Word(state=ConfigState.ROLLED_BACK, at=at, id=failed.id, why=printable(why, 900)),
-        good=record.good if record.tried is not None and why != EDITED else None,
+        good=record.good if record.tried is not None and not edited else None,
         tried=None,
         trial=None,
         untold=printable(f"configuration {failed.id} is rolled back: {why}", 500),
