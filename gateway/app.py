@@ -250,8 +250,10 @@ def _assemble(
         return gateway.state()
 
     def take_offer(_leaf: str, payload: bytes, _retained: bool) -> None:
-        if payload:  # an empty one takes an offer back
+        if payload:
             remote.take(decode_offer(payload))
+        else:
+            remote.withdraw()
 
     def take_request(leaf: str, payload: bytes, retained: bool) -> None:
         tools.take(leaf, payload, retained)

@@ -91,6 +91,12 @@ class RemoteConfig:
         self._offer = offer
         self._woken.set()
 
+    def withdraw(self) -> None:
+        """Leave an offer alone that was not looked at yet: it was taken back."""
+        if self._offer is not None:
+            log.info("configuration %s was withdrawn", self._offer.id)
+            self._offer = None
+
     async def run(self) -> None:
         """Work until cancelled."""
         self._applied_at = self._looked_at = self.monotonic()

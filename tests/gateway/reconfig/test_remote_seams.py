@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.app import build
 from gateway.reconfig.remote import RemoteConfig
-from messages.configs import ConfigState
-from tests.support.offers import LOCAL, Box, endpoint, offer
+from messages.configs import ConfigState, encode_config
+from tests.support.offers import LOCAL, OTHER, THIRD, Box, endpoint, offer
 
 pytestmark = pytest.mark.slow  # each life reads the library of profiles
 
@@ -136,3 +137,25 @@ async def test_two_words_at_once_are_written_and_told_one_after_the_other(box: B
     assert not met.is_set(), "two wrote one file at once"
     assert box.store.load().word == two
     assert box.said[-1].id == "f2"
+
+
+async def test_an_offer_that_was_taken_back_in_time_is_not_tried(box: Box):
+    remote = box.life()
+    base = box.hash
+    remote.take(offer(base))
+    await box.runs(remote, lambda: box.state is ConfigState.APPLIED)
+    remote.take(offer(base, THIRD, "f2"))
+    remote.withdraw()
+    await box.runs(remote, lambda: box.state is ConfigState.CONFIRMED)
+    assert remote._offer is None
+    assert box.fleet.endpoints == [["127.0.0.1:1503"]]
+    assert box.said[-1].site_yaml == OTHER
+
+
+async def test_an_empty_offer_on_the_wire_takes_back(box: Box):
+    async with build(box.start().site) as gateway:
+        inlet = gateway.uplink._inlets["config"]
+        inlet.take("", encode_config(offer(box.hash)), True)
+        assert gateway.remote._offer is not None
+        inlet.take("", b"", True)
+        assert gateway.remote._offer is None
