@@ -109,7 +109,7 @@ def check(site_file: SiteFile, profiles: Profiles = None) -> None:
             line.id, line.tcp or f"pty {line.pty}, {line.rate} baud", str(len(line.devices)), str(faults)
         )
     for one in site.field:
-        where = one.tcp or (f"pty {one.pty}, {one.baud} baud" if one.pty else "a port of the gateway's")
+        where = one.tcp or (f"pty {one.pty}, {one.baud} baud" if one.pty else "any port of this machine")
         table.add_row(one.id, f"{one.protocol}: {where}", str(len(one.devices)), "0")
     steps = len(site.story) + sum(len(device.story) for _, device in site.field_devices())
     Console().print(table)

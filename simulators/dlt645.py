@@ -321,8 +321,8 @@ class SimMeter:
         return {
             "A010": packed(self.demand[0], 3, 4),
             "B010": instant(self.demand[1], "%m %d %H %M"),
-            "B611": packed(self.volts[0], 2),
-            "B621": packed(self.amps[0], 2, 2),
+            **{f"B61{phase}": packed(value, 2) for phase, value in enumerate(self.volts, 1)},
+            **{f"B62{phase}": packed(value, 2, 2) for phase, value in enumerate(self.amps, 1)},
             "B630": packed(self.kilowatts[0], 3, 4),
             "B650": packed(self.factor, 2, 3),
             "C010": bytes((clock.isoweekday() % 7,)) + instant(clock, "%y %m %d"),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from drivers.profile import Profile
+from simulators import isapi
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
 
 SPEAKING = frozenset({"gb26875", "sia-dc09", "http-push", "onvif"})
@@ -11,8 +12,9 @@ SEEN = ("black", "frozen", "blurred", "obstructed", "moved")
 """What pictures can show, and is judged within a demo."""
 EDGES = frozenset({"raised", "cleared", "pulse", "record"})
 COMPONENTS = 30
+_ALERTS = ("camera", "terminal")
 _KINDS = {
-    "http-push": ("door", "barrier"),
+    "http-push": ("door", "barrier", *_ALERTS),
     "cjt188": ("cold", "hot", "heat", "gas"),
     "mbus": ("heat", "water", "electricity", "gas"),
 }
@@ -30,7 +32,7 @@ _SAYS = {
     ),
     "http-push": (
         re.compile(r"[a-z_]{1,20}@[0-9]{1,3}(:\S{1,20})?"),
-        "say EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier",
+        "say EVENT@DOOR:CARD, or EVENT@LANE:PLATE of a barrier or camera",
     ),
     "onvif": (
         re.compile(rf"(tamper|record) (on|off)|picture ({'|'.join(SEEN)}|well)"),
@@ -40,8 +42,11 @@ _SAYS = {
 }
 
 _ADDRESS = re.compile(r"[0-9A-Za-z-]{1,32}")
-# A P1 port names its meter by the characters of its number, in hex.
-_ADDRESSES = {"dsmr-p1": re.compile(r"([2-7][0-9A-F]){1,16}")}
+# A P1 port names its meter by the characters of its number, in hex; some who push, by a MAC.
+_ADDRESSES = {
+    "dsmr-p1": re.compile(r"([2-7][0-9A-F]){1,16}"),
+    "http-push": re.compile(r"[0-9A-Za-z:-]{1,32}"),
+}
 
 _Found = Iterator[tuple[tuple[str | int, ...], str]]
 
@@ -98,15 +103,17 @@ def _device(
     ).fullmatch(device.address):
         yield (*path, "address"), "is missing: the device's address in the words of its protocol"
     for number, step in enumerate(device.story):
-        yield from _step(line.protocol, step, profile, (*path, "story", number))
+        yield from _step(line.protocol, device.kind, step, profile, (*path, "story", number))
 
 
-def _step(protocol: str, step: Say, profile: Profile, path: tuple[str | int, ...]) -> _Found:
+def _step(protocol: str, kind: str, step: Say, profile: Profile, path: tuple[str | int, ...]) -> _Found:
     words, mend = _SAYS.get(protocol, (re.compile(r"(?!)"), "this device has nothing to say"))
     if not words.fullmatch(step.say) or (
         step.say.startswith("component") and int(step.say.split()[1]) > COMPONENTS
     ):
         yield (*path, "say"), mend
+    elif kind in _ALERTS and not isapi.known(kind, step.say.partition("@")[0]):
+        yield (*path, "say"), f"a {kind} has no such event"
     yield from _told(step.tells, profile, (*path, "tells"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from drivers.profile import Profile
 from messages.types import Value
@@ -44,9 +44,11 @@ def riser(
 # -- DL/T 645 ---------------------------------------------------------------------------------------------
 
 _SIZES = {"00": 4, "01": 8, "0201": 2, "0202": 3, "0203": 3, "0206": 2, "028": 2, "0311": 3, "0330": 3}
-OLD_LOSS = Say(at="0s", say="", tells=("power_lost record",))
+OLD_LOSS_CODE = "power_lost"
+OLD_LOSS = Say(at="0s", say="", tells=(f"{OLD_LOSS_CODE} record",))
 _SIGNED = ("0202", "0203", "0206")
-_DATE, _CLOCK = "04000101", "04000102"
+_DATES, _CLOCKS = {"04000101", "C010"}, {"04000102", "C011"}
+_OLD = 4  # the digits of an identifier of 1997
 # The freeze and the counts of event logs are asked for again after what belongs to them.
 _TWICE = ("0506", "0330", "0311")
 
@@ -87,7 +89,7 @@ class _DlTruth:
 
     def told(self, di: str, data: bytes) -> None:
         """Tell what an identifier's data carried."""
-        if di == _CLOCK:
+        if di in _CLOCKS:
             second = Decimal(int(self._now().timestamp()))
             self._truth.holds(self._device, dict.fromkeys(self._clocks, (second, "")))
             self._truth.seen(self._device, self._derived)
@@ -110,7 +112,7 @@ class _DlTruth:
         """Count what was frozen when its talk is over: it ends with the clock, whose date is read twice."""
         if int(di, 16) in self._frozen.values():
             self._open = int(di, 16), 0
-        elif di == _DATE and self._open is not None:
+        elif di in _DATES and self._open is not None:
             block, dates = self._open
             self._open = (block, dates + 1) if dates == 0 else None
             if dates:
@@ -123,12 +125,16 @@ def _has_instant(at: Mapping[str, Any]) -> bool:
 
 
 def _own_instant(di: str) -> bool:
+    if len(di) == _OLD:
+        return di.startswith(("94", "98"))
     settled = di.startswith("00") and di[6:] != "00"
     return settled or (di.startswith("0506") and di[4:6] != "00")
 
 
 def _parts(di: str, data: bytes) -> Sequence[tuple[str, bytes]]:
     """Return the identifiers of a data block with their bytes; a single one is itself."""
+    if len(di) == _OLD and di[0] == "9" and di[3] == "F":
+        return [(f"{di[:3]}{place:X}", data[place * 4 :][:4]) for place in range(len(data) // 4)]
     if di[4:6] != "FF":
         return [(di, data)]
     size = next(size for head, size in _SIZES.items() if di.startswith(head))
@@ -154,12 +160,15 @@ def _electricity(
 ) -> Riser:
     lives = []
     for device in line.devices:
-        life = dlt645_life.household(device.address.zfill(12), 2007, now, rng)
-        known = _DlTruth(device, profiles[device.profile], truth, now)
+        profile = profiles[device.profile]
+        edition: Literal[1997, 2007] = profile.options.get("edition", 2007)
+        life = dlt645_life.household(device.address.zfill(12), edition, now, rng)
+        known = _DlTruth(device, profile, truth, now)
         old = life.meter
         life.meter = _Electricity(
             old.address,
             now,
+            edition=edition,
             energies=old.energies,
             settled=old.settled,
             frozen=old.frozen,
@@ -167,7 +176,7 @@ def _electricity(
             told=known.told,
         )
         # What the meter has logged before anybody asked is read once, and told once.
-        for _ in old.power_losses:
+        for _ in old.power_losses if OLD_LOSS_CODE in profile.signals else ():
             truth.told(device.id, OLD_LOSS)
         lives.append(life)
     return Riser(dlt645.SimBus([life.meter for life in lives]), [life.tick for life in lives])

@@ -190,11 +190,11 @@ class AlarmPanel:
 
 
 class PushPanel:
-    """A door panel or a barrier that pushes what happens, and keeps it until it is taken."""
+    """A door panel, a barrier, a camera that reads plates: pushes what happens, and keeps it until it is taken."""
 
     def __init__(self, device: FieldDevice, truth: FieldTruth, port: int) -> None:
         self.key = secrets.token_bytes(16)
-        shape: http_push.Shape = "barrier" if device.kind == "barrier" else "door"
+        shape: http_push.Shape = device.kind  # type: ignore[assignment]  # field_check has looked
         self._pusher = http_push.Pusher(device.address, lambda: datetime.now(UTC), shape, self.key.hex())
         self._port = port
         if shape == "door":  # each of its messages says that it has mains; of a battery it says nothing

@@ -152,12 +152,12 @@ async def test_ctrl_c_while_the_demo_plays_reckons_up(tmp_path: Path) -> None:
             assert await child.wait(140) == 0, child.tail()
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["ok"] is True
-    assert summary["devices"] == 28
+    assert summary["devices"] == 30
     assert summary["samples_missing"] == summary["samples_doubled"] == 0
     assert summary["alarms_raised"] >= 1
     purposes = {row.purpose for row in Truth.load(folder / "truth").replies}
     assert purposes == {"poll", "read-back", "stranger"}
-    assert summary["period_reads"] == 39
+    assert summary["period_reads"] == 46
     assert summary["compared"]["pictures_attached"]["counted"] == 2
     assert all(row["counted"] == row["on_the_wire"] for row in summary["compared"].values())
 

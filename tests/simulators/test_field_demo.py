@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +19,8 @@ from simulators.demo import SITES
 from simulators.field_meters import POLLED, riser
 from simulators.field_truth import FieldTruth, Tap
 from simulators.field_wire import Talker
+from simulators.http_push import Shape
+from simulators.mbus_life import Kind
 from simulators.reconcile import StoredRow, match
 from simulators.site import check, load_site
 from simulators.truth import ChangeRow, FactRow, ReplyRow, Truth, TruthWriter
@@ -165,5 +168,10 @@ def test_what_does_not_fit_is_named(changes: dict[str, object], words: str) -> N
         check(site, PROFILES, {})
 
 
-def test_every_protocol_that_has_a_simulator_is_in_the_demo() -> None:
+def test_every_simulator_is_in_the_demo() -> None:
     assert {line.protocol for line in SITE.field} == set(FieldLine.__annotations__["protocol"].__args__)
+    kinds = {(line.protocol, device.kind) for line, device in SITE.field_devices() if device.kind}
+    assert {kind for protocol, kind in kinds if protocol == "http-push"} == set(get_args(Shape))
+    assert {kind for protocol, kind in kinds if protocol == "mbus"} == set(get_args(Kind))
+    editions = {PROFILES[device.profile].options.get("edition") for _, device in SITE.field_devices()}
+    assert 1997 in editions
