@@ -1,5 +1,6 @@
 """What is kept of a message when the journal is slow, full or gone, and when lines change meanwhile."""
 
+import asyncio
 
 import pytest
 
@@ -11,7 +12,7 @@ from drivers.profile import Profile
 from gateway.polling.signals import signals_key, standing_in
 from messages.types import Edge
 from tests.support import toylisten
-from tests.support.panel import panel
+from tests.support.panel import Slow, panel
 from tests.support.toylisten import Kept, install, line, listening
 from tests.support.waiting import until
 from tests.support.wire import PtyPeer
@@ -88,6 +89,23 @@ async def test_what_a_device_says_once_and_the_journal_refuses_is_kept_for_it(tm
             peer.say(b"p1 2 mute off\n")
             await until(lambda: len(heart.recorder.edges) == 2)
         assert [event.edge for event in heart.recorder.edges] == [Edge.RAISED, Edge.CLEARED]
+
+
+async def test_a_message_on_its_way_to_a_slow_disk_when_its_line_changes_is_told_once(monkeypatch):
+    monkeypatch.setattr(gateway.listening.listener, "STOP_S", 0.05)
+    journal = Slow()
+    async with listening(line("p1"), recorder=journal) as heart:
+        async with panel(heart.port) as one:
+            one.writer.write(b"p1 7 fire on\n")
+            await journal.begun.wait()
+            changing = asyncio.create_task(heart.change([line("p1", peers=3)]))
+            assert await one.gone()  # it was not answered, and will say it again
+            journal.go.set()
+            await changing
+        await heart.listeners.lines[0].ready.wait()
+        async with panel(heart.port) as one:
+            assert await one.say("p1 7 fire on") == "ok 7"
+    assert [event.code for event in journal.edges] == ["fire"]
 
 
 async def test_what_stands_and_the_profile_no_longer_knows_ends(monkeypatch):
