@@ -56,6 +56,13 @@ def room(conn: Connection, alarm_id: int) -> bool:
     return int(count) < MOST_OF_ALARM
 
 
+def room_in_all(conn: Connection) -> bool:
+    """Tell whether one more picture can be kept beside all others and those on their way, however big it is."""
+    pending = alarm_pictures.c.state == "pending"
+    count = conn.execute(select(func.count()).select_from(alarm_pictures).where(pending)).scalar_one()
+    return _kept_bytes(conn) + (int(count) + 1) * MOST_BYTES <= MOST_TOTAL
+
+
 def ask(conn: Connection, alarm_id: int, job_id: str, reference: str, *, by: str, at: datetime) -> int:
     """Write down that a picture is on its way; return its number. Earlier failures of this alarm are forgotten."""
     mine = alarm_pictures.c.alarm_id == alarm_id
@@ -97,8 +104,13 @@ def settle(conn: Connection, job_id: str) -> None:
         except PictureBroken as err:
             values["why"] = str(err)
         conn.execute(delete(tool_rows).where(tool_rows.c.job_id == job_id))  # not kept twice
+    # There was room for it when it was asked for; what is late may find that taken.
+    if values["state"] == "kept" and _kept_bytes(conn) + values["bytes"] > MOST_TOTAL:
+        values = {
+            "state": "failed",
+            "why": "there is no room for it: all pictures together take what they may",
+        }
     conn.execute(update(alarm_pictures).where(mine).values(values))
-    _bound(conn)
 
 
 def settle_ended(conn: Connection) -> int:
@@ -169,15 +181,9 @@ def _instant(text: object) -> datetime | None:
     return at if at is not None and at.tzinfo is not None and 1971 <= at.year <= 2199 else None
 
 
-def _bound(conn: Connection) -> None:
-    """Drop the oldest pictures beyond what all of them may take."""
-    newest_first = alarm_pictures.c.id.desc()
-    running = func.sum(alarm_pictures.c.bytes).over(order_by=newest_first)
-    sums = (
-        select(alarm_pictures.c.id, running.label("total")).where(alarm_pictures.c.state == "kept").subquery()
-    )
-    over = select(sums.c.id).where(sums.c.total > MOST_TOTAL)
-    conn.execute(delete(alarm_pictures).where(alarm_pictures.c.id.in_(over)))
+def _kept_bytes(conn: Connection) -> int:
+    kept = select(func.sum(alarm_pictures.c.bytes)).where(alarm_pictures.c.state == "kept")
+    return int(conn.execute(kept).scalar() or 0)
 
 
 # -- what people see ------------------------------------------------------------------------------------------

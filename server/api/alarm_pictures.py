@@ -86,7 +86,8 @@ class Pictures(BaseModel):
 async def take(alarm_id: AlarmId, body: Wanted, actor: Guard, services: Has) -> Response:
     """Have the gateway fetch a picture of the alarm's camera; it is `pending` until it has come.
 
-    An alarm has at most 20, each of at most 300 KiB, for 90 days. The same `op_id` never fetches a second one.
+    An alarm has at most 20, each of at most 300 KiB, all alarms together 256 MiB; each is kept for 90 days. The same
+    `op_id` never fetches a second one.
     """
     n, job_id = await asyncio.to_thread(_record, alarm_id, body, actor, services)
     if job_id is not None:
@@ -197,6 +198,10 @@ def _checked(conn: Connection, alarm_id: int, body: Wanted) -> tuple[RowMapping,
     if not pictures.room(conn, alarm_id):
         most = pictures.MOST_OF_ALARM
         raise ApiError(409, "enough_pictures", f"this alarm has {most} pictures already", "alarm_id")
+    if not pictures.room_in_all(conn):
+        most = pictures.MOST_TOTAL >> 20
+        text = f"all pictures together may take {most} MiB: there is room when the oldest are 90 days old"
+        raise ApiError(409, "enough_pictures", text, "alarm_id")
     try:
         jobs.check_room(conn, camera, pictures.TOOL, camera["line"])
     except jobs.JobRefused as err:

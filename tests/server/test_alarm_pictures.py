@@ -256,18 +256,32 @@ async def test_there_are_few_and_not_for_ever(gate, monkeypatch):
         async def numbers():
             return [one["n"] for one in (await guard.get(f"{url}/snapshots")).json()["snapshots"]]
 
-        monkeypatch.setattr(pictures, "MOST_OF_ALARM", 3)
-        monkeypatch.setattr(pictures, "MOST_TOTAL", 3 * len(JPEG) - 1)
-        for number in (1, 2, 3):
+        async def refused(number):
+            answer = await guard.post(f"{url}/snapshot", json=ask(number))
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "enough_pictures")
+            return answer.json()["error"]["message"]
+
+        for number in (1, 2):
             await guard.post(f"{url}/snapshot", json=ask(number))
             await send(gateway, gate)
-        assert await numbers() == [2, 3], "the oldest makes room"
         monkeypatch.setattr(pictures, "MOST_OF_ALARM", 2)
-        full = await guard.post(f"{url}/snapshot", json=ask(4))
-        assert (full.status_code, full.json()["error"]["code"]) == (409, "enough_pictures")
+        assert "has 2 pictures already" in await refused(3)
+        monkeypatch.setattr(pictures, "MOST_OF_ALARM", 3)
+        monkeypatch.setattr(pictures, "MOST_TOTAL", 2 * len(JPEG) + pictures.MOST_BYTES - 1)
+        assert "all pictures together" in await refused(4)
+        assert await numbers() == [1, 2], "none gives way"
         gate.pass_time(days=91)
         sweep(gate.services, thorough=True)
         assert await numbers() == []
+        assert (await guard.post(f"{url}/snapshot", json=ask(5))).status_code == 200
+        assert "all pictures together" in await refused(6), "the place of what is on its way is taken"
+        monkeypatch.setattr(pictures, "MOST_TOTAL", len(JPEG) - 1)
+        await send(gateway, gate)
+        (late,) = (await guard.get(f"{url}/snapshots")).json()["snapshots"]
+        assert (late["state"], late["bytes"]) == ("failed", None)
+        assert "no room" in late["why"]
+        gate.pass_time(days=91)
+        sweep(gate.services, thorough=True)
     with read(gate.engine) as conn:
         assert conn.execute(select(func.count()).select_from(alarm_pictures)).scalar() == 0
 

@@ -30,7 +30,7 @@ export const errors = {
   "code.line_busy": "Another tool is at work on this line. Wait until it has ended, or stop it.",
   "code.no_camera": "The device of this alarm is no camera that is still there.",
   "code.no_picture": "This alarm names no picture of its moment.",
-  "code.enough_pictures": "This alarm has as many pictures as it may have.",
+  "code.enough_pictures": "This alarm has as many pictures as it may have, or all pictures together do.",
   "code.no_broker": "The server has lost its broker: nothing reaches the gateways now. Call the duty engineer.",
   "code.no_certificate": "This run has made no certificate.",
   "code.no_such_action": "This device offers no such command.",

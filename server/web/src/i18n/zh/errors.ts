@@ -32,7 +32,7 @@ export const errors: Record<keyof typeof english, string> = {
   "code.line_busy": "此总线上正有其他工具在运行，请等待结束或先停止。",
   "code.no_camera": "此报警的设备不是摄像机，或已不存在。",
   "code.no_picture": "此报警没有当时的画面。",
-  "code.enough_pictures": "此报警的画面已达上限。",
+  "code.enough_pictures": "此报警的画面或全部画面已达上限。",
   "code.no_broker": "服务器与消息服务的连接已断开，指令无法送达网关，请通知值班工程师。",
   "code.no_certificate": "此次运行没有生成证书。",
   "code.no_such_action": "该设备没有此指令。",
