@@ -203,7 +203,7 @@ class Poller:
         if work.device.lessons.stale and not job.probe:
             self.presence.replan(work.device, now)
             return
-        with faults.contained(f"{work.device.id}: {work.transaction.label}") as found:
+        with faults.contained(work.device.id, work.transaction.label) as found:
             await self._ask_for(job, work, now)
         if found.fault:  # of a driver: it costs this read, and not the line
             self.meters.transaction(self.line, "fault", 0.0)
