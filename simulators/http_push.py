@@ -19,9 +19,8 @@ import typer
 from rich.console import Console
 
 from simulators import isapi
-from simulators.site import not_here
+from simulators.on_wires import FAILED, ToOption, play, refuse, target
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 ANSWER_S = 10.0
 AGAIN_S = 1.0
 CLOSE_S = 2.0
@@ -144,7 +143,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
 
 
 def serve(
-    to: Annotated[str, typer.Option(help="HOST:PORT of this machine on which a gateway listens.")],
+    to: ToOption,
     event: Annotated[
         list[str],
         typer.Argument(help="EVENT@DOOR[:CARD], or EVENT@LANE[:PLATE] of a barrier or camera: in@1:AB123."),
@@ -159,8 +158,9 @@ def serve(
     seconds: Annotated[float, typer.Option(min=0, help="Try so long to be rid of everything.")] = 10.0,
 ) -> None:
     """Be a door panel or a barrier: push events, and keep what is not taken until it is."""
+    host, port = target(to)
     shapes: dict[str, Shape] = {each: each for each in get_args(Shape)}
-    wrong = not_here(to) or ("" if shape in shapes else f"{shape} is none of {', '.join(shapes)}")
+    wrong = "" if shape in shapes else f"{shape} is none of {', '.join(shapes)}"
     if not wrong and shape in ALERTS:
         unknown = [each for each in event if not isapi.known(shape, each.partition("@")[0])]
         wrong = f"a {shape} has no {unknown[0]}" if unknown else ""
@@ -169,16 +169,11 @@ def serve(
     except OSError as err:
         wrong = wrong or f"{ca_file}: {err.strerror or err}"
     if wrong:
-        Console(stderr=True).print(wrong, style="red", markup=False)
-        raise typer.Exit(WRONG_INPUT)
-    host, _, port = to.rpartition(":")
+        refuse(wrong)
     device = Pusher(name, lambda: datetime.now(UTC), shapes[shape], os.environ.get(key_env, ""), tls=context)
     for each in event:
         happen(device, each)
-    try:
-        done = asyncio.run(_deliver(device, host.strip("[]"), int(port), seconds))
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    done = play(_deliver(device, host, port, seconds))
     said = ", ".join(str(status) for status in device.answers)
     Console().print(
         f"{len(event) - len(device.waiting)} of {len(event)} taken; answers {said}", highlight=False
