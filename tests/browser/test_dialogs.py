@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from playwright.async_api import expect
 
+from messages.types import CommandResult, Lane, Outcome
 from tests.support.browser import CHROMIUM, LANGUAGES, axe, chromium, desk, live_house, picture
 from tests.support.records import record_birth
+from tests.support.web import house_birth
 
 pytestmark = [
     pytest.mark.browser,
@@ -57,3 +60,53 @@ async def test_closing_by_hand_says_what_is_too_short(tmp_path: Path) -> None:
                 await confirm.click()
                 await expect(dialog).to_have_count(0)
                 await expect(page.get_by_role("grid")).not_to_contain_text(label)
+
+
+SLOW = {
+    "en": (
+        "Release",
+        "Send command",
+        "on its way for 45 s",
+        "Not confirmed in its time",
+        "not confirmed within 45 s",
+    ),
+    "zh": ("开门", "下发指令", "最长约 45 秒", "限时内未确认", "45 秒内未确认：执行后读到 open = 否"),
+}
+
+
+async def test_a_command_that_takes_its_time_says_so_and_is_not_called_failed(tmp_path: Path) -> None:
+    house = live_house(tmp_path)
+    told = house_birth(at=house.now)
+    door = told.profiles["door"]
+    slow = {"release": structs.replace(door.actions["release"], within_s=45)}
+    profiles = {**told.profiles, "door": structs.replace(door, actions=slow)}
+    house.be_born(structs.replace(told, boot="b2", profiles=profiles))
+    async with house.serving() as base, chromium() as browser:
+        for number, (language, theme) in enumerate(zip(LANGUAGES, ("dark", "light"), strict=True)):
+            action, send, takes, state, why = SLOW[language]
+            async with desk(browser, base, language=language, theme=theme) as one:
+                await one.sign_in("lee")
+                page = await one.open("/devices?device=garden/door-1")
+                await page.get_by_role("button", name=action).click()
+                dialog = page.get_by_role("dialog")
+                await dialog.get_by_role("textbox").fill("访客")
+                await dialog.get_by_role("button", name=send).click()
+                await expect(dialog).to_contain_text(takes)
+                await picture(page, f"command-slow-{language}-{theme}")
+                command = house.sent[number][1].id
+                detail = "not confirmed within 45 s: afterwards open = false"
+                house.batch(
+                    CommandResult(
+                        id=command,
+                        device="door-1",
+                        outcome=Outcome.FAILED,
+                        at=house.now,
+                        detail=detail,
+                        read_back={"open": False},
+                    ),
+                    lane=Lane.ALARM,
+                )
+                await expect(dialog.get_by_role("status")).to_contain_text(state)
+                await expect(dialog).to_contain_text(why)
+                assert await axe(page) == []
+                await picture(page, f"command-unconfirmed-{language}-{theme}")

@@ -95,6 +95,7 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "the device refuses: 04": "设备拒绝：04",
     "no sound answer to the order (x); afterwards open = 0": "执行后读到 open = 0",
     "not confirmed within 45 s: afterwards valve = 0": "45 秒内未确认：执行后读到 valve = 0",
+    "afterwards open = false, mode = unknown": "执行后读到 open = 否, mode = 未知",
     "another command was given to the device before this one showed": "结果尚未显示，设备又收到另一指令",
     "no sound answer to the order (x); it may have been carried out": "下发后无有效应答，可能已执行",
     "m-1: no answer in time": "设备无应答",

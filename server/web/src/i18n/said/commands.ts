@@ -1,6 +1,6 @@
 /** How commands ended. */
 
-import type { Rule } from "./rule";
+import { type Rule, VALUES } from "./rule";
 
 export const COMMANDS: readonly Rule[] = [
   [/^its time is over and the gateway has not answered: look at the device$/, () => "已过时限，网关没有答复，请查看现场"],
@@ -20,7 +20,7 @@ export const COMMANDS: readonly Rule[] = [
   [/^(.*) and none to the read-back; it may have been carried out$/, () => "下发与回读均无有效应答，可能已执行"],
   [/^(?:no sound answer to the order|a bridge had no answer from the device) \(.*\), but it shows what was ordered$/, () => "下发后无有效应答，但回读结果一致"],
   [/^(?:no sound answer to the order|a bridge had no answer from the device) \(.*\); it may have been carried out$/, () => "下发后无有效应答，可能已执行"],
-  [/^(?:.*; )?afterwards (.*)$/, ([shown = ""]) => `执行后读到 ${shown}`],
+  [/^(?:.*; )?afterwards (.*)$/, ([shown = ""]) => `执行后读到 ${shown.replace(/ = (true|false|unknown)\b/g, (_, value: string) => ` = ${VALUES[value]}`)}`],
   [/^the gateway is stopping$/, () => "网关正在停止"],
   [/^the gateway's clock is not set, .*$/, () => "网关时钟未设置，无法判断指令是否过期"],
   [/^the gateway stopped while it ran; it may have been carried out$/, () => "执行期间网关停止，可能已执行"],

@@ -1,7 +1,7 @@
 /** What devices tell beside an alarm or a record, in the words that the gateway's drivers put it. */
 
 import { cidText, siaText } from "./codes";
-import type { Rule } from "./rule";
+import { type Rule, VALUES } from "./rule";
 
 /** Whole texts, or texts with a head and parts. */
 export const DETAILS: readonly Rule[] = [
@@ -41,8 +41,6 @@ export const DETAILS: readonly Rule[] = [
   // A point and its value
   [/^([a-z][a-z0-9_]*) = (true|false|unknown)$/, ([point, value = ""]) => `${point} = ${VALUES[value]}`],
 ];
-
-const VALUES: Readonly<Record<string, string>> = { true: "是", false: "否", unknown: "未知" };
 
 /** What one part of a text says, between commas or semicolons. */
 export const PARTS: readonly Rule[] = [
