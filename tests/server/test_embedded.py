@@ -14,6 +14,7 @@ from server.db.outbox import broker_session, database_epoch
 from server.embedded import Account, EmbeddedServer, hash_password
 from server.settings import EmbeddedBroker
 from tests.support.ingest import database
+from tests.support.waiting import alongside
 
 WORD = "a word"
 GATEWAY = Address("garden", "gw-a")
@@ -23,26 +24,26 @@ GATEWAY = Address("garden", "gw-a")
 async def running(folder: Path, session: str) -> AsyncIterator[EmbeddedServer]:
     account = Account("gw-a", GATEWAY, hash_password(WORD))
     broker = EmbeddedServer(folder, EmbeddedBroker(port=0), lambda: [account], session)
-    task = asyncio.create_task(broker.run())
-    try:
+    async with alongside(broker.run()):
         await asyncio.wait_for(broker.ready.wait(), 20)
         yield broker
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
-async def first_of(broker: EmbeddedServer, client_id: str, timeout: float) -> bytes | None:
-    """Return what a session was kept, if anything comes in time."""
-    with contextlib.suppress(TimeoutError):
-        async with (
-            asyncio.timeout(timeout),
-            connect(broker.address, client_id=client_id, clean=False) as session,
-        ):
-            await session.subscribe(["gatehouse/1/+/+/up/+"])
-            async for message in session.messages():
-                message.ack()
-                return message.payload
+async def batch(broker: EmbeddedServer, payload: bytes) -> None:
+    """Let a batch come."""
+    gateway = BrokerAddress("127.0.0.1", broker.port, "gw-a", WORD)
+    async with connect(gateway, client_id="g") as session:
+        await session.publish(Publication("gatehouse/1/garden/gw-a/up/alarm", payload))
+
+
+async def first_of(broker: EmbeddedServer, client_id: str) -> bytes | None:
+    """Return what a session hears first: what was kept for it, else what comes only now."""
+    async with asyncio.timeout(20), connect(broker.address, client_id=client_id, clean=False) as session:
+        await session.subscribe(["gatehouse/1/+/+/up/+"])
+        await batch(broker, b"comes now")
+        async for message in session.messages():
+            message.ack()
+            return message.payload
     return None
 
 
@@ -50,9 +51,7 @@ async def wait_for_nobody(broker: EmbeddedServer, client_id: str) -> None:
     """A server subscribes and goes away; then a batch comes."""
     async with connect(broker.address, client_id=client_id, clean=False) as session:
         await session.subscribe(["gatehouse/1/+/+/up/+"])
-    gateway = BrokerAddress("127.0.0.1", broker.port, "gw-a", WORD)
-    async with connect(gateway, client_id="g") as session:
-        await session.publish(Publication("gatehouse/1/garden/gw-a/up/alarm", b"waits"))
+    await batch(broker, b"waits")
 
 
 @pytest.mark.slow
@@ -62,11 +61,11 @@ async def test_what_waits_for_a_database_that_is_gone_does_not_wait_for_ever(tmp
     async with running(tmp_path, "one") as broker:
         await wait_for_nobody(broker, "server-one")
     async with running(tmp_path, "one") as broker:
-        assert await first_of(broker, "server-one", 20) == b"waits", "the same database: a restart"
+        assert await first_of(broker, "server-one") == b"waits", "the same database: a restart"
         await wait_for_nobody(broker, "server-one")
     kept = {path.name for path in store.rglob("*")}
     async with running(tmp_path, "two") as broker:
-        assert await first_of(broker, "server-one", 1.0) is None
+        assert await first_of(broker, "server-one") == b"comes now"
     assert kept, "there was something to be thrown away"
 
 
