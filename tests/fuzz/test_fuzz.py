@@ -16,8 +16,8 @@ def secrets(monkeypatch):
 @pytest.mark.parametrize("protocol", registry.names())
 def test_bent_frames_come_out_as_nothing_or_as_an_error_of_the_drivers(protocol):
     assert len(corpus(protocol)) > 1, "there are real frames to bend"
-    for seed in range(amount(300, 30_000)):
-        once(protocol, seed)
+    through = [once(protocol, seed) for seed in range(amount(300, 30_000))]
+    assert sum(through) > 1, "some come through to where values are made"
 
 
 def test_what_a_finding_says_of_itself_brings_it_back_at_once(monkeypatch, capsys):

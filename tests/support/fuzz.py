@@ -24,6 +24,7 @@ from drivers.errors import DriverError, FrameDamaged
 from drivers.listen_check import hear, sent
 from drivers.profile import Profile
 from drivers.profiles_store import load_marked_library
+from tests.support.sealed import sealed
 from tests.support.vectors import VECTORS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,6 +33,7 @@ MOST_STEPS = 40
 SLOWEST_S = 1.0  # processor time of one input: a decoder that takes longer has lost its way
 MOST_HELD = 512 * 1024
 MOST_FINDINGS = 20
+AS_IT_IS = 0.3  # how many bent frames are answers as they are; the others get a sound outside first
 AT_A_STRETCH = 200  # inputs of one protocol before the next
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
@@ -40,7 +42,8 @@ _OF = {"onvif": "onvif-event", "dsmr-p1": "iec62056-21"}
 # What a site file says besides the address.
 SITE: dict[str, dict[str, Any]] = {"http-push": {"auth": "none"}}
 
-Target = Callable[[bytes, Random], None]
+Target = Callable[[bytes, Random], bool]
+"""Decodes bytes; says whether they came through to where values are made, or what happened is told."""
 
 
 class Finding(AssertionError):
@@ -67,7 +70,8 @@ def corpus(protocol: str) -> tuple[bytes, ...]:
             for example in profile.examples:
                 found.update(dict.fromkeys(_frames([example.reply, example.request])))
     if protocol == "http-push":
-        found.update(dict.fromkeys([_posted(frame, kind) for frame in found for kind in _KINDS]))
+        bodies = [frame for frame in found if frame.lstrip()[:1] in (b"{", b"[", b"<")]
+        found = dict.fromkeys([*bodies, *(_posted(body, kind) for body in bodies for kind in _KINDS)])
     return tuple(found) or (b"",)
 
 
@@ -151,35 +155,52 @@ def targets(protocol: str) -> list[tuple[str, Target]]:
 def _sources(driver: ListenDriver, profile: Profile) -> set[str]:
     """Return how devices of this profile name themselves in its examples, or are called in a site file."""
     found: set[str] = set()
+    site = SITE.get(profile.protocol, {})
     for example in profile.examples:
         with suppress(DriverError):
             raw = sent(example.reply)
-            found |= {
-                heard.source for heard in hear(raw, profile, lambda devices: driver.session(devices, {}))
-            }
+            if (
+                driver.protocol == "http-push"
+            ):  # its examples are bodies; who posts them is named as not known
+                nobody = driver.session({"A1": (profile, {"address": "A1", **site})}, {})
+                heard = nobody.feed(sealed(driver.protocol, _path(profile), raw), NOW)
+            else:
+                heard = hear(raw, profile, lambda devices: driver.session(devices, site))
+            found |= {message.source for message in heard}
     if not found - {""}:
         with suppress(DriverError):
-            found.add(driver.source(profile, {"address": "A1", **SITE.get(profile.protocol, {})}))
+            found.add(driver.source(profile, {"address": "A1", **site}))
     return found - {""}
 
 
-def _explain(driver: Any, data: bytes) -> None:
+def _path(profile: Profile) -> bytes:
+    return str(profile.options.get("path") or "/push").encode()
+
+
+def _explain(driver: Any, data: bytes) -> bool:
     try:
         text = driver.explain(data)
     except FrameDamaged:
-        return
+        return False
     if not isinstance(text, str) or len(text) > 200_000:
         raise Finding(f"explain says {type(text).__name__} of {len(text)}")
+    return False
 
 
 def _session_target(driver: ListenDriver, known: dict[str, tuple[Profile, dict[str, Any]]]) -> Target:
-    def run(data: bytes, rng: Random) -> None:
+    source, (profile, _) = min(known.items(), key=lambda each: each[0])
+    who = _path(profile) if driver.protocol == "http-push" else source.encode()
+
+    def run(data: bytes, rng: Random) -> bool:
         session: PeerSession = driver.session(known, {})
-        now = NOW
+        now, through = NOW, False
+        pauses = rng.choice(((0,), (0, 0, 1, 70)))
+        data = data if rng.random() < AS_IT_IS else sealed(driver.protocol, who, data)
         try:
             for part in portions(data, rng):
-                now += timedelta(seconds=rng.choice((0, 0, 1, 70)))
+                now += timedelta(seconds=rng.choice(pauses))
                 for heard in session.feed(part, now):
+                    through = through or bool(heard.readings or heard.happenings)
                     if len(heard.reply) > 4096 or len(heard.happenings) > 10_000:
                         raise Finding(
                             f"{len(heard.reply)} bytes of answer, {len(heard.happenings)} happenings"
@@ -192,12 +213,13 @@ def _session_target(driver: ListenDriver, known: dict[str, tuple[Profile, dict[s
             pass
         if (held := _held(session)) > MOST_HELD:
             raise Finding(f"a session holds {held} bytes")
+        return through
 
     return run
 
 
 def _reply_target(driver: Driver, profile: Profile) -> Target:
-    def run(data: bytes, rng: Random) -> None:
+    def run(data: bytes, rng: Random) -> bool:
         device = driver.device(
             profile, 1, {}
         )  # a new one: what it learned before would not come again by the seed
@@ -209,23 +231,25 @@ def _reply_target(driver: Driver, profile: Profile) -> Target:
                 if not isinstance(step, Exchange) or step.reader is None:
                     break
                 payload = None
-                for part in portions(data, rng):
+                answer = data if rng.random() < AS_IT_IS else sealed(driver.protocol, step.request, data)
+                for part in portions(answer, rng):
                     payload = step.reader.feed(part)
                     if payload is not None:
                         break
                 if payload is None:
                     if (held := _held(step.reader)) > MOST_HELD:
                         raise Finding(f"a reader holds {held} bytes")
-                    return
+                    return False
                 step = step.then(payload) if step.then is not None else payload
         except DriverError:
-            return
+            return False
         whole = step if isinstance(step, bytes) else data
         readings = device.decode(transaction, whole)
         for name, reading in readings.items():
             if (reading.value is None) != reading.quality.bad:
                 raise Finding(f"{name}: {reading.value} is {reading.quality}")
         device.happenings(transaction, whole)
+        return True
 
     return run
 
@@ -247,21 +271,22 @@ def _held(thing: Any, depth: int = 4) -> int:
     return sum(_held(getattr(thing, name, None), depth - 1) for name in names if not name.endswith("devices"))
 
 
-def once(protocol: str, seed: int) -> None:
-    """Try one bent frame in one target; raise `Finding` naming both."""
+def once(protocol: str, seed: int) -> bool:
+    """Try one bent frame in one target and say whether it came through; raise `Finding` naming both."""
     rng = Random(f"{protocol} {seed}")
     name, target = rng.choice(_targets(protocol))
     data = bent(rng, corpus(protocol))
     again = f"--protocol {protocol} --seed {seed}"
     began = time.process_time()
     try:
-        target(data, rng)
+        through = target(data, rng)
     except Exception as err:
         shown = "".join(traceback.format_exception(err)[-4:])
         raise Finding(f"{again}: {name}: {data.hex()}\n{shown}") from err
     took = time.process_time() - began
     if took > SLOWEST_S:
         raise Finding(f"{again}: {name} took {took:.1f} s of processor time: {data.hex()}")
+    return through
 
 
 @cache
