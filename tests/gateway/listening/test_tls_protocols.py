@@ -7,6 +7,7 @@ import pytest
 
 import gateway.listening.peers
 from drivers import registry
+from drivers.listen_check import hear, sent
 from gateway.listening.limits import Limits
 from gateway.site.lines import Device, ListeningLine
 from gateway.site.listening import Ear, Socket, Source, TlsFiles
@@ -111,19 +112,32 @@ async def test_what_a_camera_could_not_be_rid_of_comes_later_and_once(place):
     assert [event.part for event in heart.recorder.edges] == ["1/1", "1/2"]
 
 
+async def exchanged(port, raw, whole):
+    """Send bytes under TLS; return the answer once it is whole."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(AUTHORITY))
+    writer.write(raw)
+    data = b""
+    while not whole(data):
+        more = await reader.read(1024)
+        assert more, "the connection has ended"
+        data += more
+    writer.close()
+    return data
+
+
 async def test_an_alarm_panel_reports_under_tls(place):
     async with listening(line(place, ("sia-dc09-panel", {"address": "1234", "plain": True}))) as heart:
         raw = written(Panel("1234", None), "FA:12", START)
-        answer = await exchanged(heart.port, raw)
+        answer = answer_in(await exchanged(heart.port, raw, answer_in))
     assert answer.token == "ACK"
     assert [event.code for event in heart.recorder.edges] == ["fire"]
 
 
-async def exchanged(port, raw):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(AUTHORITY))
-    writer.write(raw)
-    data = b""
-    while (answer := answer_in(data)) is None:
-        data += await reader.read(1024)
-    writer.close()
-    return answer
+async def test_a_fire_host_reports_under_tls(place):
+    name = "gb26875-transmission-device"
+    driver, raw = registry.get("gb26875"), sent(shipped(name).examples[0].reply)
+    address = next(it.source for it in hear(raw, shipped(name), lambda devices: driver.session(devices, {})))
+    async with listening(line(place, (name, {"address": address}))) as heart:
+        answer = await exchanged(heart.port, raw, lambda data: data.endswith(b"##"))
+    assert answer.startswith(b"@@")
+    assert heart.recorder.edges
