@@ -12,6 +12,7 @@ from drivers.lines import SerialMode, SerialSettings
 from drivers.modbus.driver import ModbusDriver
 from tests.support.machine import waited
 from tests.support.modbus import profile
+from tests.support.waiting import until
 from tests.support.wire import (
     PtyPeer,
     Send,
@@ -188,10 +189,13 @@ async def test_two_protocols_take_turns_on_one_pair(tmp_path):
 
 async def test_a_late_ascii_answer_is_owed_by_its_unit_alone(tmp_path):
     """A colon begins every ASCII frame: the unit behind it must part one device's debt from its neighbour's."""
-    slow = {":03": 0.15}
+    late: list[bytes] = []
 
     def script(request):
-        return [Send(ascii_reply(request), after=slow.get(request[:3].decode(), 0))]
+        if request.startswith(b":03"):
+            late.append(ascii_reply(request))
+            return []
+        return [Send(ascii_reply(request))]
 
     driver = ModbusDriver()
     made = {unit: driver.device(profile(POINTS), unit, {"framing": "ascii"}) for unit in (3, 4)}
@@ -204,7 +208,7 @@ async def test_a_late_ascii_answer_is_owed_by_its_unit_alone(tmp_path):
         passed = time.monotonic() - began - (waited() - stood)
         assert passed < 0.4, "the guard of the other unit is longer"
         assert made[4].decode(transaction, reply.payload)["low"].value == 10
-        async with asyncio.timeout(10):
-            while not line.stats.late_replies:  # it is known for what it is at the next exchange after it
-                await line.exchange(made[4].exchange(transaction), timeout=1)
+        peer._send(late[0])
+        await until(lambda: line._idle)
+        await line.exchange(made[4].exchange(transaction), timeout=1)
         assert line.stats.late_replies == 1
