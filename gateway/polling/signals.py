@@ -4,6 +4,8 @@ As with edges, what was last *journaled* is the state, written in one transactio
 neither loses a signal nor doubles one.
 """
 
+import base64
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,7 @@ from messages.types import Edge
 log = logging.getLogger(__name__)
 
 MOST_STANDING = 2000  # states of parts of one device that are known one by one
-MOST_NUMBERS = 256
+MOST_NUMBERS = 1024  # a push has 200 records at most, and each may begin one thing and end several
 MOST_OWED = 1000
 MOST_ENDED = 10_000  # a fire host of a thousand detectors says of each what does not stand
 PARTED, LEVEL = "|", "/"
@@ -26,6 +28,7 @@ PARTED, LEVEL = "|", "/"
 class _State(msgspec.Struct, frozen=True):
     standing: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    last: dict[str, str] = {}
 
 
 _states = msgspec.json.Decoder(_State)
@@ -55,6 +58,8 @@ class Signals:
     known: Mapping[str, Signal]
     standing: set[str] = field(default_factory=set)
     _numbers: dict[str, None] = field(default_factory=dict)
+    """What was told with a number, by a short digest: they are written with every event."""
+    _last: dict[str, str] = field(default_factory=dict)
     _ended: set[str] = field(default_factory=set)
     _owed: list[Happening] = field(default_factory=list)
     _noted: tuple[str, ...] = ()
@@ -89,8 +94,7 @@ class Signals:
 
     def last_number(self, code: str) -> str:
         """Return the number of the latest pulse of this code that the journal has, empty where it has none."""
-        start = f"{code}{PARTED}{Edge.PULSE}{PARTED}"
-        return next((each[len(start) :] for each in reversed(self._numbers) if each.startswith(start)), "")
+        return self._last.get(code, "")
 
     @property
     def owes(self) -> bool:
@@ -117,7 +121,8 @@ class Signals:
             _apply(happening, standing, numbers, set())
         for number in self._noted:
             _remember(number, numbers)
-        return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers)))
+        last = self._last | _latest(told)
+        return msgspec.json.encode(_State(tuple(sorted(standing)), tuple(numbers), last))
 
     def concerns(self, told: Iterable[Happening]) -> Iterator[bool]:
         """Say of each whether it changes anything that is known: not the end of what nobody has heard of."""
@@ -132,6 +137,8 @@ class Signals:
 
     def commit(self, told: Iterable[Happening]) -> None:
         """Take `told` as journaled."""
+        told = tuple(told)
+        self._last |= _latest(told)
         for happening in told:
             _apply(happening, self.standing, self._numbers, self._ended)
         for number in self._noted:
@@ -147,7 +154,8 @@ def load_signals(known: Mapping[str, Signal], state: bytes | None) -> Signals:
         was = None
     sure = was is not None and len(was.standing) < MOST_STANDING
     was = was or _State()
-    return Signals(known, set(was.standing), dict.fromkeys(was.numbers), _sure=sure)
+    numbers = dict.fromkeys(_short(number) if PARTED in number else number for number in was.numbers)
+    return Signals(known, set(was.standing), numbers, was.last, _sure=sure)
 
 
 def standing_in(state: bytes | None) -> set[str]:
@@ -156,7 +164,16 @@ def standing_in(state: bytes | None) -> set[str]:
 
 
 def _numbered(happening: Happening) -> str:
-    return f"{name_of(happening)}{PARTED}{happening.edge}{PARTED}{happening.number}"
+    return _short(f"{name_of(happening)}{PARTED}{happening.edge}{PARTED}{happening.number}")
+
+
+def _short(number: str) -> str:
+    digest = hashlib.blake2b(number.encode(), digest_size=8).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def _latest(told: Iterable[Happening]) -> dict[str, str]:
+    return {each.code: each.number for each in told if each.edge is Edge.PULSE and each.number}
 
 
 def _is_news(

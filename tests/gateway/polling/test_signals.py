@@ -7,6 +7,7 @@ from drivers.api import Happening
 from drivers.profile import Signal
 from gateway.polling.signals import (
     MOST_ENDED,
+    MOST_NUMBERS,
     MOST_OWED,
     MOST_STANDING,
     Signals,
@@ -212,8 +213,31 @@ def test_a_numbered_end_that_was_not_journaled_is_not_known():
     assert hear(signals, said("fire", number="0"), end)[-1] == end
 
 
+def test_a_full_message_of_ends_told_anew_is_known_and_what_is_written_is_short():
+    signals = Signals(KNOWN)
+    records = [
+        said(code, edge, part=f"door {number % 7}", number=f"1/{number}@1767225600000")
+        for number in range(200)
+        for code, edge in (("card", Edge.PULSE), ("fire", Edge.CLEARED), ("fault", Edge.CLEARED))
+    ]
+    hear(signals, *records)
+    assert hear(signals, *records) == []
+    many = [said("card", Edge.PULSE, number=f"{number}@1767225600000") for number in range(3 * MOST_NUMBERS)]
+    hear(signals, *many)
+    assert len(signals.after(())) < 16 * MOST_NUMBERS
+    assert hear(signals, many[-MOST_NUMBERS], many[-MOST_NUMBERS - 1]) == [many[-MOST_NUMBERS - 1]]
+
+
+def test_numbers_that_were_written_in_words_are_known():
+    card = said("card", Edge.PULSE, number="7@1", part="reader 1")
+    assert hear(load_signals(KNOWN, b'{"numbers": ["card|reader 1|pulse|7@1"]}'), card) == []
+
+
 def test_the_latest_number_of_a_pulse_is_known():
     signals = Signals(KNOWN)
+    assert (
+        load_signals(KNOWN, signals.after([said("card", Edge.PULSE, number="z")])).last_number("card") == "z"
+    )
     hear(
         signals, *(said("card", Edge.PULSE, number=number) for number in ("a", "b")), said("fire", number="c")
     )
