@@ -22,7 +22,7 @@ from server import broker_accounts
 from server.alarms import AlarmEngine
 from server.api import background, create_app
 from server.commands import CommandResults
-from server.configs import ConfigDesk
+from server.configs import ConfigDesk, OfferPost
 from server.db.engine import read
 from server.db.outbox import broker_session
 from server.embedded import Account, EmbeddedServer
@@ -84,7 +84,8 @@ def build(
     ingest = Ingest(writer, clock=clock, random=rng)
     tools = ToolDesk(engine, hub, clock, ingest.publish_tool)
     ingest.add(tools)
-    desk = ConfigDesk(engine, hub, clock, ingest.publish_config, ingest.publish_check)
+    post = OfferPost(engine, ingest.publish_config)
+    desk = ConfigDesk(engine, hub, clock, post, ingest.publish_check)
     ingest.add(desk)
     embedded = None
     if not isinstance(settings.broker, ExternalBroker):
@@ -103,7 +104,7 @@ def build(
         hub=hub,
         publish_command=ingest.publish_command,
         publish_tool=ingest.publish_tool,
-        publish_config=ingest.publish_config,
+        convey_config=post.convey,
         check_config=desk.check,
         settings=web,
         broker_up=ingest.listening.is_set,

@@ -26,9 +26,8 @@ Clock = Callable[[], datetime]
 PublishCommand = Callable[[Address, Command], Awaitable[None]]
 # Publishes one request to a gateway's tools, in the same way.
 PublishTool = Callable[[Address, ToolRequest], Awaitable[None]]
-# Publishes a retained offer of a configuration, or with None takes it back, in the same way.
-PublishConfig = Callable[[Address, ConfigOffer | None], Awaitable[None]]
-
+# Has the broker keep what a gateway is offered by now, or nothing; raises `BrokerLost` when no broker took it.
+ConveyConfig = Callable[[Address], Awaitable[str]]
 
 # Has a gateway check a text without running it; raises `server.configs.NotChecked` or `BrokerLost`.
 CheckConfig = Callable[[Address, ConfigOffer], Awaitable[Checked]]
@@ -40,6 +39,11 @@ async def no_checks(_address: Address, _offer: ConfigOffer) -> Checked:
 
 
 async def no_configs(_address: Address, _offer: ConfigOffer | None) -> None:
+    """Stand in where there is no broker."""
+    raise BrokerLost("no broker")
+
+
+async def no_conveying(_address: Address) -> str:
     """Stand in where there is no broker."""
     raise BrokerLost("no broker")
 
@@ -74,7 +78,7 @@ class Services:
     publish_command: PublishCommand
     settings: WebSettings = field(default_factory=WebSettings)
     publish_tool: PublishTool = no_tools
-    publish_config: PublishConfig = no_configs
+    convey_config: ConveyConfig = no_conveying
     check_config: CheckConfig = no_checks
     broker_up: Callable[[], bool] = lambda: True
     broker_refuses: Callable[[], bool] = lambda: False

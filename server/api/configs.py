@@ -198,7 +198,7 @@ async def withdraw(gateway: Name, offer_id: Name, actor: Engineer, services: Has
     row = await asyncio.to_thread(note)
     services.hub.notify()
     try:
-        await services.publish_config(Address(row["site"], row["gateway"]), None)
+        await services.convey_config(Address(row["site"], row["gateway"]))
     except BrokerLost:
         raise ApiError(503, "no_broker", "no broker takes this now: the gateway may still find it") from None
     return respond({"offer": store.offer_view(row)})
@@ -259,7 +259,7 @@ async def _send(row: RowMapping, services: Services) -> RowMapping:
     """Publish a recorded offer; what no broker took has failed, and says so."""
     state, why = "sent", ""
     try:
-        await services.publish_config(Address(row["site"], row["gateway"]), store.message(row))
+        await services.convey_config(Address(row["site"], row["gateway"]))
     except BrokerLost as err:
         state, why = "failed", f"not sent: {err}"
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from messages import topics
@@ -16,8 +16,9 @@ from messages.configs import Checked, ConfigOffer, ConfigSaid, decode_config_sai
 from messages.text import printable
 from messages.topics import CONFIG_SAID_FILTER, Address, TopicError
 from server.configs import store
-from server.db.engine import read, write
-from server.services import PublishConfig, no_configs
+from server.configs.post import OfferPost
+from server.db.engine import write
+from server.services import no_configs
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class ConfigDesk:
         engine: Engine,
         hub: Notified,
         clock: Callable[[], datetime],
-        publish: PublishConfig,
+        post: OfferPost,
         publish_check: Callable[[Address, ConfigOffer], Awaitable[None]] = no_configs,
         *,
         checked_within_s: float = CHECKED_WITHIN_S,
@@ -62,7 +63,7 @@ class ConfigDesk:
         self._engine = engine
         self._hub = hub
         self._clock = clock
-        self._publish = publish
+        self._post = post
         self._publish_check = publish_check
         self._checked_within_s = checked_within_s
         self._asked: dict[tuple[Address, str], asyncio.Future[Checked]] = {}
@@ -126,18 +127,15 @@ class ConfigDesk:
         while True:
             await self._session.wait()
             self._session.clear()
-            for row in await asyncio.to_thread(self._untaken):
-                address = Address(row["site"], row["gateway"])
+            # A broker may have lost what it was to keep, and kept what was taken back while it was away.
+            for address in await asyncio.to_thread(self._post.open):
                 try:
-                    await self._publish(address, store.message(row))
+                    offer = await self._post.convey(address, again=True)
                 except BrokerLost as err:
-                    log.info("configs: %s is offered again later: %s", row["id"], err)
+                    log.info("configs: what %s/%s is offered is told later: %s", *address, err)
                     break
-                await asyncio.to_thread(self._sent, row["id"])
-
-    def _untaken(self) -> Sequence[RowMapping]:
-        with read(self._engine) as conn:
-            return store.untaken(conn)
+                if offer:
+                    await asyncio.to_thread(self._sent, offer)
 
     def _sent(self, offer_id: str) -> None:
         with write(self._engine) as conn:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from messages.configs import ConfigOffer, ConfigSaid, ConfigState
 from messages.text import printable
@@ -114,10 +114,16 @@ def _ran(conn: Connection, address: Address, config: str) -> bool:
     return any(conn.execute(query).first() is not None for query in (told, offered, read))
 
 
-def untaken(conn: Connection) -> Sequence[RowMapping]:
-    """Return the offers that no gateway has answered: a broker may have lost what it was to keep."""
-    query = select(config_offers).where(config_offers.c.state.in_(UNTAKEN))
-    return conn.execute(query).mappings().all()
+def newest_in(conn: Connection, states: Collection[str]) -> Sequence[Address]:
+    """Return the gateways whose newest offer is in one of these states."""
+    place = func.row_number().over(
+        partition_by=(config_offers.c.site, config_offers.c.gateway),
+        order_by=(config_offers.c.created_at.desc(), config_offers.c.id),
+    )
+    columns = (config_offers.c.site, config_offers.c.gateway, config_offers.c.state)
+    ranked = select(*columns, place.label("place")).subquery()
+    query = select(ranked.c.site, ranked.c.gateway).where(ranked.c.place == 1, ranked.c.state.in_(states))
+    return [Address(site, gateway) for site, gateway in conn.execute(query)]
 
 
 def message(row: RowMapping) -> ConfigOffer:

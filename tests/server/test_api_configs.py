@@ -43,8 +43,9 @@ class Hearing:
 
     def __init__(self, house, publish_check, **options):
         self.house, self.acked = house, 0
-        offer = house.services.publish_config
-        self.desk = ConfigDesk(house.engine, house.hub, lambda: house.now, offer, publish_check, **options)
+        self.desk = ConfigDesk(
+            house.engine, house.hub, lambda: house.now, house.post, publish_check, **options
+        )
 
     async def say(self, state, *, active=ONE, yaml=TEXT, address=ADDRESS, payload=None, **facts):
         said = ConfigSaid(state=ConfigState(state), active=active, at=self.house.now, site_yaml=yaml, **facts)

@@ -51,6 +51,7 @@ from server.auth.guard import Gate
 from server.auth.passwords import Passwords
 from server.auth.roles import Role
 from server.commands import CommandResults
+from server.configs import OfferPost
 from server.db.engine import write
 from server.ingest.writer import Incoming, Writer
 from server.services import CheckConfig, Services, WebSettings, no_checks
@@ -173,13 +174,14 @@ class House:
 
     def __post_init__(self) -> None:
         self.hub = Hub(self.engine, lambda: self.now, coalesce_s=0.01, heartbeat_s=0.2, values_s=0.01)
+        self.post = OfferPost(self.engine, self._offer)
         self.services = Services(
             engine=self.engine,
             clock=lambda: self.now,
             hub=self.hub,
             publish_command=self._publish,
             publish_tool=self._ask,
-            publish_config=self._offer,
+            convey_config=self.post.convey,
             settings=WebSettings(static_dir=self.folder / "static", argon2_time_cost=1, argon2_memory_kib=64),
             broker_up=lambda: not self.broker_gone,
             broker_refuses=lambda: self.broker_refuses,
