@@ -12,7 +12,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from drivers.api import Happening, Heard
@@ -23,11 +22,11 @@ from drivers.onvif.session import NOT_TAKEN, TAKEN, CameraSession
 from drivers.onvif.settings import OF_PICTURE, Signals, points_of
 from drivers.onvif.soap import FAULT, LOGIN_REFUSED
 from gateway.cameras.client import LASTS_S, CameraClient
-from gateway.cameras.evidence import Evidence, write_whole
+from gateway.cameras.evidence import Evidence
 from gateway.cameras.facts import BAD, Fact, no_picture, readings
-from gateway.cameras.picture import Look, PictureBroken, evidence_of, look
-from gateway.cameras.quality import Facts, Watch
+from gateway.cameras.picture import PictureBroken, evidence_of
 from gateway.cameras.stream import PORT, Stream, look_at
+from gateway.cameras.watching import Watching
 from gateway.listening.attended import Attended
 from gateway.listening.hearing import Hearing
 from messages.text import printable
@@ -60,10 +59,8 @@ class Attend:
     device: Attended
     client: CameraClient
     hearing: Hearing
-    watch: Watch
+    watching: Watching
     evidence: Evidence
-    usual: Path
-    """Where what is usual for it is kept."""
     looking: asyncio.Semaphore
     stop: asyncio.Event
     online: bool | None = None
@@ -91,15 +88,14 @@ class Attend:
 
     async def run(self) -> None:
         """Look, listen and ask until the stop."""
-        if (kept := await asyncio.to_thread(_read, self.usual)) is not None:
-            self.watch.restore(kept)
+        await asyncio.to_thread(self.watching.load)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._until_stop(self._health()), name=f"health of {self.device.id}")
             if OF_PICTURE.intersection(self._points.values()):
                 group.create_task(self._until_stop(self._pictures()), name=f"pictures of {self.device.id}")
             if self.client.camera.options.events:
                 group.create_task(self._until_stop(self._events()), name=f"events of {self.device.id}")
-        await asyncio.to_thread(self._save)
+        await asyncio.to_thread(self.watching.save)
         await self.client.http.aclose()
 
     async def picture(self) -> bytes:
@@ -253,8 +249,7 @@ class Attend:
         return Heard(self.device.source, told, (), TAKEN, NOT_TAKEN, label="picture", spoke=spoke)
 
     async def _judge(self, data: bytes) -> dict[str, Fact]:
-        seen: Look = await asyncio.to_thread(look, data)
-        facts: Facts = await asyncio.to_thread(self.watch.see, seen)
+        facts = await asyncio.to_thread(self.watching.see, data)
         self._picture = self.hearing.around.monotonic(), data
         for fact in BAD:
             if facts.get(fact) is False:
@@ -267,7 +262,7 @@ class Attend:
                 self._rests_on[fact] = kept
         self._seen += 1
         if self._seen % SAVE_EVERY == 0:
-            await asyncio.to_thread(self._save)
+            await asyncio.to_thread(self.watching.save)
         return dict(facts)
 
     async def _keep(self, why: str, data: bytes) -> str:
@@ -279,13 +274,6 @@ class Attend:
         except (OSError, PictureBroken) as err:
             log.warning("%s: the picture is not kept: %s", self.device.id, printable(str(err)))
             return ""
-
-    def _save(self) -> None:
-        try:
-            self.usual.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(self.usual, self.watch.state())
-        except OSError as err:
-            log.warning("%s: what is usual is not kept: %s", self.device.id, err.strerror)
 
     async def _events(self) -> None:
         again = AGAIN_S
@@ -386,10 +374,3 @@ def numbered(identity: str, last: str) -> str:
     if known == mark:
         return last
     return f"{mark}-{int(count) + 1 if count.isdecimal() else 1}"
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None

@@ -1,17 +1,20 @@
 """A line of cameras: each attended by itself, all looked at a few at a time."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from drivers.errors import DriverError, Misconfigured
 from drivers.onvif.settings import Camera, camera_of
+from gateway import faults
 from gateway.cameras.attend import Attend
 from gateway.cameras.client import TIMEOUT_S, CameraClient, browser
 from gateway.cameras.evidence import PREFIX, Evidence
 from gateway.cameras.place import Cameras
 from gateway.cameras.quality import Limits, Watch
+from gateway.cameras.watching import Watching
 from gateway.listening.attended import Attended
 from gateway.listening.hearing import Hearing
 from gateway.site.config import ListeningLine
@@ -19,6 +22,7 @@ from gateway.site.config import ListeningLine
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+FAULT_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +76,7 @@ class CameraLine:
                     log.warning("%s: %s", device.id, err)
                     continue
                 self.cameras[device.id] = attend = self._attend(device, camera, place, looking)
-                group.create_task(attend.run(), name=f"camera {device.id}")
+                group.create_task(self._live(attend), name=f"camera {device.id}")
             self.up = True
             self.ready.set()
             self.changed()
@@ -80,6 +84,15 @@ class CameraLine:
             silence.cancel()
         await self.hearing.end()
         self.up = False
+
+    async def _live(self, attend: Attend) -> None:
+        while not self._stop.is_set():
+            with faults.contained("camera", attend.device.id) as found:
+                await attend.run()
+            if found.fault:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FAULT_S):
+                        await self._stop.wait()
 
     async def picture(self, device: str) -> bytes:
         """Fetch a picture of a camera now; raise `DriverError`."""
@@ -109,9 +122,8 @@ class CameraLine:
             device,
             CameraClient(camera, browser(), around.clock, around.random, TIMEOUT_S),
             self.hearing,
-            Watch(limits),
+            Watching(device.id, Watch(limits), place.state / "usual" / f"{device.id}.json"),
             Evidence(place.state / "pictures", place.evidence),
-            place.state / "usual" / f"{device.id}.json",
             looking,
             self._stop,
         )

@@ -1,6 +1,7 @@
 """Cameras on real sockets: from the simulator's own encoders to the gateway's journal."""
 
 import contextlib
+import threading
 
 import pytest
 
@@ -8,7 +9,10 @@ import gateway.cameras.attend
 import gateway.cameras.camera_line
 from gateway.cameras.evidence import Evidence
 from gateway.cameras.picture import jpeg_size
+from gateway.cameras.quality import Limits, Watch
+from gateway.cameras.watching import Watching
 from messages.types import Edge, Quality
+from simulators.camera_scene import Scene
 from tests.support.camera import PASSWORD, line, server
 from tests.support.polling import until
 from tests.support.toylisten import listening
@@ -164,3 +168,52 @@ async def test_what_answers_http_and_is_no_camera_is_not_up(tmp_path, monkeypatc
         await until(lambda: edges(heart, "onvif_lost") == [Edge.RAISED])
         assert last(heart, "rtsp_up") is True
     assert "HTTP Request" not in caplog.text
+
+
+@pytest.mark.faults
+async def test_a_fault_of_our_own_at_one_camera_is_not_its_neighbours_and_it_begins_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(gateway.cameras.camera_line, "FAULT_S", 0.05)
+    broken: list[str] = []
+    see = Watching.see
+
+    def breaks_once(watching, data):
+        if watching.device == "cam-1" and not broken:
+            broken.append(watching.device)
+            raise ZeroDivisionError("odd")
+        return see(watching, data)
+
+    monkeypatch.setattr(Watching, "see", breaks_once)
+    async with attended(tmp_path, server(), server()) as heart:
+        await until(
+            lambda: last(heart, "brightness") is not None and last(heart, "brightness", "cam-2") is not None
+        )
+    assert broken == ["cam-1"]
+
+
+def test_what_is_usual_is_saved_whole_while_a_picture_is_judged(tmp_path):
+    """A stop leaves the thread behind that judges, and saves."""
+    inside, go, order = threading.Event(), threading.Event(), []
+
+    class Slow(Watch):
+        def see(self, seen):
+            inside.set()
+            go.wait(10)
+            order.append("seen")
+            return super().see(seen)
+
+        def state(self):
+            order.append("kept")
+            return super().state()
+
+    watching = Watching("cam-1", Slow(Limits()), tmp_path / "usual.json")
+    seeing = threading.Thread(target=watching.see, args=(Scene().picture(),))
+    seeing.start()
+    assert inside.wait(10)
+    saving = threading.Thread(target=watching.save)
+    saving.start()
+    go.set()
+    seeing.join(10)
+    saving.join(10)
+    assert order == ["seen", "kept"]
