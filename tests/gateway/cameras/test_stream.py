@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.cameras.stream import look_at
-from tests.support.certificate import own_certificate
+from tests.support.certificates import made
 
 SDP = b"v=0\r\nm=video 0 RTP/AVP 96\r\n"
 
@@ -27,7 +27,7 @@ async def camera(folder, *, tls: bool):
     context = None
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*own_certificate(folder))
+        context.load_cert_chain(*made("camera").write(folder, "camera"))
     async with await asyncio.start_server(answered, "127.0.0.1", 0, ssl=context) as server:
         yield server.sockets[0].getsockname()[1]
 
