@@ -7,7 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from drivers.profile import DeviceClass
+from drivers.profile import DeviceClass, Profile
 from drivers.profiles_store import load_library
 from drivers.supported import OURS, PAGES, Language, page
 
@@ -54,6 +54,18 @@ def test_nothing_claims_more_than_was_seen() -> None:
     assert {profile.status for profile in LIBRARY.values()} == {"bronze"}
 
 
-def test_every_class_has_a_section() -> None:
-    text = page({}, "en")
-    assert text.count("\n## ") >= len(get_args(DeviceClass))
+CLASSES = [name for name in get_args(DeviceClass) if name != "meter"]
+(RESOURCES,) = (get_args(field.type) for field in msgspec.structs.fields(Profile) if field.name == "resource")
+KINDS = [*((name, "") for name in CLASSES), *(("meter", name) for name in RESOURCES)]
+
+
+@pytest.mark.parametrize(("kind", "resource"), KINDS)
+@pytest.mark.parametrize("language", PAGES)
+def test_a_device_of_every_class_stands_in_a_section(language: Language, kind: str, resource: str) -> None:
+    """One that no section takes would be supported and nowhere to be seen."""
+    name, profile = next(iter(REAL.items()))
+    made = msgspec.structs.replace(profile, device_class=kind, resource=resource)
+    real = page({name: made}, language).partition("\n## ")[2].split("\n## ")
+    own = real.pop()
+    assert [f"`{name}`" in section for section in real].count(True) == 1
+    assert f"`{name}`" not in own
