@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.crc import crc16_8005
 from drivers.errors import FrameDamaged
 from drivers.iec62056_21 import data, frames
 from drivers.iec62056_21.data import DataSet
@@ -33,12 +34,7 @@ class Message:
 
 def crc16(text: bytes | bytearray | memoryview) -> int:
     """Return CRC-16/ARC, as DSMR P1 has it over `/` through `!` (DSMR 5.0.2 P1, clause 6.2)."""
-    crc = 0
-    for byte in text:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
+    return crc16_8005(text, 0)
 
 
 def parse(raw: bytes) -> Message:

@@ -7,6 +7,7 @@ does not reach it is the line's duty (it falls silent after a time-out).
 
 from typing import Final
 
+from drivers.crc import crc16_8005
 from drivers.errors import FrameDamaged
 from drivers.modbus.pdu import EXCEPTION, expected_reply, refusal
 
@@ -14,25 +15,9 @@ MAX_NOISE: Final = 4096
 _EXCEPTION_FRAME: Final = 5
 
 
-def _table() -> tuple[int, ...]:
-    entries = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-        entries.append(crc)
-    return tuple(entries)
-
-
-_CRC: Final = _table()
-
-
 def crc16(data: bytes | bytearray | memoryview) -> int:
-    """Return the CRC of RTU frames: polynomial A001 reflected, start FFFF; sent low byte first."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = (crc >> 8) ^ _CRC[(crc ^ byte) & 0xFF]
-    return crc
+    """Return the CRC of RTU frames, sent low byte first."""
+    return crc16_8005(data, 0xFFFF)
 
 
 def frame(unit: int, pdu: bytes) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from drivers.crc import crc16_8005
 from drivers.errors import FrameDamaged
 from messages.text import printable
 
@@ -76,25 +77,9 @@ class Message:
         return stamp_time(self.stamp)
 
 
-def _table() -> tuple[int, ...]:
-    made = []
-    for byte in range(256):
-        value = byte
-        for _ in range(8):
-            value = value >> 1 ^ (0xA001 if value & 1 else 0)
-        made.append(value)
-    return tuple(made)
-
-
-_CRC: Final = _table()
-
-
 def crc16(body: bytes) -> int:
     """Return the CRC-16/ARC of a body."""
-    crc = 0
-    for byte in body:
-        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
-    return crc
+    return crc16_8005(body, 0)
 
 
 def encode(body: bytes, *, binary_crc: bool = False) -> bytes:
