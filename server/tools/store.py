@@ -107,10 +107,14 @@ def move(
 def hear(conn: Connection, address: Address, said: ToolSaid, now: datetime) -> int | None:
     """Take a message of a job. Return None where all is well, else the number after which the rest is missing.
 
-    What was heard before, is of another gateway's job or of one that has ended changes nothing.
+    What was heard before, is of another gateway's job or of one that has ended changes nothing. One that failed
+    here has not ended: a connection may be lost after the broker took the request.
     """
     job = by_id(conn, said.id)
     if job is None or (job["site"], job["gateway"]) != tuple(address) or said.seq <= job["last_seq"]:
+        return None
+    unsent = job["state"] == "failed" and job["last_seq"] == 0
+    if job["state"] not in (*OPEN, "lost") and not unsent:
         return None
     if said.seq > job["last_seq"] + 1:
         return int(job["last_seq"])
@@ -127,11 +131,11 @@ def hear(conn: Connection, address: Address, said: ToolSaid, now: datetime) -> i
             "why": str(body.get("why", "")),
             "result": body.get("result"),
         }
-    if said.kind not in _STATES and job["state"] in {"pending", "sent"}:
-        values |= {"state": "running", "started_at": now}
+    if said.kind not in _STATES and (unsent or job["state"] in {"pending", "sent"}):
+        values |= {"state": "running", "started_at": now, "ended_at": None, "why": ""}
     elif job["started_at"] is None:
         values["started_at"] = now
-    _change(conn, said.id, now, values, (*OPEN, "lost"))
+    _change(conn, said.id, now, values, (job["state"],))
     return None
 
 

@@ -132,6 +132,25 @@ async def test_a_job_that_no_broker_takes_has_failed(house):
         assert (await engineer.delete(f"{URL}/{job['id']}")).json()["job"]["state"] == "failed"
 
 
+async def test_a_job_that_was_taken_though_its_connection_was_lost_lives_and_is_asked_for_nothing(house):
+    async with house.machine(Role.ENGINEER) as engineer, hearing(house) as gateway:
+        house.broker_gone = True
+        job = (await engineer.post(URL, json=ask())).json()["job"]["id"]
+        house.broker_gone = False
+        await gateway.say(
+            gateway.message(job, SaidKind.PROGRESS, {"done": 0, "total": 8, "left_s": None}),
+            gateway.message(job, SaidKind.ROW, {"rows": [{"unit": 1}]}),
+        )
+        found = (await engineer.get(f"{URL}/{job}")).json()
+        assert (found["job"]["state"], found["job"]["why"], found["job"]["ended_at"]) == ("running", "", None)
+        assert found["rows"] == [{"unit": 1, "n": 1}]
+        await gateway.say(gateway.message(job, SaidKind.FAILED, {"why": "the line is down"}))
+        await gateway.say(gateway.message(job, SaidKind.DONE, {}, seq=9))
+        ended = (await engineer.get(f"{URL}/{job}")).json()["job"]
+        assert (ended["state"], ended["why"]) == ("failed", "the line is down")
+        assert gateway.asked == []
+
+
 async def test_stopping_is_asked_once_and_told_by_the_gateway(house):
     async with house.machine(Role.ENGINEER) as engineer, hearing(house) as gateway:
         job = (await engineer.post(URL, json=ask())).json()["job"]["id"]
