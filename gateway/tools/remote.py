@@ -68,10 +68,6 @@ class RemoteTools:
             self._begin(request)
         self._wake.set()
 
-    def connected(self) -> None:
-        """Say that there is a broker again."""
-        self._wake.set()
-
     async def run(self) -> None:
         """Publish what jobs say, in order, until cancelled."""
         while True:
@@ -81,7 +77,7 @@ class RemoteTools:
                 for kept in list(self._kept.values()):
                     await self._publish_all(kept)
             except BrokerLost:
-                # The session says when it is back; this is for the moment between.
+                # Nobody says when a session is back; what a job says next is a good moment to try as well.
                 await self._nap()
                 continue
             await self._wake.wait()
