@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from drivers import binding
 from drivers.errors import FrameDamaged
 from drivers.modbus.modbus_ascii import is_ascii, unwrap
 from drivers.modbus.pdu import EXCEPTION, EXCEPTION_NAMES, MAX_PDU
@@ -52,16 +53,10 @@ class _Wrong(ValueError):
 
 
 def from_hex(text: str) -> bytes:
-    """Read hex digits with blanks, colons or 0x between them; raise `FrameDamaged`."""
-    if text.lstrip().startswith(":"):  # Modbus ASCII, as a terminal shows it
+    """Read hex digits, or Modbus ASCII as a terminal shows it; raise `FrameDamaged`."""
+    if text.lstrip().startswith(":"):
         return text.strip().encode("ascii", "replace") + b"\r\n"
-    clean = text.replace("0x", "").translate(str.maketrans("", "", " \t\r\n:,-"))
-    if len(clean) > MAX_HEX:
-        raise FrameDamaged(f"more than {MAX_HEX} hex digits: give one frame")
-    try:
-        return bytes.fromhex(clean)
-    except ValueError:
-        raise FrameDamaged(f"{printable(text, 40)!r} is no hex") from None
+    return binding.from_hex(text, MAX_HEX)
 
 
 def request_of(raw: bytes) -> tuple[int, bytes]:

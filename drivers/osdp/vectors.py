@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from drivers import binding
 from drivers.errors import DriverError, FrameDamaged
 from drivers.osdp.codes import WITH_MAC, Block, Command, Nak, Reply, name
 from drivers.osdp.fields import fields
@@ -26,14 +27,11 @@ _WORDS: Final = {
 }
 
 
-def from_hex(text: Any) -> bytes:
-    """Read hex digits with blanks or colons between them; raise `FrameDamaged`."""
-    if not isinstance(text, str) or len(text) > 4 * MAX_FRAME:
+def _bytes(text: Any) -> bytes:
+    """Read the hex of a row; raise `FrameDamaged`."""
+    if not isinstance(text, str):
         raise FrameDamaged("needs the hex of one frame, in quotes")
-    try:
-        return bytes.fromhex(text.replace("0x", "").translate(str.maketrans("", "", ":,-")))
-    except ValueError:
-        raise FrameDamaged(f"{printable(text, 40)!r} is no hex") from None
+    return binding.from_hex(text, 4 * MAX_FRAME)
 
 
 def check_vector(row: Row) -> str | None:
@@ -44,7 +42,7 @@ def check_vector(row: Row) -> str | None:
         expected = row.get("expected")
         if not isinstance(expected, Mapping):
             return "expected: must be an object"
-        found = dissect(from_hex(row.get("hex")))
+        found = dissect(_bytes(row.get("hex")))
         return next(_faults(expected, found), None)
     except DriverError as err:
         return printable(str(err), 400)
@@ -113,7 +111,7 @@ def described(found: Dissected) -> dict[str, Any]:
 
 
 def _derivation_faults(row: Row) -> Iterator[str]:
-    key, cp, pd = (from_hex(row.get(name)) for name in _inputs(row))
+    key, cp, pd = (_bytes(row.get(name)) for name in _inputs(row))
     if (len(key), len(cp), len(pd)) != (KEY_BYTES, RANDOM_BYTES, RANDOM_BYTES):
         yield "a key has 16 bytes and a random number 8"
         return
@@ -127,7 +125,7 @@ def _derivation_faults(row: Row) -> Iterator[str]:
         yield "names nothing that is derived"
     for name_ in asked:
         made = getattr(keys, name_)
-        if made != from_hex(row[name_]):
+        if made != _bytes(row[name_]):
             yield f"{name_}: is {made.hex().upper()}, expected {printable(str(row[name_]), 40)}"
 
 
