@@ -31,7 +31,7 @@ from tests.support.ingest import (
     up,
     writer,
 )
-from tests.support.waiting import until
+from tests.support.waiting import alongside, until
 
 NOW = T0 + timedelta(minutes=30)
 
@@ -225,11 +225,8 @@ async def test_no_alarm_overtakes_the_birth_that_explains_it(engine):
     session = AllAtOnce(*backlog, born(birth("f-1")), up(1, event, lane=Lane.ALARM))
     sinks = Named()
     ingest = Ingest(writer(engine, sinks), clock=lambda: NOW, random=random.Random(1))
-    task = asyncio.create_task(ingest.serve(session), name="ingest")
-    async with asyncio.timeout(60):
+    async with alongside(ingest.serve(session)), asyncio.timeout(60):
         await session.taken.wait()
-    task.cancel()
-    await asyncio.wait([task])
     await ingest.close()
     assert (len(sinks.events), sinks.known) == (1, ["f-1"])
 

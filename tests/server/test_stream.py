@@ -19,6 +19,7 @@ from server.db.engine import write
 from server.db.tables_core import outbox
 from server.retention import KEEP_CHANGES, prune
 from server.stream import QUEUE_MOST, Cursor, parse_topics
+from tests.support.waiting import alongside
 from tests.support.web import CSRF, PASSWORD, Frames
 
 URL = "/api/v1/stream"
@@ -196,13 +197,12 @@ async def test_nobody_holds_all_the_streams(house, monkeypatch):
 
 async def test_a_reader_that_does_not_read_is_cut_off(house):
     """Straight at the hub: what the operating system buffers for a slow reader is not ours to say."""
-    running = asyncio.create_task(house.hub.run(), name="hub")
 
     async def yes():
         return True
 
     stream = house.hub.stream("", parse_topics("alarms"), yes)
-    try:
+    async with alongside(house.hub.run()):
         assert b"retry" in await anext(stream)
         assert b"live" in await anext(stream)
         sleeper = next(iter(house.hub._readers))
@@ -211,9 +211,6 @@ async def test_a_reader_that_does_not_read_is_cut_off(house):
         with pytest.raises(StopAsyncIteration):
             await anext(stream)
         assert house.hub.readers == 0
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_any_cut_is_made_good_by_the_cursor(house):

@@ -22,7 +22,7 @@ from tests.support.broker import free_port, listening
 from tests.support.journal import sample
 from tests.support.toyserver import ToyServer
 from tests.support.uplink import ADDRESS, BOOT, QUICK
-from tests.support.waiting import until
+from tests.support.waiting import alongside, until
 
 RULES = Path(__file__).parents[3] / "deploy" / "mosquitto" / "gatehouse.acl"
 WORD = "a word for all"
@@ -117,24 +117,16 @@ async def test_mosquitto_acknowledges_what_it_drops_and_the_gateway_says_so(
     server = ToyServer(BrokerAddress("127.0.0.1", mosquitto, "server", WORD))
     journal = await Journal.open(tmp_path / "journal.sqlite", grouping=QUICK)
     await journal.append(Lane.ALARM, [sample(1)])
-    running = [asyncio.create_task(server.run())]
-    try:
-        wrong = uplink_of(journal, mosquitto, "box")
-        running.append(asyncio.create_task(wrong.run()))
-        await until(lambda: "nobody has answered" in caplog.text, within=20)
-        assert (wrong.counts.puback > 0, server.payloads) == (True, {})
-        assert wrong.unanswered_s >= 0.3
-        assert "the account is 'box' and the gateway's id 'gw-1'" in caplog.text
-        running.pop().cancel()
-        right = uplink_of(journal, mosquitto, "gw-1")
-        running.append(asyncio.create_task(right.run()))
-        assert await right.flush(20)
-        assert right.unanswered_s == 0
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await journal.close()
+    wrong, right = (uplink_of(journal, mosquitto, name) for name in ("box", "gw-1"))
+    async with journal, alongside(server.run()):
+        async with alongside(wrong.run()):
+            await until(lambda: "nobody has answered" in caplog.text, within=20)
+            assert (wrong.counts.puback > 0, server.payloads) == (True, {})
+            assert wrong.unanswered_s >= 0.3
+            assert "the account is 'box' and the gateway's id 'gw-1'" in caplog.text
+        async with alongside(right.run()):
+            assert await right.flush(20)
+            assert right.unanswered_s == 0
 
 
 async def test_a_broker_that_refuses_the_subscription_was_never_connected(
@@ -145,16 +137,10 @@ async def test_a_broker_that_refuses_the_subscription_was_never_connected(
     others = Account("gw-1", ADDRESS._replace(site="elsewhere"), hash_password(WORD))
     broker = EmbeddedServer(tmp_path / "broker", EmbeddedBroker(port=0), lambda: [others])
     journal = await Journal.open(tmp_path / "journal.sqlite", grouping=QUICK)
-    running = [asyncio.create_task(broker.run())]
-    try:
+    async with journal, alongside(broker.run()):
         await asyncio.wait_for(broker.ready.wait(), 20)
         uplink = uplink_of(journal, broker.port, "gw-1")
-        running.append(asyncio.create_task(uplink.run()))
-        await until(lambda: "refuses a subscription" in caplog.text, within=20)
-        assert not uplink.connected
-        assert not any(message.endswith(": connected") for message in caplog.messages)
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await journal.close()
+        async with alongside(uplink.run()):
+            await until(lambda: "refuses a subscription" in caplog.text, within=20)
+            assert not uplink.connected
+            assert not any(message.endswith(": connected") for message in caplog.messages)

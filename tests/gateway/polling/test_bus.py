@@ -18,6 +18,7 @@ from gateway.polling.schedule import FIRE, PROBE_SHARE, ROUTINE, TOOLS
 from tests.support.gateway import FIRE as PANEL
 from tests.support.gateway import SimTime, profile_of
 from tests.support.simbus import BusBench, LonelyTime, Slave, bus_device, longest_gap
+from tests.support.waiting import alongside
 
 METER = profile_of(
     {**{f"p{n}": "routine" for n in range(12)}, "energy": "billing", "rare": "slow"}, billing=["energy"]
@@ -223,11 +224,9 @@ async def test_tools_share_the_bus_fairly_and_leave_fire_in_time():
                 asked += 1
 
     bench.slaves["99"] = Slave(dead=True)
-    tool = asyncio.create_task(scan())
-    await asyncio.sleep(0)
-    await bench.run(60)
-    tool.cancel()
-    await asyncio.gather(tool, return_exceptions=True)
+    async with alongside(scan()):
+        await asyncio.sleep(0)
+        await bench.run(60)
     assert asked > 30, "an idle bus is the tool's"
     assert bench.poller.schedule.account.longest_fire_wait <= 0.35
     assert longest_gap(bench.bus.ends("fi")) <= 1.4

@@ -22,6 +22,7 @@ from tests.support.gateway import profile_of
 from tests.support.long import amount
 from tests.support.polling import at_work, device, now, until
 from tests.support.simbus import BusBench, bus_device, longest_gap
+from tests.support.waiting import alongside
 from tests.support.wire import Act, PtyPeer, Send, asked_address, line_to, rtu_reply
 
 PANEL = profile_of({"fire": "fire"}, device_class="fire", events=["fire"])
@@ -146,11 +147,9 @@ async def test_a_tool_makes_fire_wait_for_one_question_of_at_most_the_longest_re
             with contextlib.suppress(DriverError):
                 await bench.poller.ask(Exchange(b"99:scan", None, 100), timeout=2.0)
 
-    tool = asyncio.create_task(scan(), name="scan")
-    await asyncio.sleep(0)
-    await bench.run(60)
-    tool.cancel()
-    await asyncio.gather(tool, return_exceptions=True)
+    async with alongside(scan()):
+        await asyncio.sleep(0)
+        await bench.run(60)
     asked = [ended - began for began, name, ended, _ in bench.bus.log if name == "99"]
     assert asked
     assert max(asked) <= 0.3 + 0.01

@@ -23,7 +23,7 @@ from tests.support import broker as broker_support
 from tests.support.sims import simulated
 from tests.support.tools import SIM, SITE, call, shop, site_for
 from tests.support.toyserver import ToyServer
-from tests.support.waiting import until
+from tests.support.waiting import alongside, until
 
 broker = broker_support.broker
 
@@ -236,8 +236,7 @@ async def test_the_cable_test_believes_numbers_only(monkeypatch, steps, passed, 
 async def at_work(broker, folder):
     stop, toy = asyncio.Event(), ToyServer(broker.address())
     async with simulated(SIM, folder) as world:
-        serving = asyncio.create_task(toy.run())
-        async with build(site_for(world, folder, broker=broker.port)) as gateway:
+        async with alongside(toy.run()), build(site_for(world, folder, broker=broker.port)) as gateway:
             task = asyncio.create_task(gateway.run(stop))
             try:
                 await until(lambda: gateway.uplink.connected and toy.payloads, within=30)
@@ -245,8 +244,6 @@ async def at_work(broker, folder):
             finally:
                 stop.set()
                 await task
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
 
 
 @pytest.mark.slow
