@@ -29,12 +29,12 @@ class Ordering:
 
     async def turn(self, order: Order) -> None:
         """Write, or look at what was written before; then tell the end, or ask for another turn."""
-        first = order.wrote is None
+        first, began = order.wrote is None, self.around.monotonic()
         run = await self._work(order)
         if first and order.wrote is not None:
             self._undo(order)
         if run is None:
-            run = self._later(order)
+            run = self._later(order, began)
         if run is not None:
             order.settle(run)
 
@@ -70,10 +70,10 @@ class Ordering:
             order.trouble = printable(str(err))  # it may be back before the time is over
             return None
 
-    def _later(self, order: Order) -> CommandRun | None:
+    def _later(self, order: Order, began: float) -> CommandRun | None:
         assert order.wrote is not None
-        passed = self.around.monotonic() - order.wrote
-        due = next_look(order.plan.after, order.plan.within, passed)
+        now = self.around.monotonic()
+        due = next_look(order.plan.after, order.plan.within, now - order.wrote, now - began)
         if due is None:
             return given_up(order)
         # An alarm's rank: a look at a valve is worth no delay of a fire poll.

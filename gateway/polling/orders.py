@@ -27,6 +27,8 @@ MARGIN_S = 1.0
 # So many looks at what moves, and no closer to each other, nor farther apart, than these.
 LOOKS = 15
 SOONEST_S, LATEST_S = 0.5, 5.0
+# All looks together take no more of the line than this: one at a device that is silent costs a whole time-out.
+LOOK_SHARE = 0.1
 
 Send = Callable[[Transaction], Awaitable[bytes]]
 Pause = Callable[[float], Awaitable[None]]
@@ -89,16 +91,16 @@ def patient(plan: CommandPlan, back: ReadBack | None) -> CommandPlan:
     return replace(plan, after=after, within=within) if within else plan
 
 
-def next_look(after: float, within: float, passed: float) -> float | None:
+def next_look(after: float, within: float, passed: float, cost: float = 0.0) -> float | None:
     """Return when to look next, in seconds since the write of which `passed` are over; None where time is up.
 
-    The last look is never before `within`: what shows in its time is seen.
+    `cost` is what the look before has taken. The last look is never before `within`: what shows in its time is seen.
     """
     if passed < after:
         return after
     if passed >= within:
         return None
-    pace = min(max(within / LOOKS, SOONEST_S), LATEST_S)
+    pace = max(min(max(within / LOOKS, SOONEST_S), LATEST_S), cost / LOOK_SHARE)
     return min(passed + pace, within)
 
 
