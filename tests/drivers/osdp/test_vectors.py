@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from drivers.errors import FrameDamaged
 from drivers.osdp.frames import Frame, build
-from drivers.osdp.vectors import check_vector, explain, from_hex
+from drivers.osdp.vectors import _bytes, check_vector, explain
 from tests.support.long import amount
 from tests.support.vectors import VECTORS, rows
 
@@ -94,7 +94,7 @@ def test_data_that_does_not_fit_its_code_has_no_fields():
 @pytest.mark.parametrize("text", [None, 5, "xyz", "0" * 20_000])
 def test_what_is_no_hex_is_said(text):
     with pytest.raises(FrameDamaged):
-        from_hex(text)
+        _bytes(text)
 
 
 @settings(max_examples=amount(40, 2000))
