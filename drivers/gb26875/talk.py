@@ -91,7 +91,7 @@ class Talk:
 
     def _again(self, device: Device, now: datetime) -> Iterator[bytes]:
         for kind, sent in list(self._open.items()):
-            if now - sent.at < timedelta(seconds=RESEND_S):
+            if -FAR_BACK <= now - sent.at < timedelta(seconds=RESEND_S):
                 continue
             if sent.tries >= TRIES:
                 del self._open[kind]

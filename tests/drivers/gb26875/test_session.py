@@ -257,6 +257,13 @@ def test_a_roll_call_that_nobody_answers_is_told_once():
     assert list(peer.feed(b"", late)) == []
 
 
+def test_a_clock_that_is_set_far_back_holds_up_no_question():
+    peer = session(ask_state=True)
+    peer.feed(frame("19010304"), NOW)
+    assert sent(peer.tick(NOW)) == [(4, "51")]
+    assert sent(peer.tick(NOW - timedelta(days=900))) == [(4, "51")]
+
+
 class Connections:
     """A driver whose device may come on ever new connections."""
 
