@@ -21,6 +21,9 @@ class DriverError(Exception):
 class LineDown(DriverError):
     """The port or the connection is gone; all devices on it wait until it is reopened."""
 
+    sent = False
+    """True where bytes of what was asked may have left: an order may have been carried out."""
+
 
 class DeviceSilent(DriverError):
     """No answer in time from this device."""

@@ -103,11 +103,13 @@ class Line(Link):
         cannot have, and nothing else on purpose.
         """
         async with self._turn:
+            before = self.stats.requests
             try:
                 await self._ready()
                 self._shifted, self._repeat, self._living = mode, repeat and exchange.then is None, living
                 return await converse(exchange, functools.partial(self._step, timeout, quiet, limit))
             except LineDown as err:
+                err.sent = self.stats.requests > before
                 self._say_lost(err)
                 raise
 
@@ -206,12 +208,11 @@ class Line(Link):
         if exchange.reader is None:
             return await self._no_reply(began, sent)
         window = timeout if exchange.matched else self._late.window(exchange, timeout, limit)
-        loop = asyncio.get_running_loop()
         pace = self._time if exchange.baud is None else self._at(exchange.baud)  # at which the reply comes
         frame = exchange.reply_bytes * pace.byte_time
         self._window, self._last = window, sent + max(window, limit) + frame
         self._deadline = sent + window + frame
-        self._timer = loop.call_later(self._deadline - began, self._expire)
+        self._timer = asyncio.get_running_loop().call_later(self._deadline - began, self._expire)
         self._listening, self._expired = True, False
         try:
             if exchange.baud is not None:
@@ -379,9 +380,8 @@ class Line(Link):
     def _reply(self, payload: bytes, began: float, ended: float, since: float | None = None) -> Reply:
         # Counted back from now, not forward from the start: a clock set meanwhile moves one stamp, not two.
         # It may be the answer to the first of several equal requests, and then is of that time.
-        first = began if since is None else since
-        middle = self._clock() - timedelta(seconds=self._now() - (first + ended) / 2)
-        return Reply(payload, began, ended, middle, since is not None)
+        ago = self._now() - ((began if since is None else since) + ended) / 2
+        return Reply(payload, began, ended, self._clock() - timedelta(seconds=ago), since is not None)
 
     def _may_end(self, attempt: Attempt) -> bool:
         """Give an answer that has begun the time to end: a request into its middle would break both."""

@@ -8,7 +8,17 @@ from drivers.api import Exchange, Transaction
 from drivers.errors import LineDown
 from drivers.lines import Reply, SerialMode
 from gateway.polling.around import Surroundings
-from gateway.polling.orders import CommandRun, Order, carry_out, cut_short, given_up, look, next_look, undone
+from gateway.polling.orders import (
+    CommandRun,
+    Order,
+    carry_out,
+    cut_short,
+    given_up,
+    look,
+    lost_on_its_way,
+    next_look,
+    undone,
+)
 from gateway.polling.presence import Presence, Task
 from gateway.polling.schedule import ALARM, Schedule
 from messages.text import printable
@@ -66,7 +76,10 @@ class Ordering:
         except LineDown as err:
             self.presence.line_down(err)
             if order.wrote is None:
-                return CommandRun.not_run(f"the line is down: {printable(str(err))}")
+                if not err.sent:
+                    return CommandRun.not_run(f"the line is down: {printable(str(err))}")
+                order.wrote = around.monotonic()
+                return lost_on_its_way(printable(str(err)))
             order.trouble = printable(str(err))  # it may be back before the time is over
             return None
 

@@ -195,6 +195,13 @@ def cut_short(order: Order) -> CommandRun:
     )
 
 
+def lost_on_its_way(why: str) -> CommandRun:
+    """Return how a command ends whose line was lost once it had been sent."""
+    return CommandRun(
+        Outcome.UNVERIFIED, f"the line was lost after it was sent ({why}); it may have been carried out"
+    )
+
+
 def undone(order: Order) -> CommandRun:
     """Return how a command ends when another was given before it had shown."""
     return CommandRun(

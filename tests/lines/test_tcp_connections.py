@@ -41,8 +41,9 @@ async def test_a_peer_that_closes_in_the_middle_is_a_line_down_and_is_reopened_a
     async with TcpPeer(answering) as peer, line_to(peer.settings()) as line:
         await line.exchange(mbap_read(0, 2), timeout=1)
         peer.script = in_turn([Send(b"\0\x01\0\0"), Hangup(after=0.01)])
-        with pytest.raises(LineDown, match="closed the connection"):
+        with pytest.raises(LineDown, match="closed the connection") as lost:
             await line.exchange(mbap_read(0), timeout=5)
+        assert lost.value.sent
         assert not line.up
         assert "closed the connection" in line.why_down
         peer.script = answering
@@ -74,8 +75,9 @@ async def test_no_listener_is_tried_once_per_back_off_and_says_when_again(caplog
         with pytest.raises(LineDown, match="cannot connect"):
             await line.exchange(mbap_read(0), timeout=1)
         for _ in range(100):
-            with pytest.raises(LineDown, match="tried again in"):
+            with pytest.raises(LineDown, match="tried again in") as lost:
                 await line.exchange(mbap_read(0), timeout=1)
+            assert not lost.value.sent
         assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert line.stats.requests == 0
 

@@ -98,6 +98,7 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "afterwards open = false, mode = unknown": "执行后读到 open = 否, mode = 未知",
     "another command was given to the device before this one showed": "结果尚未显示，设备又收到另一指令",
     "no sound answer to the order (x); it may have been carried out": "下发后无有效应答，可能已执行",
+    "the line was lost after it was sent (riser: closed); it may have been carried out": "下发后总线中断，可能已执行",
     "m-1: no answer in time": "设备无应答",
     "not confirmed within 45 s: the device took it, but the read-back failed: riser-a: no answer in time": "45 秒内未确认：设备已接受，回读失败：设备无应答",
     "the journal could not be read: it is kept as j.sqlite.1, and a new epoch has begun": "网关存储无法读取，已另存为 j.sqlite.1，并重新开始",

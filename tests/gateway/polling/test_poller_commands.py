@@ -15,6 +15,12 @@ from messages.types import Outcome
 from tests.support.gateway import DOOR, GOOD, START, Answer, Bench, device_of, profile_of
 
 
+def lost_on_its_way() -> LineDown:
+    lost = LineDown("x")
+    lost.sent = True
+    return lost
+
+
 async def test_a_command_goes_before_polls_and_is_one_piece():
     busy = [device_of(f"m{n}", profile_of({"power": "alarm"})) for n in range(20)]
     bench = Bench(device_of("door", DOOR), *busy)
@@ -41,6 +47,7 @@ async def test_a_command_goes_before_polls_and_is_one_piece():
         (FrameDamaged("x"), GOOD, Outcome.VERIFIED, 1),
         (FrameDamaged("x"), DeviceSilent("x"), Outcome.FAILED, 1),
         (LineDown("x"), GOOD, Outcome.FAILED, 1),
+        (lost_on_its_way(), GOOD, Outcome.UNVERIFIED, 1),
         (GOOD, LineDown("x"), Outcome.UNVERIFIED, 1),
     ],
 )
@@ -51,7 +58,11 @@ async def test_how_commands_end(write: Answer, back: Answer, outcome: Outcome, w
     order = asyncio.ensure_future(bench.poller.command("door", plan, START + timedelta(seconds=30)))
     await asyncio.sleep(0)
     await bench.run(1)
-    assert (await order).outcome is outcome
+    run = await order
+    assert run.outcome is outcome
+    assert ("may have been carried out" in run.detail) == (
+        getattr(write, "sent", False) or "none to" in run.detail
+    )
     assert len(bench.wire.times("door:write")) == writes, "a write is never sent twice"
 
 
