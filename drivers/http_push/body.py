@@ -1,9 +1,10 @@
-"""The body of a push turned into plain data: JSON or XML, alone or as a part of a form, bounded in every direction."""
+"""The body of a push as plain data: JSON or XML, alone or a part of a form, or a form's fields; bounded in all."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -15,6 +16,7 @@ from messages.text import printable
 MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 20_000
 MAX_PARTS: Final = 16
+MAX_FIELDS: Final = 200
 MAX_KEY: Final = 200
 MAX_BITS: Final = 256  # of an integer that is shown
 
@@ -30,6 +32,7 @@ _TYPES: Final = frozenset(
         "application/octet-stream",
     }
 )
+_PAIRS: Final = "application/x-www-form-urlencoded"
 _FORMS: Final = frozenset({"multipart/form-data", "multipart/mixed"})
 _BEGINS: Final = (b"{", b"[", b"<")
 _BLANK: Final = b" \t\r\n\xef\xbb\xbf"
@@ -41,7 +44,7 @@ Json = dict[str, Any] | list[Any]
 
 
 class NoJson(FrameDamaged):
-    """The content type is none that holds JSON or XML."""
+    """The content type is none that holds JSON, XML or a form."""
 
 
 def read(raw: bytes, content_type: str, part: str = "", charset: str = "utf-8") -> Json:
@@ -50,8 +53,10 @@ def read(raw: bytes, content_type: str, part: str = "", charset: str = "utf-8") 
     if kind in _FORMS:
         if not 1 <= len(boundary) <= 70:
             raise FrameDamaged("the form's Content-Type gives no boundary")
-        return parse(_readable_part(raw, boundary.encode("latin-1", "replace"), part), charset)
-    if kind and kind not in _TYPES and not kind.endswith(("+json", "+xml")):
+        return _form(raw, boundary.encode("latin-1", "replace"), part, charset)
+    if kind == _PAIRS and raw.lstrip(_BLANK)[:1] not in _BEGINS:
+        return _pairs(raw, charset)
+    if kind and kind != _PAIRS and kind not in _TYPES and not kind.endswith(("+json", "+xml")):
         raise NoJson(f"the Content-Type is {printable(kind, 60)}: send application/json or application/xml")
     return parse(raw, charset)
 
@@ -122,22 +127,60 @@ def _bounded(found: Json) -> None:
         raise FrameDamaged(f"the body is nested deeper than {MAX_DEPTH}")
 
 
-def _readable_part(raw: bytes, boundary: bytes, wanted: str) -> bytes:
-    """Return the part that is called so, by its own name or its file's, else the first that holds JSON or XML."""
+def _pairs(raw: bytes, charset: str) -> Json:
+    try:
+        text = _text(raw, "utf-8")
+        found = parse_qsl(
+            text, keep_blank_values=True, max_num_fields=MAX_FIELDS, encoding=charset, errors="strict"
+        )
+    except ValueError:
+        raise FrameDamaged(
+            f"the form cannot be read: {MAX_FIELDS} fields at most, as URLs have them"
+        ) from None
+    if not found:
+        raise FrameDamaged("the form is empty")
+    return _fields(found)
+
+
+def _form(raw: bytes, boundary: bytes, wanted: str, charset: str) -> Json:
+    """Return what the part holds that is called so, by its own name or its file's, else the first with JSON or XML.
+
+    Of a form that has none of these the fields themselves, by their names.
+    """
     first: bytes | None = None
+    fields: list[tuple[str, bytes]] = []
     for names, content in _parts(raw, boundary):
         if wanted in names:
-            return content
+            return parse(content, charset)
         if first is None and content.lstrip(_BLANK)[:1] in _BEGINS:
             first = content
-    if first is None:
+        fields += [(names[0], content)] if len(names) == 1 else []  # a second name is that of a file
+    if first is not None:
+        return parse(first, charset)
+    if not fields:
         raise FrameDamaged(
             f"no part of the form holds JSON or XML{f' or is called {wanted}' if wanted else ''}"
         )
-    return first
+    return _fields((name, _text(content, charset)) for name, content in fields)
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> Json:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        markup.add(found, name, value.strip())
+    _bounded(found)
+    return found
+
+
+def _text(content: bytes, charset: str) -> str:
+    try:
+        return content.decode(charset)
+    except UnicodeError:
+        raise FrameDamaged(f"a field of the form is no {charset.upper()} text") from None
 
 
 def _parts(raw: bytes, boundary: bytes) -> Iterator[tuple[list[str], bytes]]:
+    """Yield the names of each part, its own first, and its content."""
     pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary, MAX_PARTS + 1)
     if len(pieces) > MAX_PARTS + 1:
         raise FrameDamaged(f"the form has more than {MAX_PARTS} parts")

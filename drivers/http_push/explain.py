@@ -1,5 +1,6 @@
 """A captured request or body for an engineer who writes a profile: every value with the pointer that leads to it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from drivers.http_push.mask import HARMLESS, unquoted
 from messages.text import printable
 
 MOST_LINES: Final = 200
+_SECRET: Final = re.compile(r"pass_?w(or)?d|secret|token|api_?key", re.IGNORECASE)
 
 
 def explain(frame: bytes) -> str:
@@ -65,5 +67,8 @@ def _pointers(found: Any) -> Iterator[str]:
         if count > MOST_LINES:
             yield f"… more than {MOST_LINES} values"
             return
+        if _SECRET.search(pointer.rpartition("/")[2]):
+            yield printable(f"{pointer} = (not shown)", 400)
+            continue
         text = repr(printable(value, 100)) if isinstance(value, str) else words(value) or repr(value)
         yield printable(f"{pointer or '(top)'} = {text}", 400)

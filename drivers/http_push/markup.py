@@ -119,14 +119,15 @@ class _Plain:
             return
         around = self._open[-1].children
         if made.children or (own and not text):
-            _add(around, made.name, inner)
+            add(around, made.name, inner)
             return
-        _add(around, made.name, text)
+        add(around, made.name, text)
         for name, value in own.items():
-            _add(around, made.name + name, value)
+            add(around, made.name + name, value)
 
 
-def _add(around: dict[str, Any], name: str, value: Any) -> None:
+def add(around: dict[str, Any], name: str, value: Any) -> None:
+    """Put a value under a name, beside others of that name in a list."""
     if name not in around:
         around[name] = value
     elif isinstance(around[name], list):

@@ -1,6 +1,7 @@
 """What the records of a message mean by a profile: signals with door, time and number, and readings."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from drivers.http_push.body import Json, look, words
 from drivers.http_push.settings import (
     ANY,
     MOST_RECORDS,
+    STORED,
+    THERE,
     Options,
     bind_options,
     bind_points,
@@ -33,6 +36,7 @@ LONGEST_PART: Final = 40
 NONE: Final = "-"  # the kind of a record that has none
 _SHOWN: Final = 120  # characters of one text in the evidence, which may hold a picture
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
+_ASKED: Final = re.compile(r"\{(\^?(?:/[^/{}]{1,100}){1,8})\}")
 _UNREADABLE: Final = Reading(None, Quality.DEVICE)
 
 
@@ -81,6 +85,20 @@ class Meaning:
             if not _among(kind, self.options.ignore):
                 happenings += self._happenings(message, record, kind, at, now)
         return Told(tuple(happenings), readings)
+
+    def answer(self, message: Json, records: Sequence[Any]) -> str:
+        """Return what the device wants to read when its message is kept; its pointers are of the last record."""
+        missing = False
+
+        def said(match: re.Match[str]) -> str:
+            nonlocal missing
+            value = at_pointer(message, records[-1] if records else {}, match[1])
+            text = words(value)
+            missing |= not 0 < len(text) <= LONGEST_NUMBER
+            return msgspec.json.encode(text).decode() if isinstance(value, str) else text
+
+        made = _ASKED.sub(said, self.options.answer)
+        return STORED if missing else made
 
     def _happenings(
         self, message: Json, record: Any, kind: str, at: datetime | None, now: datetime
@@ -208,10 +226,11 @@ def _among(kind: str, kinds: Sequence[str]) -> bool:
         return True
     fields = kind.split("/")
     for each in kinds:
-        if ANY in each:
+        if ANY in each or THERE in each:
             wanted = each.split("/")
             if len(wanted) == len(fields) and all(
-                want in (ANY, has) for want, has in zip(wanted, fields, strict=True)
+                want in (ANY, has) or (want == THERE and has != NONE)
+                for want, has in zip(wanted, fields, strict=True)
             ):
                 return True
     return False

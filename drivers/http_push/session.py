@@ -212,6 +212,7 @@ class PushSession:
                     source,
                     told.readings,
                     told.happenings,
+                    panel.meaning.answer(message, records).encode(),
                     label=f"POST {len(records)} records",
                     number=told.number,
                     raw=bytes(request.body),
@@ -261,7 +262,7 @@ class PushSession:
 
 
 def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Iterator[Heard]:
-    """Give several messages of one request one answer: it is good when all are kept."""
+    """Give several messages of one request one answer, of the last: it is good when all are kept."""
     panels = {panel.source: panel for panel in request.panels}
     known = [message for message in heard if message.source in panels]
     refuse = answers.answer(503, "this cannot be kept now: send it again later", close=close, extra=_RETRY)
@@ -283,7 +284,7 @@ def _answerable(heard: Sequence[Heard], request: _Request, close: bool) -> Itera
             yield replace(message, reply=b"", refuse=b"")
     for message in known[:-1]:
         yield replace(message, reply=b"", refuse=refuse, joined=True)
-    reply = answers.write(200, panels[known[-1].source].options.answer, close=close)
+    reply = answers.write(200, known[-1].reply.decode(), close=close)
     yield replace(known[-1], reply=reply, refuse=refuse)
 
 

@@ -29,7 +29,10 @@ FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 Kinds = Annotated[tuple[Short, ...], msgspec.Meta(max_length=200)]
 
 MOST_RECORDS: Final = 200
+STORED: Final = '{"result": "stored"}'
 ANY: Final = "*"
+THERE: Final = "+"
+"""In the place of a field of a kind: anything, but something."""
 
 
 class Field(Strict, frozen=True, kw_only=True):
@@ -81,8 +84,11 @@ class Options(Strict, frozen=True, kw_only=True):
     hide: Annotated[tuple[Pointer, ...], msgspec.Meta(max_length=20)] = ()
     """What never leaves the gateway: names, pictures."""
     tell: Annotated[tuple[Field, ...], msgspec.Meta(max_length=10)] = ()
-    answer: Annotated[str, msgspec.Meta(max_length=400)] = '{"result": "stored"}'
-    """The body of the answer to a message that is kept."""
+    answer: Annotated[str, msgspec.Meta(max_length=800)] = STORED
+    """The body of the answer to a message that is kept; `{/pointer}` is what stands there, written as JSON.
+
+    To a message that has nothing there the usual answer is given.
+    """
     body_kb: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 256
     request_s: Annotated[float, msgspec.Meta(ge=1, le=300)] = 30
     """A message that is not whole after so long is cut off."""
@@ -119,7 +125,10 @@ class Nothing(Strict, frozen=True, kw_only=True):
 
 
 class On(Strict, frozen=True, kw_only=True):
-    """What makes a signal: kinds of records that are it, or that begin and end it; `*` for any value of a field."""
+    """What makes a signal: kinds of records that are it, or that begin and end it.
+
+    `*` is any value of a field or none, `+` any value.
+    """
 
     kind: Kinds = ()
     end: Kinds = ()

@@ -74,7 +74,11 @@ def test_plain_values_are_words(value, text):
         (b"\xff", "", "no JSON"),
         (FORM, "multipart/form-data", "no boundary"),
         (FORM[:-8], TYPE, "no end"),
-        (FORM.replace(b"{", b"("), TYPE, "no part"),
+        (FORM.replace(b"{", b"(").replace(b'"event"', b'"a"; filename="b"'), TYPE, "no part"),
+        (FORM.replace(b'{"a": 1}', b"\xff"), TYPE, "no UTF-8 text"),
+        (b"", "application/x-www-form-urlencoded", "empty"),
+        (b"a=1&" * 300, "application/x-www-form-urlencoded", "200 fields at most"),
+        (b"a=%ff", "application/x-www-form-urlencoded", "cannot be read"),
         (FORM.replace(b"--b\r\n", b"--b\r\n\r\n\r\n--b\r\n" * 9, 1), TYPE, "parts"),
     ],
 )
@@ -115,8 +119,29 @@ PARAMETERS = st.builds(
     st.sampled_from(["", "*", "*0", "*0*", "*1", "**", "*x"]),
     st.sampled_from(["b", '"b"', "utf-8''b", "''", "", '"', "%zz"]),
 )
-KINDS = st.sampled_from(["application/json", "multipart/form-data", "*", ""])
+KINDS = st.sampled_from(
+    ["application/json", "multipart/form-data", "application/x-www-form-urlencoded", "*", ""]
+)
 TYPES = st.builds(lambda kind, parts: kind + "".join(parts), KINDS, st.lists(PARAMETERS, max_size=5))
+
+
+def field(name: str, value: str) -> str:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+
+
+def test_a_form_without_json_is_its_fields():
+    raw = (field("serialno", "A-1") + field("port", "80") + field("port", "81") + "--b--\r\n").encode()
+    assert read(raw, TYPE) == {"serialno": "A-1", "port": ["80", "81"]}
+    file = field("a", "1").replace('"a"', '"a"; filename="a.jpg"').encode()
+    assert "a" not in read(file + raw, TYPE)
+
+
+def test_pairs_as_urls_have_them_are_fields_and_json_is_json():
+    kind = "application/x-www-form-urlencoded; charset=UTF-8"
+    assert read(b"plate=%E6%B2%AAA1&empty=&way=in+", kind) == {"plate": "沪A1", "empty": "", "way": "in"}
+    assert read(b"plate=%BB%A6A1", kind, charset="gb18030") == {"plate": "沪A1"}
+    assert read(b'{"a": 1}', kind) == {"a": 1}
+
 
 FORMS = st.builds(lambda at, more: FORM[:at] + more + FORM[at:], st.integers(0, 80), st.binary(max_size=9))
 
