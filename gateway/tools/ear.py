@@ -34,7 +34,8 @@ BECAME: Final = {
 # What HTTP carries beside a message may be a key: it is shown as long as it is, and nothing else.
 _SECRET: Final = re.compile(
     rb"(?i)(?:(?:authorization|cookie|x-[a-z-]{0,30}(?:key|token|sign|secret)|api-key|token|password)[ \t]*:[ \t]*"
-    rb"|[?&](?:key|token|access_token|sign|password|secret)=)([^\r\n&\s][^\r\n]{0,1000})"
+    rb"|[?&](?:key|token|access_token|sign|password|secret)="
+    rb"|name=\"[a-z_-]{0,30}(?:pass_?w(?:or)?d|secret|token)\"\r\n\r\n)([^\r\n&\s][^\r\n]{0,1000})"
 )
 
 

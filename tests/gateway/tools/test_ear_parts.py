@@ -56,6 +56,11 @@ def test_a_message_beside_pictures_is_one_row(size, explain):
     assert ("/eventType = 'ANPR'" in text) == explain
 
 
+def test_a_password_in_a_form_is_stars():
+    raw = b'--b\r\nContent-Disposition: form-data; name="pass_wd"\r\n\r\nletmein-7\r\n--b--\r\n'
+    assert ear.masked(raw) == raw.replace(b"letmein-7", b"*" * 9)
+
+
 def test_parts_that_came_long_apart_are_rows_of_their_own():
     checks = [check for check, _ in rows_of("http-push", b"a", b"b", b"c", apart=2 * GAP_S)]
     assert checks == ["none"] * 3
