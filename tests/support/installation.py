@@ -170,6 +170,7 @@ class Installation:
 
     async def finish(self) -> Outcome:
         """Silence the devices, stop the gateways, wait for the last `Stored`, and reconcile."""
+        await self._listening()  # one that is still starting would end by the signal instead of in good order
         self.world.mute()
         # While they still run: a gateway that lost its broker a moment ago needs seconds to find it again.
         numbered = {name: await self.estate.numbered(name) for name in self.estate.gateways}
@@ -183,6 +184,7 @@ class Installation:
             # What a stopping gateway could not hand over in its few seconds, it hands over when it runs again.
             await self.estate.start_gateways()
             await self._listening()
+            await self._delivered(numbered, timeout=90)
         raise AssertionError("the server never held everything")
 
     async def _listening(self) -> None:
