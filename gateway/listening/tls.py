@@ -12,7 +12,7 @@ from gateway.listening.hearing import Hearing
 from gateway.listening.limits import Bucket
 from gateway.listening.peers import LONGEST_BRAKE_S
 from gateway.site.listening import TlsFiles
-from gateway.site.tls import Certificate, Mark, TlsWrong, certificate_of, mark_of
+from gateway.site.tls import Certificate, Mark, TlsWrong, certificate_of, exposed, mark_of
 from messages.text import printable
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Secured:
         except TlsWrong as err:
             raise LineDown(f"tls.{err.key}: {printable(str(err), 300)}") from None
         self._tell(self._shown.trouble(self.hearing.around.clock()))
+        self._tell(exposed(self.files))
 
     def context(self) -> ssl.SSLContext:
         """Return what the next handshake is made by: of what lies in the files now, or last could be used."""

@@ -83,8 +83,17 @@ def notes_of(files: TlsFiles, now: datetime) -> Iterator[str]:
     """Yield what is not wrong yet, or is unwise, of files that can be used; raise `TlsWrong`."""
     if trouble := certificate_of(files).trouble(now):
         yield trouble
-    if files.key.stat().st_mode & stat.S_IRWXO:
-        yield f"everybody on this machine may read {files.key}: chmod o= it"
+    if trouble := exposed(files):
+        yield trouble
+
+
+def exposed(files: TlsFiles) -> str:
+    """Say that the key is not ours alone; empty where it is."""
+    try:
+        open_to_all = files.key.stat().st_mode & stat.S_IRWXO
+    except OSError:
+        return ""
+    return f"everybody on this machine may read {files.key}: chmod o= it" if open_to_all else ""
 
 
 def _context(files: TlsFiles) -> ssl.SSLContext:

@@ -268,6 +268,15 @@ async def test_a_line_without_its_certificate_listens_once_it_is_there(files, ca
     assert caplog.text.count("does not listen") == 1
 
 
+async def test_a_key_that_everybody_may_read_is_told_of_at_the_start(files, caplog):
+    files.key.chmod(0o644)
+    async with listening(secured(files)) as heart:
+        stream = await peer(heart, trusting(AUTHORITY))
+        assert await say(stream, "host 1 fire on") == ["ok 1"]
+        stream[1].close()
+    assert caplog.text.count("everybody on this machine may read") == 1
+
+
 async def test_that_a_certificate_ends_is_said_once_at_the_time(files, caplog):
     made("gw", AUTHORITY, begins=START - timedelta(days=1), days=32).write(files.cert.parent, "gw")
     times = [START]
