@@ -75,6 +75,8 @@ class RemoteConfig:
     """What ran when the trial began, in this life of the process."""
     _after: Aftermath | None = None
     """How those do with the configuration before on whose account one was taken back."""
+    _shown: tuple[str, str] = ("", "")
+    """The hash of what runs, and what the site file said when that was taken up: it may be edited since."""
     _pen: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the record is written or told: what is there in the end is what was decided last."""
 
@@ -144,6 +146,7 @@ class RemoteConfig:
 
     async def taken(self) -> None:
         """What `read` returned runs now."""
+        self._shown = ("", "")
         edited, self._edited = self._edited, False
         if edited and (self.record.tried or self.record.good):  # else it was taken back meanwhile
             await self._save(given_up(self.record, EDITED, utc_ms(self.clock()), edited=True))
@@ -293,18 +296,20 @@ class RemoteConfig:
     async def _tell(self) -> None:
         """Say what runs and what became of the latest offer."""
         async with self._pen:
-            shown = await asyncio.to_thread(shown_part, self.reloader.site.path)
+            while self._shown[0] != (site := self.reloader.site).hash:
+                self._shown = (site.hash, await asyncio.to_thread(shown_part, site.path))
             word = self.record.word or Word(state=ConfigState.LOCAL, at=utc_ms(self.clock()))
-            active = self.record.tried or self.record.good
+            staged = site is self._before  # what is on trial does not run yet
+            active = self.record.good if staged else self.record.tried or self.record.good
             self.say(
                 ConfigSaid(
                     state=word.state,
-                    active=self.reloader.site.hash,
+                    active=site.hash,
                     at=word.at,
                     id=word.id,
                     why=word.why,
                     problems=word.problems,
-                    site_yaml=shown if active is None else active.yaml,
+                    site_yaml=self._shown[1] if active is None else active.yaml,
                     checked=self._checked,
                 )
             )

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.app import build
 from gateway.reconfig.remote import RemoteConfig
-from messages.configs import ConfigState, encode_config
+from messages.configs import CHECK_VERSION, ConfigState, encode_config
 from tests.support.offers import LOCAL, OTHER, THIRD, Box, endpoint, offer
 
 pytestmark = pytest.mark.slow  # each life reads the library of profiles
@@ -137,6 +137,21 @@ async def test_two_words_at_once_are_written_and_told_one_after_the_other(box: B
     assert not met.is_set(), "two wrote one file at once"
     assert box.store.load().word == two
     assert box.said[-1].id == "f2"
+
+
+async def test_a_hash_is_told_with_its_own_text(box: Box):
+    remote = box.life()
+    base, first = remote.reloader.site.hash, LOCAL[LOCAL.index("lines:") :]
+    await box.runs(remote, lambda: bool(box.said))
+    box.path.write_text(EDITED, encoding="utf-8")  # and nobody has reloaded
+    remote.take(msgspec.structs.replace(offer(base, name="k1"), check_only=True, v=CHECK_VERSION))
+    await box.runs(remote, lambda: box.said[-1].checked is not None)
+    assert (box.said[-1].active, box.said[-1].site_yaml) == (base, first)
+    remote.take(offer(base))
+    await box.runs(remote, lambda: box.state is ConfigState.APPLIED)
+    told = {said.state: (said.active, said.site_yaml) for said in box.said}
+    assert told[ConfigState.STAGED] == (base, first)
+    assert told[ConfigState.APPLIED] == (remote.reloader.site.hash, OTHER)
 
 
 async def test_an_offer_that_was_taken_back_in_time_is_not_tried(box: Box):
