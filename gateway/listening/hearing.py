@@ -155,8 +155,9 @@ class Hearing:
         told = device.signals.hear(heard.happenings)
         if await self._teller.journal(device, heard.readings, told, at, clock):
             return True
-        if not (heard.reply or heard.refuse):
-            device.signals.owe(told)  # who hears no answer does not say it again
+        # Who hears no answer does not say it again, and not all who hear a bad one do. What has a number is known then.
+        unheard = not (heard.reply or heard.refuse)
+        device.signals.owe(happening for happening in told if unheard or happening.number)
         return False
 
     def _samples(self, device: Attended, heard: Heard) -> "list[asyncio.Future[bool]]":

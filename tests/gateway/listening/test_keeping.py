@@ -108,6 +108,19 @@ async def test_a_message_on_its_way_to_a_slow_disk_when_its_line_changes_is_told
     assert [event.code for event in journal.edges] == ["fire"]
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_has_a_number_and_the_journal_refuses_is_kept_though_it_may_not_be_said_again(again):
+    async with listening(line("p1")) as heart, panel(heart.port) as one:
+        heart.recorder.takes = False
+        assert await one.say("p1 1 both 21.5") == "no 1"
+        if again:
+            assert await one.say("p1 1 both 21.5") == "no 1"
+        heart.recorder.takes = True
+        await until(lambda: heart.recorder.edges)
+        assert await one.say("p1 1 both 21.5") == "ok 1"
+    assert [event.number for event in heart.recorder.edges] == ["1"]
+
+
 async def test_what_stands_and_the_profile_no_longer_knows_ends(monkeypatch):
     kept = {}
     async with listening(line("p1")) as heart, panel(heart.port) as one:
