@@ -120,43 +120,59 @@ class FireHost:
         self._port, self._clock = port, clock
         self._host: Host | None = None
         self._there = asyncio.Event()
+        self._system, self._states = gb26875.NORMAL, dict[int, int]()
         self._parts = [
             gb26875.Component(number=1 << 16 | point, text=f"1号楼{point}层走廊感烟")
             for point in range(1, COMPONENTS + 1)
         ]
 
     async def live(self) -> None:
-        """Connect, as often as it takes, say that all is well, and stay."""
+        """Connect, as often as it takes, say how everything is, and stay."""
         while True:
             with contextlib.suppress(OSError):
                 async with Host(self._device, "127.0.0.1", self._port, self._clock) as host:
+                    self._device.waiting.clear()  # how things were before the connection was lost
+                    await self._greet(host)
                     self._host = host
-                    await host.report(gb26875.system_state(gb26875.NORMAL, self._clock()))
-                    for first in range(0, len(self._parts), gb26875.MOST_OBJECTS):
-                        some = self._parts[first : first + gb26875.MOST_OBJECTS]
-                        states = [(each, gb26875.NORMAL) for each in some]
-                        await host.report(gb26875.component_states(states, self._clock()))
                     self._there.set()
                     await host.until(lambda: False)
             self._there.clear()
             await asyncio.sleep(CONNECT_S)
 
+    async def _greet(self, host: Host) -> None:
+        await host.report(gb26875.system_state(self._system, self._clock()))
+        for first in range(0, len(self._parts), gb26875.MOST_OBJECTS):
+            some = self._parts[first : first + gb26875.MOST_OBJECTS]
+            states = [(each, self._states.get(each.number, gb26875.NORMAL)) for each in some]
+            await host.report(gb26875.component_states(states, self._clock()))
+
     async def say(self, step: Say) -> None:
-        """Report, and wait for the centre's acknowledgement; after a cut, once it is connected again."""
+        """Report, and wait for the centre's acknowledgement; after a cut the same message again, once it is back."""
+        raw = self._device.report(self._unit(step), self._clock())
+        while True:
+            await self._there.wait()
+            host = self._host
+            if host is None:
+                raise RuntimeError("a fire host is there without a connection")
+            try:
+                if await host.deliver(raw):
+                    return
+            except OSError:
+                if self._host is host:  # and not yet the next one
+                    self._there.clear()
+
+    def _unit(self, step: Say) -> bytes:
+        """Return what a step of the story says; how things are from now on is kept for the next greeting."""
         head, *rest = step.say.split()
         at = self._clock()
         if head == "component":
-            unit = gb26875.component_states([(self._parts[int(rest[0]) - 1], _STATES[rest[1]])], at)
-        elif head == "system":
-            unit = gb26875.system_state(_STATES[rest[0]], at)
-        else:
-            unit = gb26875.operation(_OPERATIONS[rest[0]], at)
-        while True:
-            await self._there.wait()
-            if self._host is not None:
-                with contextlib.suppress(OSError):
-                    await self._host.report(unit)
-                    return
+            what, state = self._parts[int(rest[0]) - 1], _STATES[rest[1]]
+            self._states[what.number] = state
+            return gb26875.component_states([(what, state)], at)
+        if head == "system":
+            self._system = _STATES[rest[0]]
+            return gb26875.system_state(self._system, at)
+        return gb26875.operation(_OPERATIONS[rest[0]], at)
 
 
 class AlarmPanel:

@@ -97,8 +97,14 @@ class TransmissionDevice:
         """Return the next message with this data unit; it waits for its acknowledgement from now on."""
         self._serial = self._serial % 0xFFFF + 1
         raw = self._frame(self._serial, _SEND, unit, now)
-        self.waiting[self._serial] = _Waiting(raw, now)
+        self.repeat(raw, now)
         return raw
+
+    def repeat(self, raw: bytes, now: datetime) -> int:
+        """Let a message of ours wait for its acknowledgement from now on; return its serial number."""
+        serial = int.from_bytes(raw[2:4], "little")
+        self.waiting[serial] = _Waiting(raw, now)
+        return serial
 
     def again(self, now: datetime) -> Iterator[bytes]:
         """Yield what must be sent once more: ten seconds without an answer, three times."""

@@ -59,13 +59,19 @@ class Host:
     async def report(self, unit: bytes, *, damage: bool = False) -> None:
         """Send a data unit and wait for the centre's answer; a damaged one is sent right after it is denied."""
         raw = self.device.report(unit, self._clock())
-        serial = int.from_bytes(raw[2:4], "little")
         if damage:
             denied = len(self.device.denied)
             await self.send(raw[:-3] + bytes((raw[-3] ^ 0x55,)) + raw[-2:])
             await self.until(lambda: len(self.device.denied) > denied)
+        await self.deliver(raw)
+
+    async def deliver(self, raw: bytes) -> bool:
+        """Send a message of the device's, perhaps once more; return whether it was acknowledged."""
+        before = len(self.device.acknowledged)
+        serial = self.device.repeat(raw, self._clock())
         await self.send(raw)
         await self.until(lambda: serial not in self.device.waiting)
+        return serial in self.device.acknowledged[before:]
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait until something is so, sending again what is due; raise `ConnectionError` when the centre goes."""
