@@ -15,6 +15,7 @@ from tests.support import broker as broker_support
 from tests.support import uplink as uplink_support
 from tests.support.journal import event, everything, numbers, sample, settled
 from tests.support.uplink import ADDRESS, BOOT, Make
+from tests.support.waiting import until
 
 broker, make = broker_support.broker, uplink_support.make  # the fixtures
 
@@ -166,6 +167,7 @@ async def test_the_last_will_speaks_when_the_gateway_dies_and_farewell_when_it_s
         await rig.server.until(lambda: rig.server.session is not None)
         async with rig.running(rig.uplink.run):
             await rig.server.until(lambda: bool(rig.server.states))
+            await until(lambda: rig.uplink.connected)  # the server may have it before we know that
             assert await rig.uplink.farewell("stopped")
             rig.uplink.beat()
         await rig.server.until(lambda: len(rig.server.states) >= 2)
