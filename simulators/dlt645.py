@@ -122,6 +122,8 @@ class SimMeter:
     frozen: list[tuple[datetime, Energies]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """Every identifier that was read, in order."""
+    due: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Called before each answer: what its clock has brought by then has happened, and is told."""
     _set_on: object = None
     _rest: tuple[bytes, bytes, int] = (b"", b"", 0)
 
@@ -154,6 +156,7 @@ class SimMeter:
 
     def answer(self, request: Heard) -> bytes | None:
         """Return the answer to a request that it hears; None where it says nothing."""
+        self.due()
         if request.address == _ALL:
             if request.control == 0x08 and len(request.data) == 6:
                 self._set_clock(request.data)

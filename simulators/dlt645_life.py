@@ -29,6 +29,9 @@ class Life:
     _last: datetime | None = None
     _exact: dict[tuple[int, int], Decimal] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.meter.due = self.tick
+
     def tick(self) -> None:
         """Count up to the meter's time now, and do what was due in between, each at its own instant."""
         now = self.meter.clock

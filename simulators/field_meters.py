@@ -4,15 +4,15 @@ The values are taken from the meter, or from the bytes that it made, never from 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from drivers.profile import Profile
 from messages.types import Value
-from simulators import cjt188, cjt188_cli, dlt645, dlt645_life, mbus_life
+from simulators import cjt188, cjt188_cli, dlt645, field_dlt645, mbus_life
 from simulators.field_truth import Carried, FieldTruth, exact
 from simulators.field_wire import Talker
 from simulators.iec62056 import OpticalMeter
@@ -20,7 +20,7 @@ from simulators.iec62056_cli import Living as OpticalLife
 from simulators.mbus import MbusBus, Slave
 from simulators.mbus_frames import Value as Record
 from simulators.mbus_frames import counted
-from simulators.vocabulary import FieldDevice, FieldLine, Say
+from simulators.vocabulary import FieldLine
 
 Now = Callable[[], datetime]
 
@@ -41,144 +41,10 @@ def riser(
     return _MAKERS[line.protocol](line, profiles, truth, now, rng)
 
 
-# -- DL/T 645 ---------------------------------------------------------------------------------------------
-
-_SIZES = {"00": 4, "01": 8, "0201": 2, "0202": 3, "0203": 3, "0206": 2, "028": 2, "0311": 3, "0330": 3}
-OLD_LOSS_CODE = "power_lost"
-OLD_LOSS = Say(at="0s", say="", tells=(f"{OLD_LOSS_CODE} record",))
-_SIGNED = ("0202", "0203", "0206")
-_DATES, _CLOCKS = {"04000101", "C010"}, {"04000102", "C011"}
-_OLD = 4  # the digits of an identifier of 1997
-# The freeze and the counts of event logs are asked for again after what belongs to them.
-_TWICE = ("0506", "0330", "0311")
-
-
-@dataclass
-class _Electricity(dlt645.SimMeter):
-    """A meter that tells what each identifier carried."""
-
-    told: Callable[[str, bytes], None] | None = field(default=None, repr=False)
-
-    def data(self, di: str) -> bytes | None:
-        """Return an identifier's data, and tell of it."""
-        data = super().data(di)
-        if data is not None and self.told is not None:
-            self.told(di, data)
-        return data
-
-
-class _DlTruth:
-    def __init__(self, device: FieldDevice, profile: Profile, truth: FieldTruth, now: Now) -> None:
-        self._device, self._truth, self._now = device.id, truth, now
-        self._points = {name: point for name, point in profile.points.items() if "di" in point.at}
-        derived = {
-            name: str(point.at["derived"]) for name, point in profile.points.items() if "derived" in point.at
-        }
-        self._clocks = [name for name, what in derived.items() if what == "clock"]
-        # A talk about an instant reads the clock, and the freeze, more than once: known, but not counted.
-        self._loose = {name for name, point in self._points.items() if _has_instant(point.at)}
-        dis = {name: str(self._points[name].at["di"]) for name in self._loose}
-        self._frozen = {name: int(di, 16) for name, di in dis.items() if _own_instant(di)}
-        truth.glimpsed(device.id, {*derived, *self._loose}, frozen=self._frozen)
-        truth.holds(device.id, {name: (True, "") for name, what in derived.items() if what == "clock_right"})
-        settled = now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        seconds = Decimal(int(settled.timestamp()))
-        truth.holds(device.id, {name: (seconds, "") for name, what in derived.items() if what == "settled"})
-        self._derived = set(derived)
-        self._open: tuple[int, int] | None = None
-
-    def told(self, di: str, data: bytes) -> None:
-        """Tell what an identifier's data carried."""
-        if di in _CLOCKS:
-            second = Decimal(int(self._now().timestamp()))
-            self._truth.holds(self._device, dict.fromkeys(self._clocks, (second, "")))
-            self._truth.seen(self._device, self._derived)
-        parts = dict(_parts(di, data))
-        found: dict[str, tuple[Value, str]] = {}
-        loose: dict[str, tuple[Value, str]] = {}
-        for name, point in self._points.items():
-            raw = parts.get(point.at["di"])
-            if raw is not None:
-                into = loose if name in self._loose else found
-                own = raw[:4] if str(point.at["di"]).startswith("050601") else raw  # the total, then tariffs
-                into[name] = (_dl_value(point.at, own, point.exp, self._now), own.hex())
-        self._truth.holds(self._device, loose)
-        self._truth.seen(self._device, loose)
-        self._closes(di)
-        if found:
-            self._truth.answered(self._device, found, int(di, 16))
-
-    def _closes(self, di: str) -> None:
-        """Count what was frozen when its talk is over: it ends with the clock, whose date is read twice."""
-        if int(di, 16) in self._frozen.values():
-            self._open = int(di, 16), 0
-        elif di in _DATES and self._open is not None:
-            block, dates = self._open
-            self._open = (block, dates + 1) if dates == 0 else None
-            if dates:
-                self._truth.answered(self._device, {}, block)
-
-
-def _has_instant(at: Mapping[str, Any]) -> bool:
-    di = str(at["di"])
-    return _own_instant(di) or "field" in at or di.startswith(_TWICE)
-
-
-def _own_instant(di: str) -> bool:
-    if len(di) == _OLD:
-        return di.startswith(("94", "98"))
-    settled = di.startswith("00") and di[6:] != "00"
-    return settled or (di.startswith("0506") and di[4:6] != "00")
-
-
-def _parts(di: str, data: bytes) -> Sequence[tuple[str, bytes]]:
-    """Return the identifiers of a data block with their bytes; a single one is itself."""
-    if len(di) == _OLD and di[0] == "9" and di[3] == "F":
-        return [(f"{di[:3]}{place:X}", data[place * 4 :][:4]) for place in range(len(data) // 4)]
-    if di[4:6] != "FF":
-        return [(di, data)]
-    size = next(size for head, size in _SIZES.items() if di.startswith(head))
-    first = 1 if di[:4] in {"0201", "0202"} else 0
-    items = range(len(data) // size)
-    return [(f"{di[:4]}{place + first:02X}{di[6:]}", data[place * size :][:size]) for place in items]
-
-
-def _dl_value(at: Mapping[str, Any], raw: bytes, exp: int, now: Now) -> Value:
-    if "bit" in at:
-        return bool(int.from_bytes(raw, "little") >> int(at["bit"]) & 1)
-    if at["di"] == "05060001":
-        moment = datetime.strptime(raw[::-1].hex(), "%y%m%d%H%M").replace(tzinfo=now().tzinfo)
-        return Decimal(int(moment.timestamp()))
-    negative = bool(raw[-1] & 0x80) and str(at["di"]).startswith(_SIGNED)
-    digits = raw[:-1] + bytes((raw[-1] & 0x7F,)) if negative else raw
-    number = Decimal(int(digits[::-1].hex())).scaleb(exp)
-    return -number if negative else number
-
-
 def _electricity(
     line: FieldLine, profiles: Mapping[str, Profile], truth: FieldTruth, now: Now, rng: Random
 ) -> Riser:
-    lives = []
-    for device in line.devices:
-        profile = profiles[device.profile]
-        edition: Literal[1997, 2007] = profile.options.get("edition", 2007)
-        life = dlt645_life.household(device.address.zfill(12), edition, now, rng)
-        known = _DlTruth(device, profile, truth, now)
-        old = life.meter
-        life.meter = _Electricity(
-            old.address,
-            now,
-            edition=edition,
-            energies=old.energies,
-            settled=old.settled,
-            frozen=old.frozen,
-            power_losses=old.power_losses,
-            told=known.told,
-        )
-        # What the meter has logged before anybody asked is read once, and told once.
-        for _ in old.power_losses if OLD_LOSS_CODE in profile.signals else ():
-            truth.told(device.id, OLD_LOSS)
-        lives.append(life)
+    lives = field_dlt645.living(line, profiles, truth, now, rng)
     return Riser(dlt645.SimBus([life.meter for life in lives]), [life.tick for life in lives])
 
 

@@ -19,7 +19,7 @@ import msgspec
 from messages.text import printable
 
 T = TypeVar("T")
-LOOK_S = 0.05
+LOOK_S = 0.1
 STOP_S = 20.0
 PATIENCE_S = 5.0
 TAIL = 2000

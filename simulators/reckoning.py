@@ -105,7 +105,7 @@ class Reckoning:
         self.notes += matched.examples
         served = self.truth.served_points() + matched.glimpsed
         self._compare("samples_read", samples_read, served + matched.repeated)
-        self._compare("samples_stored", matched.rows, served)
+        self._compare("samples_stored", matched.rows, served - matched.shared)
         self._compare("samples_missing", matched.missing, 0)
         self._compare("samples_doubled", matched.doubled, 0)
         self._compare("samples_wrong", matched.wrong, 0)

@@ -74,6 +74,8 @@ class Matched:
     """Of the rows, those that are held against values only."""
     repeated: int = 0
     """Readings of an instant that was told before: what a meter froze is told each time, and is one row."""
+    shared: int = 0
+    """Values whose row is that of an equal read of the same millisecond."""
     examples: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -164,7 +166,7 @@ def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
         if key in glimpsed:
             result.glimpsed += len(stored[key])
             if truth.knows(*key):
-                _match_values(truth, key, stored[key], result)
+                _match_values(truth, key, stored[key], result, ever=key in frozen)
             if key in frozen:
                 result.repeated += frozen[key] - len(stored[key])
             continue
@@ -173,7 +175,9 @@ def match(truth: Truth, rows: Iterable[StoredRow]) -> Matched:
 
 
 def _match_point(name: str, served: Sequence[Served], rows: Sequence[StoredRow], result: Matched) -> None:
-    for one, row in _pairs(served, rows):
+    found = list(_pairs(served, rows))
+    result.shared += sum(row is not None for _, row in found) - len(rows)
+    for one, row in found:
         if row is None and one is not None:
             result.missing += 1
             result.note(f"missing: {name} served at {one.t0} as {one.value}")
@@ -197,12 +201,16 @@ def _match_answers(truth: Truth, device: str, rows: Iterable[StoredRow], result:
         result.note(f"{device}: {answers} answers on the wire, readings of {moments} moments stored")
 
 
-def _match_values(truth: Truth, key: tuple[str, str], rows: Sequence[StoredRow], result: Matched) -> None:
-    """Hold rows against what the point was about then; a register that was frozen long ago, against all it was."""
+def _match_values(
+    truth: Truth, key: tuple[str, str], rows: Sequence[StoredRow], result: Matched, *, ever: bool
+) -> None:
+    """Hold rows against what the point was about then; with `ever`, or before anything is known, against all it was.
+
+    What a meter froze is stored under an instant of the meter's own, and known only from when it was asked for.
+    """
     for row in rows:
-        known = truth.value_at(*key, row.at - MOST_SLACK_MS, row.at + MOST_SLACK_MS) or truth.values_ever(
-            *key
-        )
+        about = set() if ever else truth.value_at(*key, row.at - MOST_SLACK_MS, row.at + MOST_SLACK_MS)
+        known = about or truth.values_ever(*key)
         if not any(row.value is one if isinstance(one, bool) else row.value == one for one in known):
             result.wrong += 1
             shown = ", ".join(sorted(map(str, known))[:5])

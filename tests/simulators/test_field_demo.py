@@ -1,6 +1,7 @@
 """The demo's lines of other protocols: the truth of them is what a driver reads, and misfits are named."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -11,7 +12,8 @@ import msgspec
 import pytest
 
 from drivers import registry
-from drivers.api import DeviceDriver, Exchange, Transaction
+from drivers.api import DeviceDriver, Exchange, Reading, Transaction
+from drivers.errors import FrameDamaged
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
 from messages.types import Quality
@@ -87,6 +89,54 @@ def test_what_the_truth_says_was_on_the_wire_is_what_a_driver_reads(line: FieldL
     result = match(Truth.load(tmp_path), rows)
     assert (result.missing, result.doubled, result.wrong) == (0, 0, 0), result.examples
     assert result.rows == len(rows)
+
+
+MIDNIGHT = datetime(2026, 12, 1, tzinfo=ZONE)
+
+
+@pytest.mark.parametrize("before_ms", range(50, 2000, 300))
+def test_what_meters_freeze_and_settle_while_the_demo_plays_agrees(before_ms: int, tmp_path: Path) -> None:
+    """A demo may span midnight, and the first of a month; a talk may too."""
+    line = next(line for line in LINES if line.protocol == "dlt645")
+    moment = [MIDNIGHT]
+
+    def ms() -> int:
+        return int(moment[0].timestamp() * 1000)
+
+    def stored(device: str, name: str, one: Reading) -> StoredRow:
+        at = ms() if one.at is None else int(one.at.timestamp() * 1000)
+        return StoredRow(device, name, at, 0, one.value, one.quality, one.raw.hex() or None)
+
+    rows: set[StoredRow] = set()
+    taken = Counter[tuple[str, str]]()
+    with TruthWriter(tmp_path, ms) as writer:
+        moment[0] = MIDNIGHT - timedelta(minutes=3)
+        made = riser(line, PROFILES, FieldTruth(line.id, writer, ms), lambda: moment[0], Random(5))
+
+        def hear(each: Exchange) -> Sequence[bytes]:
+            moment[0] += timedelta(milliseconds=100)
+            return made.talker.feed(each.request)
+
+        drivers = [(device, bound(device)) for device in line.devices]
+        for after in (-180_000, -before_ms, 30_000, 90_000):
+            for device, driver in drivers:
+                moment[0] = MIDNIGHT + timedelta(milliseconds=after)
+                for transaction in plans(device, driver):
+                    try:
+                        found = driver.decode(transaction, carry(driver.exchange(transaction), hear))
+                    except FrameDamaged:  # the meter moved on meanwhile, or has only just settled
+                        continue
+                    rows |= {
+                        stored(device.id, name, one) for name, one in found.items() if name != "clock_right"
+                    }
+                    taken.update((device.id, name) for name, one in found.items() if one.at is not None)
+    truth = Truth.load(tmp_path)
+    result = match(truth, sorted(rows, key=lambda row: row.at))
+    assert (result.wrong, result.doubled) == (0, 0), result.examples
+    assert truth.frozen() == taken
+    instants = {(row.device, row.point, row.at) for row in rows if (row.device, row.point) in taken}
+    assert len(instants) == 2 * len(taken)
+    assert result.repeated == sum(taken.values()) - len(instants)
 
 
 def glimpse(**detail: object) -> FactRow:

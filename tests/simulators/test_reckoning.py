@@ -4,6 +4,7 @@ import asyncio
 from copy import deepcopy
 from typing import Any
 
+import msgspec
 import pytest
 
 from drivers.profiles_store import load_library
@@ -62,12 +63,13 @@ def edge(kind: str) -> FactRow:
 
 
 # The register turns over between two readings: 42949672.95 → 0.02, that is 0.03 kWh.
+CHANGES = [
+    change(1, "m", POINT, "42949672.95", "ffffffff"),
+    change(2, "door", "forced_open", True, "0001"),
+    change(3, "m", POINT, "0.02", "00000002"),
+]
 TRUTH = Truth(
-    [
-        change(1, "m", POINT, "42949672.95", "ffffffff"),
-        change(2, "door", "forced_open", True, "0001"),
-        change(3, "m", POINT, "0.02", "00000002"),
-    ],
+    CHANGES,
     [reply(1000, 2, "m", POINT), reply(1500, 2, "door", "forced_open"), reply(60_000, 3, "m", POINT)],
     [edge("raised"), edge("cleared")],
 )
@@ -141,9 +143,14 @@ class Answers(Api):
 
 
 def reckoned(
-    said: dict[str, Any], *, read: int = 3, troubles: tuple[str, ...] = (), lost: int = 0
+    said: dict[str, Any],
+    *,
+    read: int = 3,
+    troubles: tuple[str, ...] = (),
+    lost: int = 0,
+    truth: Truth = TRUTH,
 ) -> Summary:
-    reckoning = Reckoning(Answers(said), TRUTH, SITE, PROFILES, run=(T0, T0 + 61_000), notes=list(troubles))
+    reckoning = Reckoning(Answers(said), truth, SITE, PROFILES, run=(T0, T0 + 61_000), notes=list(troubles))
     rows = rows_of_truth()[lost:]
     work = reckoning.reckon(
         rows,
@@ -161,6 +168,14 @@ def test_all_is_well() -> None:
     assert (summary.samples_missing, summary.samples_doubled) == (0, 0)
     assert (summary.alarms_raised, summary.alarms_cleared, summary.period_reads) == (1, 1, 1)
     assert summary.notes == []
+
+
+def test_a_row_that_stands_for_two_equal_reads_of_one_millisecond_is_stored_once_and_read_twice() -> None:
+    again = reply(1001, 2, "m", POINT)
+    truth = Truth(CHANGES, [*TRUTH.replies, msgspec.structs.replace(again, t1=again.t1 - 1)], TRUTH.facts)
+    summary = reckoned(GOOD, truth=truth, read=4)
+    assert summary.ok, summary
+    assert summary.compared["samples_stored"].counted == 3
 
 
 def broken(*path: str | int, value: Any) -> dict[str, Any]:

@@ -120,6 +120,7 @@ def test_one_row_stands_for_two_equal_reads_of_one_millisecond_and_for_no_others
     ]
     result = match(Truth(changes, replies, []), [row(1, 7)])
     assert (result.missing, result.doubled, result.wrong) == (missing, 0, 0)
+    assert result.shared == 1 - missing
 
 
 def test_samples_that_say_that_nothing_was_read_are_no_readings() -> None:
