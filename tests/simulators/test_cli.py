@@ -16,8 +16,13 @@ from pymodbus.client import AsyncModbusTcpClient
 from simulators.api_client import Api
 from simulators.processes import Child, Family, ProcessFailed, program, run_once, until
 from simulators.truth import Truth
+from tests.support.long import LONG
 
 PROFILES = Path(__file__).parent / "profiles"
+# How far the demo is when Ctrl-C is pressed, and how often it is: while accounts are made, between the server and the
+# gateways, and when everything runs; in a long run at every stage.
+STAGES = [("secrets", 1), ("truth/run.json", 2), ("state/gw-b", 4)]
+STAGES += [("server/run.json", 1), ("gw-b.yaml", 1)] if LONG else []
 SITE = """\
 site: bench
 lines:
@@ -98,10 +103,7 @@ async def test_the_truth_survives_a_crash_of_the_simulator(tmp_path: Path, site:
 @pytest.mark.e2e
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("after", "times"),
-    [("secrets", 1), ("server/run.json", 1), ("truth/run.json", 2), ("gw-b.yaml", 1), ("state/gw-b", 4)],
-)
+@pytest.mark.parametrize(("after", "times"), STAGES)
 async def test_ctrl_c_while_the_demo_starts_leaves_nothing_behind(
     tmp_path: Path, after: str, times: int
 ) -> None:
