@@ -87,7 +87,7 @@ async def test_a_guard_releases_a_door_once_and_nobody_commands_a_fire_panel(tmp
         assert (outcome.doubled, outcome.wrong, outcome.missing) == ([], [], [])
 
 
-@pytest.mark.long(70)
+@pytest.mark.long(52)
 async def test_an_order_that_comes_too_late_opens_nothing(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(installation(tmp_path))

@@ -37,7 +37,7 @@ async def silence(site: Installation, device: str) -> bool | None:
     return True
 
 
-@pytest.mark.long(46)
+@pytest.mark.long(50)
 async def test_the_broker_is_gone_for_30_s(tmp_path: Path) -> None:
     with Broker(tmp_path / "broker") as broker:
         async with installation(tmp_path / "site", broker=broker.url) as site:
@@ -49,7 +49,7 @@ async def test_the_broker_is_gone_for_30_s(tmp_path: Path) -> None:
             await whole(site)
 
 
-@pytest.mark.long(67)
+@pytest.mark.long(58)
 async def test_the_server_is_gone_for_30_s_and_then_a_network_is_cut(tmp_path: Path) -> None:
     async with installation(tmp_path) as site:
         await site.served(500)

@@ -39,7 +39,7 @@ def as_fast_as_it_goes(count: int = 30) -> BusBench:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.long(6)
+@pytest.mark.long(12)
 async def test_a_day_of_thirty_slaves_takes_seconds_and_fire_is_never_late():
     bench = BusBench(*riser(), time=LonelyTime())
     bench.bus.keep = lambda device: device in ("fi", "28")
