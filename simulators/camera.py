@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from simulators.camera_scene import Scene
 
 TOKEN_AGE_S = 60.0
+POINT_LASTS_S = 120.0
+KEPT = 1000
 EVENT_NAMES = (
     'xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2" xmlns:tt="http://www.onvif.org/ver10/schema" '
     'xmlns:tns1="http://www.onvif.org/ver10/topics" xmlns:tev="http://www.onvif.org/ver10/events/wsdl" '
@@ -63,11 +66,16 @@ class Camera:
     waiting: dict[str, list[Said]] = field(default_factory=dict)
     """By pull point."""
     refused: int = 0
-    asked: list[str] = field(default_factory=list)
-    """What was asked, the newest last."""
+    asked: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """What was asked lately, the newest last."""
+    untold: set[str] = field(default_factory=set)
+    """Topics whose last news nobody has fetched yet."""
+    fetched: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while there are none."""
     _ends: dict[str, datetime] = field(default_factory=dict)
     _points: int = 0
-    _nonces: set[str] = field(default_factory=set)
+    _nonces: dict[str, datetime] = field(default_factory=dict)
+    """With the time that each was made; what is older is refused for its age."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -80,9 +88,13 @@ class Camera:
         return self.clock() + timedelta(seconds=self.drift_s)
 
     def say(self, topic: str, source: tuple[str, str], data: tuple[str, str]) -> None:
-        """Tell all pull points of a property that changed."""
+        """Tell all pull points of a property that changed; those whose time is over are no more."""
         said = Said(topic, source, data, "Changed", self.now)
         self.states[topic] = said
+        self.untold.add(topic)
+        self.fetched.clear()
+        for point in [point for point, end in self._ends.items() if end < said.at]:
+            self._forget(point)
         for queue in self.waiting.values():
             queue.append(said)
         self._news.set()
@@ -128,7 +140,7 @@ class Camera:
 
     async def _at_point(self, point: str, name: str, body: str) -> tuple[int, str]:
         if point not in self.waiting or self._ends[point] < self.now:
-            self.waiting.pop(point, None)
+            self._forget(point)
             return 400, fault("ter:InvalidArgVal", "no such subscription")
         if name == "PullMessages":
             return 200, envelope(await self._pull(point, body))
@@ -136,9 +148,13 @@ class Camera:
             self._ends[point] = self.now + timedelta(seconds=_seconds(body, "TerminationTime"))
             return 200, envelope("<wsnt:RenewResponse/>")
         if name == "Unsubscribe":
-            del self.waiting[point], self._ends[point]
+            self._forget(point)
             return 200, envelope("<wsnt:UnsubscribeResponse/>")
         return 400, fault("ter:ActionNotSupported", "not here")
+
+    def _forget(self, point: str) -> None:
+        self.waiting.pop(point, None)
+        self._ends.pop(point, None)
 
     async def _pull(self, point: str, body: str) -> str:
         queue = self.waiting[point]
@@ -148,6 +164,9 @@ class Camera:
                     await self._news.wait()
             except TimeoutError:
                 pass
+        self.untold -= {said.topic for said in queue if said.data == self.states[said.topic].data}
+        if not self.untold:
+            self.fetched.set()
         told = "".join(said.xml() for said in queue)
         queue.clear()
         return (
@@ -161,7 +180,7 @@ class Camera:
         self.waiting[point] = [
             Said(said.topic, said.source, said.data, "Initialized", self.now) for said in self.states.values()
         ]
-        self._ends[point] = self.now + timedelta(seconds=120)
+        self._ends[point] = self.now + timedelta(seconds=POINT_LASTS_S)
         return (
             "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference>"
             f"<wsa:Address>http://{self.address}/onvif/pull/{point}</wsa:Address></tev:SubscriptionReference>"
@@ -211,13 +230,18 @@ class Camera:
             nonce = base64.b64decode(parts["Nonce"], validate=True)
         except ValueError:
             return False
+        if created.utcoffset() is None:
+            return False
         digest = hashlib.sha1(nonce + parts["Created"].encode() + self.password.encode()).digest()  # noqa: S324 - the standard's own
+        oldest = self.now - timedelta(seconds=TOKEN_AGE_S)
+        self._nonces = {known: made for known, made in self._nonces.items() if made >= oldest}
         fresh = (
             abs((created - self.now).total_seconds()) <= TOKEN_AGE_S and parts["Nonce"] not in self._nonces
         )
-        self._nonces.add(parts["Nonce"])
-        right = base64.b64encode(digest).decode() == parts["Password"]
-        return right and fresh and parts["Username"] == self.username
+        right = base64.b64encode(digest).decode() == parts["Password"] and parts["Username"] == self.username
+        if right and fresh:
+            self._nonces[parts["Nonce"]] = created
+        return right and fresh
 
 
 def envelope(body: str) -> str:

@@ -20,7 +20,6 @@ LEARNED = 8
 """A gateway knows from six pictures on what is usual, and has judged one when it asks for the next."""
 SAME_FIRST = {"frozen": 3}
 """Frozen is what has been the same so many times."""
-ASK_S = 0.5
 WELL = "well"
 MOMENT, NOW = "moment", "now"
 WANTED = MOMENT, NOW
@@ -61,10 +60,7 @@ class Lens:
             camera.tamper(on=state == "on")
         else:
             camera.record(on=state == "on")
-        while True:
-            if camera.waiting and not any(camera.waiting.values()):
-                return
-            await asyncio.sleep(ASK_S)
+        await camera.fetched.wait()  # by whom does not matter: who had a pull point may not come again
 
     def shown(self, step: Say) -> Shown | None:
         """Return what it shows since a step that made its picture bad, None after any other."""

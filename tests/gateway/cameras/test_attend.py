@@ -96,7 +96,7 @@ async def test_a_login_refused_elsewhere_ends_the_pulling(tmp_path):
             Edge.RAISED
         ], "what it answered is kept"
         await until(lambda: len(camera.asked) >= asked + 5)
-        assert set(camera.asked[asked:]) == {"GetSystemDateAndTime"}
+        assert set(list(camera.asked)[asked:]) == {"GetSystemDateAndTime"}
         cam.refuses = False
         hand.now += gateway.cameras.attend.LEAVE_ALONE_S
         await until(lambda: attend.events_up is True)

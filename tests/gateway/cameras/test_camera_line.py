@@ -110,7 +110,7 @@ async def test_a_refused_login_is_told_once_and_the_camera_is_left_alone(tmp_pat
         refused, asked = cam.camera.refused, len(cam.camera.asked)
         await until(lambda: len(cam.camera.asked) >= asked + 5)
         assert cam.camera.refused == refused == 1
-        assert set(cam.camera.asked[asked:]) == {"GetSystemDateAndTime"}
+        assert set(list(cam.camera.asked)[asked:]) == {"GetSystemDateAndTime"}
         assert last(heart, "rtsp_up") is Quality.DEVICE, "where its stream is, it has not told"
 
 
