@@ -111,10 +111,11 @@ class OpticalMeter:
 
     def _agreed(self, three: str) -> list[bytes]:
         self._waits = False
-        if len(three) != 3 or three[0] != "0" or three[2] != "0" or three[1] > self.speed_char:
+        speed = SPEEDS.get(three[1:2])
+        if len(three) != 3 or three[::2] != "00" or speed is None or three[1] > self.speed_char:
             self._due(self.initial)
             return [_NAK]
-        self._due(SPEEDS[three[1]])
+        self._due(speed)
         return [self._readout()]
 
     def _readout(self) -> bytes:
