@@ -1,5 +1,6 @@
 """M-Bus slaves on one pair of wires: primary and secondary addresses, several telegrams, collisions; sans-I/O."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -7,8 +8,9 @@ from random import Random
 from simulators.mbus_frames import ACK, Identity, Request, Requests, Value, response, telegrams
 
 NETWORK, ANYONE, BROADCAST = 253, 254, 255
-_FCB, _FCV = 0x20, 0x10
+_FCB, _RESET = 0x20, 0x40
 _SELECT = 0x52
+KEPT = 1000
 
 
 @dataclass
@@ -35,24 +37,31 @@ class Slave:
     _todo: list[bytes] = field(default_factory=list)
 
     def hears(self, request: Request) -> bytes:
-        """Return what this slave says to a request, nothing where it is not meant."""
+        """Return what this slave says to a request, nothing where it is not meant, or where all are: then it obeys."""
         if self.silent:
+            return b""
+        if request.address == BROADCAST:
+            if request.control == _RESET:
+                self._reset()
             return b""
         if request.ci == _SELECT and request.address == NETWORK:
             self.selected = selects(request.body, self.who)
             if self.selected and self.forgets:
-                self._last_bit, self._todo = None, []
+                self._reset()
             return ACK if self.selected else b""
         if not (request.address in {self.primary, ANYONE} or (request.address == NETWORK and self.selected)):
             return b""
-        if request.control == 0x40:
-            self._last_bit, self._todo = None, []
+        if request.control == _RESET:
             if request.address == NETWORK:
                 self.selected = False
+            self._reset()
             return ACK
         if request.control & ~_FCB == 0x5B:
             return self._tells(bool(request.control & _FCB))
         return b""
+
+    def _reset(self) -> None:
+        self._last_bit, self._todo = None, []
 
     def _tells(self, bit: bool) -> bytes:
         if self._last_bit is bit:
@@ -89,7 +98,8 @@ class MbusBus:
     aligned: bool = False
     """Whether slaves begin to answer at the very same time: then two of them may look like a sound third."""
     collisions: int = 0
-    heard: list[Request] = field(default_factory=list)
+    heard: deque[Request] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """The last requests."""
     _requests: Requests = field(default_factory=Requests)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -100,7 +110,7 @@ class MbusBus:
     def _answer(self, request: Request) -> bytes:
         self.heard.append(request)
         said = [answer for answer in [slave.hears(request) for slave in self.slaves] if answer]
-        if request.address == BROADCAST or not said:
+        if not said:
             return b""
         if len(said) == 1:
             return said[0]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from drivers import registry
 from drivers.profiles_store import load_library
 from simulators.cli import app
-from simulators.mbus import MbusBus
+from simulators.mbus import KEPT, MbusBus
 from simulators.mbus_life import Kind, Meter
 from tests.support.clock import Clock
 from tests.support.mbus import talk
@@ -104,3 +104,30 @@ def test_the_command_serves_for_so_long(tmp_path):
     assert found.exit_code == 0
     assert found.output.count("2 meters at") == 2
     assert not where.is_symlink()
+
+
+def short(control, address):
+    body = bytes((control, address))
+    return b"\x10" + body + bytes((sum(body) & 0xFF, 0x16))
+
+
+def test_a_broadcast_is_obeyed_and_not_answered():
+    clock = Clock()
+    bus = MbusBus([meter("heat", clock).slave()], Random(1))
+    ask = short(0x5B, 7)
+    (first,) = bus.feed(ask)
+    assert bus.feed(ask) == [first], "the same frame count bit: the answer was lost"
+    assert bus.feed(short(0x5B, 255)) == []
+    assert bus.feed(ask) == [first]
+    assert bus.feed(short(0x40, 255)) == []
+    (fresh,) = bus.feed(ask)
+    assert fresh != first, (
+        "the frame count bit was forgotten: this is another answer, of another access number"
+    )
+
+
+def test_a_bus_keeps_the_last_requests():
+    bus = MbusBus([], Random(1))
+    for _ in range(KEPT + 3):
+        bus.feed(short(0x40, 1))
+    assert len(bus.heard) == KEPT
