@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from simulators.shared_wires import SharedWires
+from simulators.shared_wires import SharedWires, frames_in
 
 OPEN, CLOSED, FAULTY = 0, 1, 3
 _READ, _WRITE, _ASK_ADDRESS = 0x01, 0x04, 0x03
@@ -57,23 +57,8 @@ def framed(kind: int, address: bytes, control: int, data: bytes, *, awake: int =
 
 def requests_in(buffer: bytearray) -> Iterator[Heard]:
     """Take the whole requests off the front of a buffer; what is part of none is dropped."""
-    awake = 0
-    while buffer:
-        if buffer[0] != 0x68:
-            awake = awake + 1 if buffer[0] == 0xFE else 0
-            del buffer[0]
-            continue
-        if len(buffer) < 11 or len(buffer) < 13 + buffer[10]:
-            buffer[:0] = b"\xfe" * awake
-            return
-        frame = bytes(buffer[: 13 + buffer[10]])
-        if frame[-1] != 0x16 or sum(frame[:-2]) % 256 != frame[-2]:
-            del buffer[0]
-            awake = 0
-            continue
-        del buffer[: len(frame)]
+    for frame, awake in frames_in(buffer, length_at=10):
         yield Heard(frame[1], frame[2:9], frame[9], frame[11:-2], awake)
-        awake = 0
 
 
 @dataclass

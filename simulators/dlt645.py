@@ -3,21 +3,22 @@
 Written from the standard, apart from the driver, so that a mistake in one cannot hide in the other.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
-from simulators.shared_wires import SharedWires
+from simulators.shared_wires import SharedWires, frames_in
 
 _PLUS: Final = 0x33
 _NOBODY: Final = b"\xaa" * 6
 _ALL: Final = b"\x99" * 6
-MAX_WAKE_UP: Final = 16
 LOG: Final = 10
 SETTLEMENTS: Final = 12
 DAYS: Final = 62
+KEPT: Final = 1000
 _OTHER, _NO_DATA, _PASSWORD = 0x01, 0x02, 0x04
 _TIME_OFF: Final = timedelta(minutes=5)
 
@@ -63,24 +64,8 @@ def framed(address: bytes, control: int, data: bytes, *, awake: int = 4) -> byte
 
 def requests_in(buffer: bytearray) -> Iterator[Heard]:
     """Take the whole requests off the front of a buffer; what is part of none is dropped."""
-    awake = 0
-    while buffer:
-        if buffer[0] != 0x68:
-            awake = awake + 1 if buffer[0] == 0xFE else 0
-            del buffer[0]
-            continue
-        if len(buffer) < 12 or len(buffer) < 12 + buffer[9]:
-            break
-        size = 12 + buffer[9]
-        frame = bytes(buffer[:size])
-        if frame[7] != 0x68 or frame[-1] != 0x16 or sum(frame[:-2]) % 256 != frame[-2]:
-            del buffer[0]
-            awake = 0
-            continue
-        del buffer[:size]
+    for frame, awake in frames_in(buffer, length_at=9, sound=lambda frame: frame[7] == 0x68):
         yield Heard(frame[1:7], frame[8], bytes((one - _PLUS) % 256 for one in frame[10:-2]), awake)
-        awake = 0
-    buffer[:0] = b"\xfe" * min(awake, MAX_WAKE_UP)  # what comes next may belong to them
 
 
 @dataclass
@@ -120,8 +105,8 @@ class SimMeter:
     openings: list[tuple[datetime, datetime | None]] = field(default_factory=list)
     settled: list[Energies] = field(default_factory=list)
     frozen: list[tuple[datetime, Energies]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    """Every identifier that was read, in order."""
+    asked: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    """The identifiers that were read lately, in order."""
     due: Callable[[], None] = field(default=lambda: None, repr=False)
     """Called before each answer: what its clock has brought by then has happened, and is told."""
     _set_on: object = None
@@ -180,8 +165,8 @@ class SimMeter:
         wanted = request.data[:size]
         di = wanted[::-1].hex().upper()
         self.asked.append(di)
-        data = None if di in self.lacking else self.data(di)
-        if len(wanted) < size or data is None:
+        data = None if di in self.lacking or len(wanted) < size else self.data(di)
+        if data is None:
             return self._say(request.control | 0xC0, bytes((_NO_DATA,)))
         if di in self.not_digits:
             data = bytes((data[0] | 0x0F,)) + data[1:]
@@ -205,10 +190,10 @@ class SimMeter:
 
     def _set_clock(self, data: bytes) -> None:
         """Take the time once a day, and only where it is not far off, as the standard wants."""
-        digits = data[::-1].hex()
-        if not digits.isdecimal():
+        try:
+            given = datetime.strptime(data[::-1].hex(), "%y%m%d%H%M%S").replace(tzinfo=self.clock.tzinfo)
+        except ValueError:  # no digits, or none of a time
             return
-        given = datetime.strptime(digits, "%y%m%d%H%M%S").replace(tzinfo=self.clock.tzinfo)
         if abs(given - self.clock) <= _TIME_OFF and self._set_on != self.clock.date():
             self._set_on = self.clock.date()
             self.offset += given - self.clock

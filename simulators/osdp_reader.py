@@ -64,8 +64,8 @@ class Reader:
     """Whether it answers nothing before its first poll, as some readers do."""
     busy: int = 0
     """How many commands it answers with BUSY from now on."""
-    shown: list[tuple[int, bytes]] = field(default_factory=list)
-    """LED, buzzer and text commands that it has carried out."""
+    shown: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    """LED, buzzer and text commands that it has carried out lately."""
     _waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
     _buffer: bytearray = field(default_factory=bytearray)
     _sequence: int | None = None

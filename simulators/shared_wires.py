@@ -6,6 +6,8 @@ from operator import and_
 from typing import Final, Generic, Protocol, TypeVar
 
 MAX_BUFFER: Final = 600
+MAX_WAKE_UP: Final = 16
+_BEGIN, _WAKE_UP, _END = 0x68, 0xFE, 0x16
 
 Request_contra = TypeVar("Request_contra", contravariant=True)
 Request = TypeVar("Request")
@@ -46,6 +48,34 @@ class SharedWires(Generic[Request]):
                 said.append(collided(spoken))
         del self._buffer[:-MAX_BUFFER]
         return said
+
+
+def frames_in(
+    buffer: bytearray, length_at: int, sound: Callable[[bytes], bool] = lambda _frame: True
+) -> Iterator[tuple[bytes, int]]:
+    """Take the whole frames 68 … 16 off the front of a buffer, each with how many FE woke the line before it.
+
+    At `length_at` stands how many bytes are left before checksum and end. What is part of no frame is dropped; wake-up
+    bytes stay, for what comes next may belong to them.
+    """
+    awake = 0
+    while buffer:
+        if buffer[0] != _BEGIN:
+            awake = awake + 1 if buffer[0] == _WAKE_UP else 0
+            del buffer[0]
+            continue
+        size = length_at + 3 + buffer[length_at] if len(buffer) > length_at else len(buffer) + 1
+        if len(buffer) < size:
+            break
+        frame = bytes(buffer[:size])
+        if frame[-1] != _END or sum(frame[:-2]) % 256 != frame[-2] or not sound(frame):
+            del buffer[0]
+            awake = 0
+            continue
+        del buffer[:size]
+        yield frame, awake
+        awake = 0
+    buffer[:0] = bytes((_WAKE_UP,)) * min(awake, MAX_WAKE_UP)
 
 
 def collided(said: Sequence[bytes]) -> bytes:

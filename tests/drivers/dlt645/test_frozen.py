@@ -35,7 +35,7 @@ def test_the_daily_freeze_comes_with_its_time_in_one_piece():
         Decimal("1234.56"),
         Decimal("300.00"),
     ]
-    assert one.asked == [*CLOCK, "05060001", "05060101", "05060001"]
+    assert [*one.asked] == [*CLOCK, "05060001", "05060101", "05060001"]
     (whole,) = made.plan(["frozen"])
     assert (whole.steps, set(whole.points)) == (6, set(FROZEN))
     assert made.split(whole) == []

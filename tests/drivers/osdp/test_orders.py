@@ -31,7 +31,7 @@ def test_a_door_is_released_for_its_time_and_read_back(key):
     assert here.read("output_0") == {"output_0": False}
     order(here, "green")
     order(here, "beep")
-    assert here.reader.shown == [
+    assert [*here.reader.shown] == [
         (0x69, bytes((0, 0, 2, 1, 0, 2, 0, 30, 0, 0, 0, 0, 0, 0))),
         (0x6A, bytes((0, 2, 2, 2, 2))),
     ]
