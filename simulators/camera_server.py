@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import os
 import re
 import secrets
 import signal
@@ -17,9 +16,9 @@ from rich.console import Console
 
 from simulators.camera import Camera
 from simulators.camera_scene import FAULTS, Scene
-from simulators.site import not_here
+from simulators.endpoints import endpoint, not_here, shown
+from simulators.on_wires import play, refuse, secret
 
-FAILED, WRONG_INPUT = 1, 2
 MOST = 1 << 20
 
 
@@ -47,7 +46,8 @@ class CameraServer:
         http = await asyncio.start_server(self._web, host, self.port)
         rtsp = await asyncio.start_server(self._rtsp, host, self.rtsp_port)
         self.port, self.rtsp_port = (each.sockets[0].getsockname()[1] for each in (http, rtsp))
-        self.camera.rtsp = f"rtsp://{self.camera.address.partition(':')[0]}:{self.rtsp_port}/stream1"
+        address = self.camera.address
+        self.camera.rtsp = f"rtsp://{address.rpartition(':')[0] or address}:{self.rtsp_port}/stream1"
         try:
             yield self
         finally:
@@ -165,21 +165,13 @@ def serve(
     """Serve a simulated camera until Ctrl-C."""
     steps = [step.partition(":") for step in fault or []]
     wrong = [step for step in steps if not step[0].isdigit() or step[2] not in {*FAULTS, "well"}]
-    host, _, port = listen.rpartition(":")
-    if wrong or not_here(listen):
-        Console(stderr=True).print(
-            "write --fault 20:blurred and --listen 127.0.0.1:18080", style="red", highlight=False
-        )
-        raise typer.Exit(WRONG_INPUT)
-    camera = Camera(
-        scene=Scene(seed), password=os.environ.get(password_env, ""), drift_s=drift, address=listen
-    )
+    if wrong or (why := not_here(listen)):
+        refuse("write --fault 20:blurred" if wrong else f"--listen {listen}: {why}")
+    password = secret("--password-env", password_env, r"[^\r\n]+", "a password")
+    camera = Camera(scene=Scene(seed), password=password, drift_s=drift, address=listen)
     playing = [(int(after), name) for after, _, name in steps]
-    try:
-        asyncio.run(_live(CameraServer(camera, int(port), rtsp), host, playing))
-    except OSError as err:
-        Console(stderr=True).print(f"cannot listen: {err.strerror}", style="red", markup=False)
-        raise typer.Exit(FAILED) from None
+    host, port = endpoint(listen)
+    play(_live(CameraServer(camera, port, rtsp), host, playing))
 
 
 async def _live(server: CameraServer, host: str, steps: list[tuple[int, str]]) -> None:
@@ -187,8 +179,9 @@ async def _live(server: CameraServer, host: str, steps: list[tuple[int, str]]) -
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with server.running(host):
+        server.camera.address = shown(host, server.port)
         Console().print(
-            f"camera at http://{host}:{server.port}/onvif/device_service, rtsp port {server.rtsp_port}",
+            f"camera at http://{shown(host, server.port)}/onvif/device_service, rtsp port {server.rtsp_port}",
             highlight=False,
         )
         for after, name in steps:

@@ -30,8 +30,9 @@ from simulators import (
 )
 from simulators.api_client import ApiRefused
 from simulators.demo import SITES, DemoFolderTaken, Options, clock_ms, play, show, write_summary
+from simulators.endpoints import endpoint, not_here
 from simulators.processes import ProcessFailed
-from simulators.site import Site, load_site, not_here
+from simulators.site import Site, load_site
 from simulators.truth import TruthWriter
 from simulators.world import RunInfo, World, running
 
@@ -88,6 +89,11 @@ def run(
     if control is not None and (wrong := not_here(control)):
         _complain(f"--control {control}: {wrong}")
         raise typer.Exit(WRONG_INPUT)
+    try:
+        endpoint(broker or "localhost:0")
+    except ValueError as err:
+        _complain(f"--broker {broker}: {err}")
+        raise typer.Exit(WRONG_INPUT) from None
     options = _Options(folder, seconds, broker, control, light)
     try:
         asyncio.run(_play(site, library, options))
@@ -135,7 +141,7 @@ def demo(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
         summary = asyncio.run(play(site, library, Options(folder, seconds, http, mqtt), console))
-    except (ProcessFailed, DemoFolderTaken, ApiRefused) as err:
+    except (ProcessFailed, DemoFolderTaken, ApiRefused, OSError) as err:
         _complain(str(err))
         raise typer.Exit(FAILED) from None
     except (KeyboardInterrupt, asyncio.CancelledError):

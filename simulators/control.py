@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from simulators.endpoints import shown
 from simulators.vocabulary import Step
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Control:
         """Listen and return `host:port`."""
         self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=MOST_HEAD)
         host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(host, port)
 
     async def stop(self) -> None:
         """Close the endpoint and whoever talks to it."""

@@ -1,6 +1,5 @@
 """`gatehouse-sim dlt645`: DL/T 645 meters on a pseudo-terminal or behind a TCP endpoint."""
 
-import os
 from datetime import datetime
 from random import Random
 from typing import Annotated, Literal
@@ -20,6 +19,7 @@ from simulators.on_wires import (
     ZoneOption,
     play,
     refuse,
+    secret,
     teller,
     ticking,
 )
@@ -45,7 +45,7 @@ def serve(
         refuse(wrong)
     which: Literal[1997, 2007] = 1997 if edition == 1997 else 2007
     rng, there = Random(seed), ZoneInfo(zone)  # noqa: S311 - repeatable on purpose
-    password = os.environ.get(password_env, "") if password_env else ""
+    password = secret("--password-env", password_env, "[0-9]{8}", "level and password, 8 digits,")
     lives = [
         household(address.zfill(12), which, lambda: datetime.now(there), rng, password) for address in meter
     ]

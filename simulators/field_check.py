@@ -46,6 +46,11 @@ _ADDRESS = re.compile(r"[0-9A-Za-z-]{1,32}")
 _ADDRESSES = {
     "dsmr-p1": re.compile(r"([2-7][0-9A-F]){1,16}"),
     "http-push": re.compile(r"[0-9A-Za-z:-]{1,32}"),
+    "gb26875": re.compile(r"[0-9A-Fa-f]{12}"),
+    "dlt645": re.compile(r"[0-9]{1,12}"),
+    "cjt188": re.compile(r"[0-9]{1,14}"),
+    "mbus": re.compile(r"[0-9]{1,3}|[0-9]{8}"),
+    "osdp": re.compile(r"[0-9]{1,3}"),
 }
 
 _Found = Iterator[tuple[tuple[str | int, ...], str]]

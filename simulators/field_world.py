@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.profile import Profile
 from simulators.camera_server import CameraServer
+from simulators.endpoints import endpoint, shown
 from simulators.field_cameras import WANTED, Lens, Shown
 from simulators.field_meters import POLLED, Riser, riser
 from simulators.field_p1 import P1Meter
@@ -165,10 +166,9 @@ class FieldWorld:
 
     async def _wire(self, line: FieldLine, tap: Tap) -> None:
         if line.tcp is not None:
-            host, _, port = line.tcp.rpartition(":")
-            server = FieldTcp(tap, host, int(port), baud=line.baud, turnaround=TURNAROUND_S)
+            server = FieldTcp(tap, *endpoint(line.tcp), baud=line.baud, turnaround=TURNAROUND_S)
             await self._stack.enter_async_context(server)
-            self.entries[line.id] = Entry({"tcp": f"{server.host}:{server.port}", "baud": line.baud})
+            self.entries[line.id] = Entry({"tcp": shown(server.host, server.port), "baud": line.baud})
             return
         path = self._path(line.pty or line.id)
         # Eight characters at a time: a byte each would keep this machine busier than the wires do.

@@ -1,6 +1,7 @@
 """`gatehouse-sim gb26875`: a fire host that connects to a gateway and lives through alarms, resets and bad wires."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -20,7 +21,7 @@ from simulators.gb26875 import (
     operation,
     system_state,
 )
-from simulators.on_wires import ToOption, play, target
+from simulators.on_wires import ToOption, play, refuse, target
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -154,6 +155,8 @@ def serve(
 ) -> None:
     """Be a fire host: report components, burn, reset; wait for every acknowledgement."""
     where, port = target(to)
+    if not re.fullmatch("[0-9A-Fa-f]{12}", address):
+        refuse(f"--address {address}: is no address of 12 hex digits")
     device = TransmissionDevice(address, guard=guard)
 
     async def report() -> None:

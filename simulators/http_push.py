@@ -6,7 +6,6 @@ A door panel and a barrier speak JSON, a camera that reads plates and an access 
 import asyncio
 import contextlib
 import json
-import os
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ import typer
 from rich.console import Console
 
 from simulators import isapi
-from simulators.on_wires import FAILED, ToOption, play, refuse, target
+from simulators.on_wires import FAILED, HEADER, ToOption, play, refuse, secret, target
 
 ANSWER_S = 10.0
 AGAIN_S = 1.0
@@ -170,7 +169,8 @@ def serve(
         wrong = wrong or f"{ca_file}: {err.strerror or err}"
     if wrong:
         refuse(wrong)
-    device = Pusher(name, lambda: datetime.now(UTC), shapes[shape], os.environ.get(key_env, ""), tls=context)
+    key = secret("--key-env", key_env, HEADER, "a key of letters, digits and signs")
+    device = Pusher(name, lambda: datetime.now(UTC), shapes[shape], key, tls=context)
     for each in event:
         happen(device, each)
     done = play(_deliver(device, host, port, seconds))

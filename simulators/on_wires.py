@@ -2,30 +2,43 @@
 
 import asyncio
 import contextlib
+import os
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypedDict, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypedDict, TypeVar
 
 import typer
 from rich.console import Console
 
+from simulators.endpoints import endpoint, not_here, shown
 from simulators.field_wire import FieldPty, FieldTcp, Talker
-from simulators.site import not_here
+from simulators.site import is_zone
 
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 TICK_S = 1.0
 TURNAROUND_S = 0.03
 
+HEADER: Final = r"[!-~]+"
+"""The form of a secret that goes into the head of a request."""
+
 T = TypeVar("T")
+
+
+def _zone(name: str) -> str:
+    if not is_zone(name):
+        refuse(f"--zone {name}: is no time zone, as Asia/Shanghai")
+    return name
+
 
 ToOption = Annotated[str, typer.Option("--to", help="HOST:PORT of this machine on which a gateway listens.")]
 TcpOption = Annotated[str | None, typer.Option("--tcp", help="HOST:PORT of this machine; port 0 takes any.")]
 PtyOption = Annotated[Path | None, typer.Option("--pty", help="Where the link to the pseudo-terminal goes.")]
 BaudOption = Annotated[int, typer.Option("--baud", min=300, help="The pace of the wires.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same course.")]
-ZoneOption = Annotated[str, typer.Option("--zone", help="The zone of their clocks.")]
+ZoneOption = Annotated[str, typer.Option("--zone", help="The zone of their clocks.", callback=_zone)]
 SecondsOption = Annotated[
     float | None, typer.Option("--seconds", min=0.1, help="End after so long; else at Ctrl-C.")
 ]
@@ -42,8 +55,23 @@ def target(to: str) -> tuple[str, int]:
     """Return the host and port of `--to`; refuse what is not this machine."""
     if wrong := not_here(to):
         refuse(f"--to {to}: {wrong}")
-    host, _, port = to.rpartition(":")
-    return host.strip("[]"), int(port)
+    return endpoint(to)
+
+
+def secret(option: str, name: str, form: str, words: str) -> str:
+    """Return what the environment holds under an option's name, empty without a name; refuse what is not as it must be.
+
+    A name that was mistyped must not let a device speak in clear, or be open to anybody.
+    """
+    if not name:
+        return ""
+    text = os.environ.get(name)
+    if text is None or not re.fullmatch(form, text):
+        refuse(
+            f"{option} {name}: the environment must hold {words} there"
+            + ("; it holds nothing" if not text else "")
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +106,8 @@ class Wires:
         async with AsyncExitStack() as stack:
             stack.callback(life.close)
             if self.tcp is not None:
-                host, _, port = self.tcp.rpartition(":")
-                server = await stack.enter_async_context(FieldTcp(talker, host, int(port), **pace))
-                tell(f"{server.host}:{server.port}")
+                server = await stack.enter_async_context(FieldTcp(talker, *endpoint(self.tcp), **pace))
+                tell(shown(server.host, server.port))
             if self.pty is not None:
                 await stack.enter_async_context(FieldPty(talker, self.pty, **pace))
                 tell(str(self.pty))

@@ -1,13 +1,22 @@
 """`gatehouse-sim osdp`: card readers on a pseudo-terminal or behind a TCP endpoint."""
 
-import os
 import time
 from random import Random
 from typing import Annotated
 
 import typer
 
-from simulators.on_wires import PtyOption, SecondsOption, SeedOption, TcpOption, Wires, play, refuse, teller
+from simulators.on_wires import (
+    PtyOption,
+    SecondsOption,
+    SeedOption,
+    TcpOption,
+    Wires,
+    play,
+    refuse,
+    secret,
+    teller,
+)
 from simulators.osdp_life import CHARACTER_BITS, TURNAROUND_S, Hall, OsdpLine, live
 from simulators.osdp_reader import Reader
 
@@ -29,12 +38,12 @@ def serve(
     seconds: SecondsOption = None,
 ) -> None:
     """Serve OSDP readers: people show cards, type PINs and now and then open a housing; relays can be switched."""
-    text = os.environ.get(key_env, "") if key_env else ""
     wires = Wires(tcp, pty, baud, TURNAROUND_S, bits=CHARACTER_BITS)
-    if wrong := wires.wrong or _wrong(reader) or _wrong_key(key_env, text):
+    if wrong := wires.wrong or _wrong(reader):
         refuse(wrong)
+    text = secret("--key-env", key_env, f"[0-9A-Fa-f]{{{KEY_DIGITS}}}", f"{KEY_DIGITS} hex digits")
     rng = Random(seed)  # noqa: S311 - a simulation
-    key = bytes.fromhex(text) if key_env else None
+    key = bytes.fromhex(text) if text else None
     readers = [Reader(address, rng.randbytes, key=key) for address in reader]
     line = OsdpLine(readers, lambda: time.monotonic_ns() // 1_000_000)
     life = live(Hall(readers, rng), rng, every)
@@ -46,9 +55,3 @@ def _wrong(readers: list[int]) -> str:
     if bad:
         return f"--reader {bad[0]}: is no address, 0 to {_MOST_ADDRESS}"
     return "--reader: an address is given twice" if len(set(readers)) < len(readers) else ""
-
-
-def _wrong_key(name: str, text: str) -> str:
-    if name and (len(text) != KEY_DIGITS or set(text) - set("0123456789abcdefABCDEF")):
-        return f"--key-env {name}: the environment must hold {KEY_DIGITS} hex digits there"
-    return ""

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 
+from simulators.endpoints import shown
+
 log = logging.getLogger(__name__)
 
 READ_SIZE = 65536
@@ -23,8 +25,7 @@ class Relay:
     async def start(self) -> str:
         """Listen and return `host:port`."""
         self._server = await asyncio.start_server(self._serve, *self._listen)
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"{host}:{port}"
+        return shown(*self._server.sockets[0].getsockname()[:2])
 
     async def stop(self) -> None:
         """Close the listener and every connection."""

@@ -13,8 +13,9 @@ import typer
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from rich.console import Console
 
-from simulators.on_wires import FAILED, ToOption, play, refuse, target
+from simulators.on_wires import FAILED, ToOption, play, refuse, secret, target
 
+_AES_KEY = "[0-9A-Fa-f]{32}([0-9A-Fa-f]{16}){0,2}"
 _ANSWER = re.compile(rb'\n([0-9A-F]{4})0([0-9A-F]{3})("\*?([A-Z]+)"(\d{4})[^\r]*)\r')
 
 
@@ -165,8 +166,8 @@ def serve(
     host, port = target(to)
     if transport not in {"tcp", "udp"}:
         refuse(f"{transport} is neither tcp nor udp")
-    key = bytes.fromhex(os.environ.get(key_env, "")) if key_env else None
-    panel = Panel(account, key or None, receiver or None)
+    key = secret("--key-env", key_env, _AES_KEY, "an AES key of 32, 48 or 64 hex digits")
+    panel = Panel(account, bytes.fromhex(key) or None, receiver or None)
     how: Literal["tcp", "udp"] = "udp" if transport == "udp" else "tcp"
     answers = play(_say_all(panel, host, port, how, event))
     for what, answer in zip(event, answers, strict=True):

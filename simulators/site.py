@@ -6,12 +6,14 @@ Everything is read and checked before the first socket is opened; every problem 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from drivers.profile import Profile
 from drivers.strict_yaml import Marks, Problem, YamlError, line_of, load_as, parse_duration, path_text
 from messages.types import Value
+from simulators.endpoints import not_here
 from simulators.field_check import field_misfits
 from simulators.registers import MapError, cell, cells_of
 from simulators.vocabulary import Device, Fault, FaultKind, Line, Link, Physics, Site, Step
@@ -26,14 +28,12 @@ __all__ = [
     "Site",
     "Step",
     "check",
+    "is_zone",
     "load_site",
     "misfits",
-    "not_here",
     "seconds",
 ]
 
-# Loopback only: what listens here speaks for doors and fire panels and asks nobody who they are.
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # What each kind of fault may say beside its times, and what it must say.
 _FAULT_FIELDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "silent": (frozenset(), frozenset()),
@@ -60,6 +60,15 @@ def seconds(text: str | None) -> float:
     return -parse_duration(text[1:]) if text.startswith("-") else parse_duration(text)
 
 
+def is_zone(name: str) -> bool:
+    """Say whether there is a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # none, no name, or a folder of some
+        return False
+    return True
+
+
 def load_site(path: Path, profiles: Mapping[str, Profile]) -> Site:
     """Read and check a site file against the profiles; raise `YamlError` with every problem found."""
     site, marks = load_as(path, Site)
@@ -76,20 +85,12 @@ def check(site: Site, profiles: Mapping[str, Profile], marks: Marks, file: str =
         *_story(site, profiles),
         *field_misfits(site, profiles, not_here),
     ]
+    if not is_zone(site.timezone):
+        found.append((("timezone",), f"`{site.timezone}` is no time zone, as Asia/Shanghai"))
     if seconds(site.tick) < 0.01:
         found.append((("tick",), "shorter than 10ms: no register changes that fast"))
     if found:
         raise YamlError([Problem(line_of(marks, path), path_text(path), text, file) for path, text in found])
-
-
-def not_here(endpoint: str) -> str:
-    """Say why nothing of ours may listen on this HOST:PORT; empty where it may."""
-    host, _, port = endpoint.rpartition(":")
-    if host.strip("[]") not in LOOPBACK:
-        return f"{host} is not this machine: simulators listen on 127.0.0.1 only"
-    if not port.isdecimal() or int(port) > 65535:
-        return f"{port} is no port: 0 (any free one) to 65535"
-    return ""
 
 
 def misfits(site: Site, steps: Sequence[Step], profiles: Mapping[str, Profile]) -> list[str]:

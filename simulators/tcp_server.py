@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 
 from simulators.bus import Bus, Outgoing
+from simulators.endpoints import shown
 from simulators.modbus_frames import MbapFraming, NotModbus, framing
 from simulators.wire import Pace, Wire
 
@@ -47,7 +48,7 @@ class TcpServer:
         self._server = await loop.create_server(lambda: _Connection(self), self._host, self._port)
         host, port = self._server.sockets[0].getsockname()[:2]
         self._port = port
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return shown(host, port)
 
     async def stop(self) -> None:
         """Close the listener and every connection."""

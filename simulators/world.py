@@ -21,6 +21,7 @@ from simulators.bus import Bus
 from simulators.control import Control
 from simulators.counters import COUNTERS, Counters
 from simulators.device import Change, Exchanged, SimDevice
+from simulators.endpoints import endpoint
 from simulators.events import EventWatch
 from simulators.registers import as_hex
 from simulators.relay import Relay
@@ -103,10 +104,10 @@ class World:
             line.id: self._server(line) for line in site.lines
         }
         self.relays = {
-            link.id: Relay(link.id, *_endpoint(link.listen), *_endpoint(broker or link.to))
+            link.id: Relay(link.id, *endpoint(link.listen), *endpoint(broker or link.to))
             for link in site.links
         }
-        self.control = Control(self, *_endpoint(control)) if control is not None else None
+        self.control = Control(self, *endpoint(control)) if control is not None else None
         self._due = [
             _Due(seconds(step.at), next(self._order), partial(self._step, step)) for step in site.story
         ]
@@ -293,7 +294,7 @@ class World:
             echo=line.echo,
         )
         if line.tcp is not None:
-            host, port = _endpoint(line.tcp)
+            host, port = endpoint(line.tcp)
             return TcpServer(bus, host, port, line.frames, pace, self._clock_ms, stranger=self._stranger)
         path = self._folder / (line.pty or line.id)
         return SerialServer(bus, path, line.frames, line.rate or PTY_BAUD, pace, self._clock_ms)
@@ -323,11 +324,6 @@ def write_whole(path: Path, data: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)
     part.replace(path)
-
-
-def _endpoint(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def _shown(value: Value) -> str | bool | None:
