@@ -115,10 +115,13 @@ def test_our_gateway_reads_a_farm_and_what_arrives_is_counted(tmp_path: Path) ->
             fieldsite.wait_for(lambda: gateway.arrived()["values"] > 0, "values", gateway.process)
             bus.faults(["s1"], kind="silent")
             seen = field.look(4.0, gateway, None, bus)
+            # On a busy machine the round has not come to the slave beside the silent one by then.
+            fieldsite.wait_for(
+                lambda: bus.told()["devices"]["s2"]["answered"] > 0, "answer of s2", gateway.process
+            )
             told = bus.told()["devices"]
     assert seen["values_per_s"] > 0
     assert seen["wrong"] == 0
     assert seen["broken_silences"] == 0
     assert 0 < seen["bus_of_limit"] <= 1
     assert told["s1"]["answered"] == 0
-    assert told["s2"]["answered"] > 0
