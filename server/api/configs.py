@@ -239,7 +239,7 @@ def _record(
             raise _refused(err) from None
         offered = ConfigOffer(
             id=offer_id,
-            at=utc_ms(services.clock()),
+            at=store.after_others(conn, address, utc_ms(services.clock())),
             by=actor.name,
             base=body.base,
             site_yaml=text or "",
@@ -256,16 +256,18 @@ def _record(
 
 
 async def _send(row: RowMapping, services: Services) -> RowMapping:
-    """Publish a recorded offer; what no broker took has failed, and says so."""
-    state, why = "sent", ""
+    """Publish a recorded offer; what no broker took has failed, and says so. One that was withdrawn stays so."""
+    state, why = "", ""
     try:
-        await services.convey_config(Address(row["site"], row["gateway"]))
+        if await services.convey_config(Address(row["site"], row["gateway"])) == row["id"]:
+            state = "sent"
     except BrokerLost as err:
         state, why = "failed", f"not sent: {err}"
 
     def note() -> RowMapping:
         with write(services.engine) as conn:
-            store.move(conn, row["id"], state, services.clock(), since=("pending",), why=why)
+            if state:
+                store.move(conn, row["id"], state, services.clock(), since=("pending",), why=why)
             return _offer(conn, row["gateway"], row["id"])
 
     found = await asyncio.to_thread(note)

@@ -49,10 +49,8 @@ class OfferPost:
     def open(self) -> Sequence[Address]:
         """Return the gateways for which the broker has something to keep, or to forget."""
         with read(self._engine) as conn:
-            return store.newest_in(conn, (*UNTAKEN, *TAKEN_BACK))
+            return store.latest_in(conn, (*UNTAKEN, *TAKEN_BACK))
 
     def _latest(self, address: Address) -> RowMapping | None:
         with read(self._engine) as conn:
-            rows = store.history(conn, address, 5)
-        # One waits at most; two of one millisecond have no order.
-        return next((row for row in rows if row["state"] in UNTAKEN), rows[0] if rows else None)
+            return store.latest(conn, address)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
@@ -19,8 +19,15 @@ from server.views.wire import iso
 
 OPEN = ("pending", "sent", "staged", "applied")
 UNTAKEN = ("pending", "sent")
+AFTER = timedelta(milliseconds=1)
 MOST_DIFF_LINES = 20_000
 TOPIC = "configs"
+# One waits at most, and it is the latest whatever clock wrote the others.
+_LATEST_FIRST = (
+    config_offers.c.state.in_(UNTAKEN).desc(),
+    config_offers.c.created_at.desc(),
+    config_offers.c.id,
+)
 
 
 class OfferRefused(ValueError):
@@ -114,11 +121,17 @@ def _ran(conn: Connection, address: Address, config: str) -> bool:
     return any(conn.execute(query).first() is not None for query in (told, offered, read))
 
 
-def newest_in(conn: Connection, states: Collection[str]) -> Sequence[Address]:
-    """Return the gateways whose newest offer is in one of these states."""
+def latest(conn: Connection, address: Address) -> RowMapping | None:
+    """Return the offer to a gateway that waits for its answer, else the newest."""
+    query = select(config_offers).where(*_mine(config_offers, address)).order_by(*_LATEST_FIRST).limit(1)
+    return conn.execute(query).mappings().first()
+
+
+def latest_in(conn: Connection, states: Collection[str]) -> Sequence[Address]:
+    """Return the gateways whose latest offer is in one of these states."""
     place = func.row_number().over(
         partition_by=(config_offers.c.site, config_offers.c.gateway),
-        order_by=(config_offers.c.created_at.desc(), config_offers.c.id),
+        order_by=_LATEST_FIRST,
     )
     columns = (config_offers.c.site, config_offers.c.gateway, config_offers.c.state)
     ranked = select(*columns, place.label("place")).subquery()
@@ -182,6 +195,14 @@ def check(conn: Connection, address: Address, base: str) -> None:
     if waiting is not None:
         who = printable(waiting.requested_by, 60)
         raise OfferRefused("offer_open", f"an offer of {who} is under way: wait for its end, or withdraw it")
+
+
+def after_others(conn: Connection, address: Address, now: datetime) -> datetime:
+    """Return when an offer is made: after all others to its gateway, also where the clock was set back since."""
+    newest = conn.execute(
+        select(func.max(config_offers.c.created_at)).where(*_mine(config_offers, address))
+    ).scalar()
+    return now if newest is None else max(now, newest + AFTER)
 
 
 def create(conn: Connection, address: Address, offer: ConfigOffer, reason: str) -> None:

@@ -1,10 +1,11 @@
 """Offers that are made, withdrawn and made again at once: what the broker keeps in the end is what holds."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
-from messages.configs import ConfigSaid, ConfigState
+from messages.configs import ConfigOffer, ConfigSaid, ConfigState
 from server.auth.roles import Role
 from server.configs import ConfigDesk, store
 from server.db.engine import read, write
@@ -39,6 +40,17 @@ class Gate:
             self.held.set()
             await self.let_through.wait()
         await self.house._offer(address, offer)
+
+
+async def made_and_refused(house, wang, number: int) -> str:
+    """Make an offer that its gateway refuses at once."""
+    made = (await wang.post(URL, json=ask(number))).json()["offer"]["id"]
+    said = ConfigSaid(
+        state=ConfigState.REFUSED, active=ONE, at=house.now, id=made, why="no", site_yaml="lines: []"
+    )
+    with write(house.engine) as conn:
+        store.hear(conn, ADDRESS, said, house.now)
+    return made
 
 
 def states(house):
@@ -85,3 +97,42 @@ async def test_what_was_withdrawn_without_a_broker_is_taken_back_once_there_is_o
         told.broker_gone = False
         desk.connected()
         await until(lambda: told.offered[-1] == (ADDRESS, None), every=0.005)
+
+
+async def test_a_clock_that_was_set_back_keeps_no_withdrawn_offer_at_the_broker(told):
+    async with told.person(Role.ENGINEER) as wang:
+        await made_and_refused(told, wang, 1)
+        told.pass_time(days=-1)
+        made = (await wang.post(URL, json=ask(2))).json()["offer"]
+        assert (made["state"], states(told)) == ("sent", ["sent", "refused"])
+        await wang.delete(f"{URL}/{made['id']}")
+    assert told.offered[-1] == (ADDRESS, None)
+
+
+async def test_however_many_are_newer_by_a_clock_that_was_ahead_the_one_that_waits_is_offered(told):
+    desk = ConfigDesk(told.engine, told.hub, lambda: told.now, told.post)
+    async with told.person(Role.ENGINEER) as wang, alongside(desk.run()):
+        made = (await wang.post(URL, json=ask(0))).json()["offer"]["id"]
+        told.offered.clear()
+        for number in range(1, 7):
+            later = ConfigOffer(
+                id=f"f{number}",
+                at=told.now + timedelta(days=number),
+                by="li",
+                base=ONE,
+                site_yaml="lines: []",
+            )
+            with write(told.engine) as conn:
+                store.create(conn, ADDRESS, later, "ahead")
+                store.move(conn, later.id, "withdrawn", told.now, since=("pending",))
+        assert len(states(told)) == 7
+        desk.connected()
+        await until(lambda: told.offered, every=0.005)
+        await wang.delete(f"{URL}/{made}")
+    assert [offer.id if offer else None for _, offer in told.offered] == [made, None]
+
+
+async def test_only_what_a_broker_took_is_called_sent(told):
+    async with told.person(Role.ENGINEER) as wang:
+        told.post._latest = lambda address: None
+        assert (await wang.post(URL, json=ask(1))).json()["offer"]["state"] == "pending"
