@@ -6,20 +6,18 @@ Knows no protocol: what came goes to a talker, what it says comes back after the
 import asyncio
 import contextlib
 import os
-import termios
 import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Protocol, Self, cast, runtime_checkable
+
+from simulators.speeds import heard, speed_of
 
 MAX_CONNECTIONS = 8
 MOST_UNREAD = 64 * 1024
+SILENCE_S = 0.3
+"""After so long what came before is no part of what comes: no master pauses so in a request, on no machine."""
 _READ = 1024
-_OUTPUT_SPEED = 5
-_SPEEDS = {
-    getattr(termios, f"B{baud}"): baud
-    for baud in (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
-}
 
 
 class Talker(Protocol):
@@ -27,6 +25,14 @@ class Talker(Protocol):
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Take bytes in any portions; return what is said now, answer by answer."""
+
+
+@runtime_checkable
+class Forgets(Protocol):
+    """Devices that forget what has begun and is not whole when the pair was quiet."""
+
+    def silence(self) -> None:
+        """Forget it."""
 
 
 class _Wire:
@@ -37,9 +43,14 @@ class _Wire:
         self._char = bits / baud if baud else 0.0
         self._turnaround, self._burst = turnaround, burst
         self._timers: set[asyncio.TimerHandle] = set()
+        self._heard_at = 0.0
 
     def hear(self, data: bytes, say: Callable[[bytes], None]) -> None:
         """Let the talker hear, and say what it answers: in bursts of characters, each when its last one is out."""
+        now = asyncio.get_running_loop().time()
+        if now - self._heard_at > SILENCE_S and isinstance(self._talker, Forgets):
+            self._talker.silence()
+        self._heard_at = now
         wait = len(data) * self._char + self._turnaround
         for answer in self._talker.feed(data):
             size = self._burst or max(1, len(answer))
@@ -163,7 +174,8 @@ class FieldPty:
         burst: int = 0,
         bits: int = 11,
     ) -> None:
-        self.path = path
+        """With `baud`, who opens it at another rate is not understood and understands nothing, as on a real pair."""
+        self.path, self._baud = path, baud
         self._wire = _Wire(talker, baud=baud, turnaround=turnaround, burst=burst, bits=bits)
         self._master = self._slave = -1
 
@@ -194,7 +206,7 @@ class FieldPty:
         self._wire.hear(self._came(data), self._say)
 
     def _say(self, part: bytes) -> None:
-        self.write(part)
+        self.write(part if self._baud is None else heard(part, self._baud, self.speed() or self._baud))
 
     def write(self, data: bytes) -> int:
         """Say something at once; return how much went out: what nobody reads is gone, as on a wire."""
@@ -205,8 +217,8 @@ class FieldPty:
 
     def speed(self) -> int:
         """The speed, in baud, that the gateway's side is set to now; 0 where it is none of the usual ones."""
-        return _SPEEDS.get(termios.tcgetattr(self._master)[_OUTPUT_SPEED], 0)
+        return speed_of(self._master)
 
     def _came(self, data: bytes) -> bytes:
-        """Return what arrives of what the gateway sends: for devices that keep to a speed of their own."""
-        return data
+        """Return what arrives of what the gateway sends at the speed that its side is set to."""
+        return data if self._baud is None else heard(data, self.speed() or self._baud, self._baud)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from simulators.field_wire import FieldPty, Talker
+from simulators.speeds import heard
 
 MAX_BUFFER: Final = 300
 MOST_DUE: Final = 16
@@ -145,7 +146,8 @@ class OpticalPty(FieldPty):
         await super().__aexit__(*exc)
 
     def _came(self, data: bytes) -> bytes:
-        return data if self.speed() == self._meter.initial else b"\xff" * len(data)
+        initial = self._meter.initial
+        return heard(data, self.speed() or initial, initial)
 
     def _say(self, part: bytes) -> None:
         # A pseudo-terminal takes no time: a meter hears the end of a question only when its characters have passed,
@@ -161,7 +163,7 @@ class OpticalPty(FieldPty):
         self._timers.add(timer)
 
     def _speak(self, part: bytes, speed: int) -> None:
-        super()._say(part if self.speed() == speed else bytes(255 - byte for byte in part))
+        self.write(heard(part, speed, self.speed() or speed))
 
 
 class PushPty(FieldPty):

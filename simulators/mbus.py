@@ -102,6 +102,10 @@ class MbusBus:
     """The last requests."""
     _requests: Requests = field(default_factory=Requests)
 
+    def silence(self) -> None:
+        """Forget what has begun and is not whole."""
+        self._requests = Requests()
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take what the master sends in any portions; return what comes back, answer by answer."""
         said = [self._answer(request) for request in self._requests.feed(data)]

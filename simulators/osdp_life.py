@@ -24,6 +24,11 @@ class OsdpLine:
         """How many answers get lost on the wire from now on."""
         self._clock_ms = clock_ms
 
+    def silence(self) -> None:
+        """Forget what has begun and is not whole."""
+        for reader in self.readers.values():
+            reader.silence()
+
     def feed(self, data: bytes) -> Sequence[bytes]:
         """Take what a panel sends; return what the readers say, one by one."""
         said = []

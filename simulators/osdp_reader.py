@@ -139,6 +139,10 @@ class Reader:
             said += self._answer(frame, now_ms)
         return said
 
+    def silence(self) -> None:
+        """Forget what has begun and is not whole."""
+        self._buffer.clear()
+
     def _next(self) -> bytes | None:
         buffer = self._buffer
         while buffer:
