@@ -154,6 +154,7 @@ class _Demo:
             self._site_began = world.info.started
             self._say("starting gateways")
             estate.write_gateway_files(world.info, field.entries)
+            field.ports.release()
             await estate.start_gateways()
             await estate.gateways_up(api)
             self._welcome(estate)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from simulators.field_speakers import AlarmPanel, Doors, FireHost, Printer, Push
 from simulators.field_truth import FieldTruth, Tap
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.iec62056 import OpticalPty
+from simulators.ports import HeldPorts
 from simulators.site import seconds
 from simulators.truth import TruthWriter
 from simulators.vocabulary import FieldDevice, FieldLine, Say, Site
@@ -34,8 +34,6 @@ CAMERA_GIVEN_UP_S = 12.0  # a gateway waits ten seconds for an answer
 FIRST_S, EVERY_S = 1.0, 3.0
 CARD = Say(at="0s", say="card", tells=("card record",))
 Looked = Callable[[Shown], Awaitable[None]]
-# Below the ports that a system gives to whoever asks for any: nobody takes one before its gateway listens there.
-FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 @dataclass
@@ -78,6 +76,8 @@ class FieldWorld:
         self._cameras_done = 0.0
         self._people: list[tuple[Doors, FieldTruth]] = []
         self._tellers: dict[str, asyncio.Task[None]] = {}
+        self.ports = HeldPorts()
+        """Where gateways are to listen: whoever starts them releases these just before."""
         self._stack = AsyncExitStack()
         self._frozen = asyncio.Event()
         self._ready = {
@@ -97,6 +97,7 @@ class FieldWorld:
 
     async def __aenter__(self) -> Self:
         async with self._stack:
+            self._stack.callback(self.ports.release)
             for line in self.site.field:
                 truth = FieldTruth(line.id, self._writer, self._clock_ms)
                 if line.protocol in POLLED:
@@ -187,7 +188,7 @@ class FieldWorld:
         self._people.append((doors, truth))
 
     async def _listening(self, line: FieldLine, truth: FieldTruth) -> None:
-        port = free_port(self._rng)
+        port = self.ports.take()
         listen = {"at": f"127.0.0.1:{port}", "heard_within": line.heard_within}
         self.entries[line.id] = Entry({"listen": listen})
         for device in line.devices:
@@ -295,13 +296,3 @@ class FieldWorld:
             if shown is not None and self.looked_at is not None:
                 truth.shown(device, shown.code, WANTED)
                 await self.looked_at(shown)
-
-
-def free_port(rng: Random, tries: int = 100) -> int:
-    """Return a port of this machine on which nobody listens; raise `OSError` where none is found."""
-    for _ in range(tries):
-        port = rng.randrange(FIRST_PORT, LAST_PORT)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("no free port between 20000 and 32000")
