@@ -37,9 +37,13 @@ def serve(
         str,
         typer.Option(help="The environment's name for level and password, 8 digits; else no relay order."),
     ] = "",
+    every: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds between two mishaps of a meter, on average; 0: nothing happens."),
+    ] = 600.0,
     seconds: SecondsOption = None,
 ) -> None:
-    """Serve DL/T 645 meters: they count, freeze at midnight, settle on the 1st, and log."""
+    """Serve DL/T 645 meters: they count, freeze at midnight, settle on the 1st, log opened covers and lost power."""
     wires = Wires(tcp, pty, baud, burst=8)
     if wrong := wires.wrong or _wrong(meter, edition):
         refuse(wrong)
@@ -47,7 +51,8 @@ def serve(
     rng, there = Random(seed), ZoneInfo(zone)  # noqa: S311 - repeatable on purpose
     password = secret("--password-env", password_env, "[0-9]{8}", "level and password, 8 digits,")
     lives = [
-        household(address.zfill(12), which, lambda: datetime.now(there), rng, password) for address in meter
+        household(address.zfill(12), which, lambda: datetime.now(there), rng, password, every)
+        for address in meter
     ]
     bus = SimBus([life.meter for life in lives])
     life = ticking([one.tick for one in lives])

@@ -12,6 +12,9 @@ from simulators.dlt645 import SimMeter
 # Local hours at which a tariff begins: valley, flat, peak, flat, peak, flat, valley (a common table of the Grid).
 _TARIFFS: Final = ((0, 4), (7, 3), (8, 2), (11, 3), (18, 2), (22, 3), (23, 4))
 _HOUR: Final = timedelta(hours=1)
+_COVERS: Final = 0.5
+"""The share of mishaps that are opened covers."""
+_LASTS_S: Final = (3.0, 12.0)
 
 
 def tariff_at(at: datetime) -> int:
@@ -26,6 +29,13 @@ class Life:
     meter: SimMeter
     rng: Random
     load_kw: Decimal = Decimal("0.8")
+    every: float = 0.0
+    """Seconds between two mishaps, on average: somebody opens its cover, or its power fails; 0: nothing happens."""
+    _open: datetime | None = None
+    _dark: datetime | None = None
+    """Since when its cover is open, or its power gone."""
+    _turn: datetime | None = None
+    """When the next mishap begins, or this one ends."""
     _last: datetime | None = None
     _exact: dict[tuple[int, int], Decimal] = field(default_factory=dict)
 
@@ -45,6 +55,29 @@ class Life:
             last = due
         self._count(last, now)
         self._last = now
+        if self.every:
+            self._mishaps(now)
+
+    def _mishaps(self, now: datetime) -> None:
+        if self._turn is None:
+            self._turn = now + self._later()
+        while self._turn <= now:
+            at = self._turn
+            if self._open is not None:
+                self.meter.openings.append((self._open, at))
+                self._open = None
+            elif self._dark is not None:
+                self.meter.power_losses.append((self._dark, at))
+                self._dark, self.meter.silent = None, False
+            elif self.rng.random() < _COVERS:
+                self._open = at
+            else:
+                self._dark, self.meter.silent = at, True
+            lasts = self._open is not None or self._dark is not None
+            self._turn += timedelta(seconds=self.rng.uniform(*_LASTS_S)) if lasts else self._later()
+
+    def _later(self) -> timedelta:
+        return timedelta(seconds=self.every * self.rng.uniform(0.5, 1.5))
 
     def _next(self, after: datetime) -> datetime:
         """Return the next full hour: midnights, settlements and tariffs begin with one."""
@@ -62,7 +95,7 @@ class Life:
 
     def _count(self, since: datetime, until: datetime) -> None:
         used = self.meter.kilowatts[0] * Decimal((until - since) // timedelta(milliseconds=1)) / 3_600_000
-        if used <= 0:
+        if used <= 0 or self._dark is not None:
             return
         for number in (0, 1):
             shown = self.meter.energies.get(number)
@@ -86,6 +119,7 @@ def household(
     now: Callable[[], datetime],
     rng: Random,
     password: str = "",
+    every: float = 0.0,
 ) -> Life:
     """Return a meter that has been in use for some years, and has its last day and its last month."""
     shown = [Decimal(rng.randrange(100_000)) / 100 for _ in range(4)]
@@ -95,4 +129,4 @@ def household(
     meter.settle()
     meter.freeze(today)
     meter.power_losses = [(today - timedelta(days=9, minutes=50), today - timedelta(days=9))]
-    return Life(meter, rng)
+    return Life(meter, rng, every=every)

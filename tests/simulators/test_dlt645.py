@@ -1,5 +1,6 @@
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -7,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from drivers import registry
+from drivers.profiles_store import load_library
 from simulators.cli import app
 from simulators.dlt645 import SimBus, SimMeter, framed, packed, requests_in
 from simulators.dlt645_life import Life, household, tariff_at
 from tests.support.clock import Clock
+from tests.support.conversation import carry
 
 ZONE = timezone(timedelta(hours=8))
 START = datetime(2026, 11, 30, 22, 30, tzinfo=ZONE)
@@ -59,6 +63,60 @@ def test_the_total_is_the_sum_of_the_tariffs_to_a_hundredth_each(steps):
     life.tick()
     total, *tariffs = life.meter.energies[1]
     assert abs(total - sum(tariffs)) <= Decimal("0.05")
+
+
+def test_now_and_then_a_cover_is_opened_or_the_power_fails():
+    clock, life = living()
+    life.every = 60.0
+    dark = timedelta(0)
+    for _ in range(3600):
+        life.tick()
+        dark += timedelta(seconds=1) if life.meter.silent else timedelta(0)
+        clock.now += timedelta(seconds=1)
+    life.tick()
+    meter = life.meter
+    spans = sorted([*meter.openings, *meter.power_losses])
+    assert len(spans) > 30
+    assert min(len(meter.openings), len(meter.power_losses)) > 10
+    assert all(timedelta(seconds=3) <= ended - began <= timedelta(seconds=12) for began, ended in spans)
+    assert all(ended < began for (_, ended), (began, _) in pairwise(spans))
+    lost = sum((ended - began for began, ended in meter.power_losses), timedelta(0))
+    assert abs(dark - lost) <= timedelta(seconds=len(meter.power_losses))
+    assert meter.data("03300D00") == packed(len(meter.openings), 3)
+
+
+def test_a_driver_tells_of_a_cover_that_is_opened():
+    clock, life = living()
+    profile = load_library()["dlt645-ddzy-single-phase"]
+    driver = registry.get("dlt645").device(profile, None, {"address": "1"})
+    bus = SimBus([life.meter])
+
+    def told() -> list[str]:
+        (asked,) = driver.plan(["cover_open_count"])
+        payload = carry(driver.exchange(asked), lambda each: bus.feed(each.request))
+        return [happening.code for happening in driver.happenings(asked, payload)]
+
+    life.tick()
+    assert told() == []
+    life.every = 30.0
+    while not life.meter.openings:
+        clock.now += timedelta(seconds=1)
+        life.tick()
+    assert told() == ["cover_opened"]
+
+
+def test_a_meter_without_power_counts_nothing():
+    clock, life = living("3.6")
+    life.tick()
+    life.every = 60.0
+    while not life.meter.silent:
+        clock.now += timedelta(seconds=1)
+        life.tick()
+    before = life.meter.energies[1][0]
+    life.every = 0.0
+    clock.now += timedelta(minutes=10)
+    life.tick()
+    assert life.meter.energies[1][0] == before
 
 
 def test_tariffs_follow_the_hour():
