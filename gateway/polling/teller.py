@@ -79,7 +79,9 @@ class Teller:
         state = {edge_key(device.id): device.edges.after(changes)} if changes else {}
         if ends:
             state[signals_key(device.id)] = device.signals.after(ends)
-        if await self.recorder.events(device.events(changes, at, clock) + device.said(ends, at, clock), state):
+        if await self.recorder.events(
+            device.events(changes, at, clock) + device.said(ends, at, clock), state
+        ):
             device.edges.commit(changes)
             device.signals.commit(ends)
 
