@@ -15,8 +15,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, select
 from messages.text import printable
 from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge, Severity
 from server.alarms import store
-from server.alarms.knowledge import Knowledge, system_alarm
+from server.alarms.knowledge import UNKNOWN, Knowledge, system_alarm
 from server.alarms.lifecycle import Move, State
+from server.alarms.notes import note_of, seen_at
 from server.alarms.parts import MOST_PARTS, above, key_of, lies_in, system_key
 from server.alarms.records import write_record
 from server.db.tables_alarms import alarm_keys, alarms
@@ -26,7 +27,6 @@ from server.ingest.sinks import EventItem
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=5)
-ON_ITS_WAY = timedelta(seconds=10)
 TOLD_BACK, TOLD_AHEAD = (
     timedelta(days=7),
     timedelta(seconds=120),
@@ -76,8 +76,8 @@ class AlarmEngine:
             last = conn.execute(_LAST, {"wanted": standing["key"]}).mappings().first()
             if last is not None and not _newer(known, item, last):
                 continue  # it began after this end
-            facts = {"cleared_at": _seen_at(item, now)}
-            note = printable(f"with {event.part or label}: {_note(item, now)}", 1000)
+            facts = {"cleared_at": seen_at(item, now)}
+            note = printable(f"with {event.part or label}: {_note(item, known, now)}", 1000)
             store.move(conn, standing, Move.CLEARED, actor=known.gateway, now=now, note=note, facts=facts)
             _remember(conn, standing["key"], item, now)
 
@@ -88,8 +88,8 @@ class AlarmEngine:
             if event.edge is not Edge.CLEARED:
                 facts = _facts(key, item, known, now)
                 if event.edge is Edge.PULSE:
-                    facts["cleared_at"] = _seen_at(item, now)
-                note = _note(item, now)
+                    facts["cleared_at"] = seen_at(item, now)
+                note = _note(item, known, now)
                 store.create(
                     conn,
                     facts,
@@ -107,7 +107,7 @@ class AlarmEngine:
         facts = {}
         severity: Severity | None = None
         if event.edge is Edge.CLEARED:
-            facts["cleared_at"] = _seen_at(item, now)
+            facts["cleared_at"] = seen_at(item, now)
             if silence:
                 facts["suppressed_by"] = None  # it was silent by its own: people shall answer for that
         else:
@@ -124,7 +124,7 @@ class AlarmEngine:
             Move.ROSE if another else _MOVE[event.edge],
             actor=known.gateway,
             now=now,
-            note=_note(item, now),
+            note=_note(item, known, now),
             action="another-part" if another else "",
             severity=severity,
             facts=facts,
@@ -134,16 +134,22 @@ class AlarmEngine:
         """Deal with an event older than the last applied: what came after it has already settled the condition."""
         event = item.event
         standing = store.open_alarm(conn, key)
-        note = printable(f"seen {event.seen_at.isoformat()} {event.detail}", 1000)
+        note = note_of(item, now, whole=True)
         if event.edge is Edge.CLEARED:
             if standing is not None:
                 here = State(standing["state"])
                 store.journal(conn, standing["id"], now, known.gateway, "late-cleared", here, here, note)
             return
         if standing is None:
-            facts = _facts(key, item, known, now) | {"late": True, "cleared_at": _seen_at(item, now)}
+            facts = _facts(key, item, known, now) | {"late": True, "cleared_at": seen_at(item, now)}
             store.create(
-                conn, facts, State.CLEARED, actor=known.gateway, action=f"late-{event.edge}", now=now
+                conn,
+                facts,
+                State.CLEARED,
+                actor=known.gateway,
+                action=f"late-{event.edge}",
+                now=now,
+                note=note,
             )
             return
         facts = {"count": standing["count"] + 1, "late": True}
@@ -234,14 +240,13 @@ def _same_silence(
     changes = {"occurred_at": min(standing["occurred_at"], _occurred_at(item, now)), "suppressed_by": None}
     store.write_change(conn, standing, changes, now, moved=standing["suppressed_by"] is not None)
     here = State(standing["state"])
-    store.journal(conn, standing["id"], now, known.gateway, "raised", here, here, _note(item, now))
+    store.journal(conn, standing["id"], now, known.gateway, "raised", here, here, _note(item, known, now))
 
 
-def _note(item: EventItem, now: datetime) -> str:
-    """Return what the journal says beside an event: of one that was long on its way, when it was seen."""
-    event, seen = item.event, _seen_at(item, now)
-    told = f"seen {seen.isoformat(timespec='seconds')} " if now - seen > ON_ITS_WAY else ""
-    return printable(f"{told}{event.detail}".strip(), 1000)
+def _note(item: EventItem, known: Knowledge, now: datetime) -> str:
+    """Return what the journal says beside an event; of one that nobody knows yet all, as records may come of it."""
+    unknown = known.event(item.event.device, item.event.code).alarm_class == UNKNOWN
+    return note_of(item, now, whole=unknown)
 
 
 def _newer(known: Knowledge, item: EventItem, last: RowMapping) -> bool:
@@ -263,7 +268,7 @@ def _remember(conn: Connection, key: str, item: EventItem, now: datetime) -> Non
         alarm_keys,
         {"key": key},
         {
-            "seen_at": _seen_at(
+            "seen_at": seen_at(
                 item, now
             ),  # else a clock that was ahead would outdate the next journal's events
             "epoch": item.epoch,
@@ -297,15 +302,10 @@ def _facts(key: str, item: EventItem, known: Knowledge, now: datetime) -> dict[s
 
 def _occurred_at(item: EventItem, now: datetime) -> datetime:
     """Return when it happened, by the device's clock, the gateway's or ours: the first that can be right."""
-    seen = _seen_at(item, now)
+    seen = seen_at(item, now)
     told = item.event.at
     # Panels are known whose clock is nine years behind; a controller's replay after an outage is days old.
     return told if told is not None and seen - TOLD_BACK <= told <= seen + TOLD_AHEAD else seen
-
-
-def _seen_at(item: EventItem, now: datetime) -> datetime:
-    """Return the gateway's time of an event, ours where its clock is ahead: nothing has happened tomorrow."""
-    return item.event.seen_at if item.sane_time else now
 
 
 def _key(conn: Connection, site: str, gateway: str, event: DeviceEvent) -> str:

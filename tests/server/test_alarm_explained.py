@@ -1,8 +1,10 @@
 """What was told before its birth is an alarm without a class; the birth makes of it what it is."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from messages.types import (
     DEVICE_SILENT,
@@ -15,6 +17,7 @@ from messages.types import (
     Severity,
 )
 from server.alarms import actions, store
+from server.alarms.explained import explainable
 from server.alarms.lifecycle import Move
 from server.db.engine import read, write
 from server.db.tables_alarms import alarm_journal, alarms, records
@@ -100,6 +103,48 @@ def test_a_record_is_no_standing_alarm(house):
     (row,), (kept,) = rows(house), rows(house, records)
     assert (row["state"], journal(house)[-1]) == ("closed", ("recorded", "cleared", "closed"))
     assert (kept["code"], kept["detail"], kept["building"], kept["site"]) == ("card", "card 4711", "B", SITE)
+
+
+def test_each_time_it_was_told_is_a_record_with_its_own_time_and_words(house):
+    began, second = house.now, timedelta(seconds=1)
+    house.event("new", "card", Edge.PULSE, at=began - second, detail="card 1", evidence="picture:1")
+    house.pass_time(minutes=3)
+    house.event("new", "card", Edge.RAISED, detail="card 2")
+    house.event("new", "card", Edge.RAISED, seen_at=house.now - 2 * second, detail="card 3", part="r1")
+    house.pass_time(minutes=10)
+    house.event("new", "card", Edge.PULSE, seen_at=began + 60 * second, detail="card 4")
+    house.be_born(with_it())
+    told = [
+        (row["detail"], row["part"], row["at"], row["seen_at"], row["late"], row["evidence"])
+        for row in sorted(rows(house, records), key=lambda row: row["detail"])
+    ]
+    assert told == [
+        ("card 1", "", began - second, began, False, ""),
+        ("card 2", "", None, began + 180 * second, False, ""),
+        ("card 3", "r1", None, began + 178 * second, False, ""),
+        ("card 4", "", None, began + 60 * second, True, ""),
+    ]
+    assert {row["state"] for row in rows(house)} == {"closed"}
+
+
+def test_what_came_late_and_only_once_keeps_its_evidence(house):
+    house.event("new", "card", seen_at=house.now - timedelta(hours=1), evidence="picture:1")
+    house.be_born(with_it())
+    (kept,) = rows(house, records)
+    assert (kept["evidence"], kept["late"], kept["epoch"], kept["seq"]) == ("picture:1", True, "e1", 1)
+
+
+def test_a_birth_loads_only_what_it_may_explain(house):
+    for code in ("smoke", "no-such-code", DEVICE_SILENT):
+        house.event("new", code)
+        house.event("stranger", code)
+    house.be_born(with_it(), online=False)
+    with write(house.engine) as conn:
+        house_wide = conn.execute(explainable(SITE)).all()
+        assert house_wide == [], "all is explained"
+        conn.execute(update(alarms).values(alarm_class="unknown", device_name=""))
+        left = conn.execute(explainable(SITE)).mappings().all()
+    assert sorted((row["device"], row["code"]) for row in left) == [("new", DEVICE_SILENT), ("new", "smoke")]
 
 
 def test_the_silence_of_one_that_nobody_knew_is_as_urgent_as_what_it_watches(house):
