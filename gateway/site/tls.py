@@ -53,18 +53,27 @@ def certificate_of(files: TlsFiles) -> Certificate:
     shown, private = _read("cert_file", files.cert), _read("key_file", files.key)
     try:
         first = x509.load_pem_x509_certificates(shown)[0]
-    except ValueError:
+        public, ends = first.public_key(), first.not_valid_after_utc
+        begins = first.not_valid_before_utc
+    except UnsupportedAlgorithm:
+        text = f"the first certificate in {files.cert} is of a kind that is not known here: RSA and ECDSA are"
+        raise TlsWrong("cert_file", text) from None
+    except (ValueError, TypeError, x509.InvalidVersion):
         raise TlsWrong("cert_file", f"{files.cert} holds no certificate in PEM") from None
     try:
-        key = serialization.load_pem_private_key(private, None)
+        fits = serialization.load_pem_private_key(private, None).public_key() == public
     except TypeError:
         _locked()
-    except (ValueError, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm:
+        raise TlsWrong(
+            "key_file", f"the key in {files.key} is of a kind that is not known here: RSA and ECDSA are"
+        ) from None
+    except ValueError:
         raise TlsWrong("key_file", f"{files.key} holds no private key in PEM") from None
-    if key.public_key() != first.public_key():
+    if not fits:
         text = f"the key does not fit the first certificate in {files.cert}"
         raise TlsWrong("key_file", text)
-    return Certificate(_context(files), first.not_valid_before_utc, first.not_valid_after_utc)
+    return Certificate(_context(files), begins, ends)
 
 
 def mark_of(files: TlsFiles) -> Mark:

@@ -1,7 +1,9 @@
 """The certificate of a listening line in the site file: what is wrong with it, and what is only unwise."""
 
+import base64
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,9 +59,44 @@ def locked(folder):
     (folder / "tls" / "gw.key").write_bytes(made("else").key_pem(how))
 
 
+P256, SM2, UNKNOWN = (
+    bytes.fromhex(f"0608{oid}") for oid in ("2a8648ce3d030107", "2a811ccf5501822d", "2a" * 8)
+)
+
+
+def on_curve(pem: bytes, curve: bytes) -> bytes:
+    """Return a certificate or key whose public key says that it is on another curve."""
+    name = re.search(rb"-----BEGIN ([A-Z ]+)-----", pem)[1]
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1])).replace(P256, curve)
+    return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (name, base64.encodebytes(der), name)
+
+
+def of_sm2(folder):
+    (folder / "tls" / "gw.crt").write_bytes(on_curve(made("gw").pem(), SM2))
+
+
+def of_no_curve(folder):
+    (folder / "tls" / "gw.crt").write_bytes(on_curve(made("gw").pem(), UNKNOWN))
+
+
+def a_key_of_sm2(folder):
+    (folder / "tls" / "gw.key").write_bytes(on_curve(made("gw").key_pem(), SM2))
+
+
+def of_version_nine(folder):
+    pem = made("gw").pem()
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1])).replace(b"\xa0\3\2\1\2", b"\xa0\3\2\1\x09", 1)
+    text = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    (folder / "tls" / "gw.crt").write_bytes(text)
+
+
 @pytest.mark.parametrize(
     ("spoil", "where", "words"),
     [
+        (of_sm2, "cert_file", "of a kind that is not known here"),
+        (of_no_curve, "cert_file", "of a kind that is not known here"),
+        (of_version_nine, "cert_file", "no certificate in PEM"),
+        (a_key_of_sm2, "key_file", "of a kind that is not known here"),
         (lambda folder: (folder / "tls" / "gw.crt").unlink(), "cert_file", "cannot be read: No such file"),
         (lambda folder: (folder / "tls" / "gw.key").unlink(), "key_file", "cannot be read: No such file"),
         (lambda folder: (folder / "tls" / "gw.crt").write_text("no"), "cert_file", "no certificate in PEM"),
