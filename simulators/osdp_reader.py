@@ -201,6 +201,8 @@ class Reader:
                 self._session = None
                 return reply_frame(self.address, sequence, _NAK, b"\x06")
             return reply_frame(self.address, sequence, *self._do(code, data, now_ms))
+        if end < 8:  # a security block and a command, or the key that is meant, do not fit
+            return reply_frame(self.address, sequence, _NAK, b"\x02")
         size, kind = frame[5], frame[6]
         if kind in {0x11, 0x13}:
             return self._handshake(kind, frame[7], frame[5 + size + 1 : end], sequence)

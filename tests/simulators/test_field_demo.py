@@ -196,6 +196,17 @@ def field(**changes: object) -> Site:
         ({"devices": ()}, "says nothing"),
         ({"protocol": "gb26875"}, "neither `tcp` nor `pty`"),
         ({"address": ""}, "address"),
+        ({"address": "door"}, "address"),
+        (
+            {
+                "protocol": "gb26875",
+                "profile": "gb26875-transmission-device",
+                "pty": None,
+                "address": "0140",
+                "story": (),
+            },
+            "address",
+        ),
         ({"story": (Say(at="1s", say="dance"),)}, "say card"),
         ({"story": (Say(at="1s", say="card", tells=("card read",)),)}, "does not end"),
         ({"story": (Say(at="1s", say="card", tells=("fire raised",)),)}, "name `fire`"),
@@ -216,6 +227,12 @@ def test_what_does_not_fit_is_named(changes: dict[str, object], words: str) -> N
     )
     with pytest.raises(YamlError, match=words):
         check(site, PROFILES, {})
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "Asia"])
+def test_a_zone_that_is_none_is_named(zone: str) -> None:
+    with pytest.raises(YamlError, match="is no time zone"):
+        check(msgspec.structs.replace(field(), timezone=zone), PROFILES, {})
 
 
 def test_every_simulator_is_in_the_demo() -> None:

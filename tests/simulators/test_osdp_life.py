@@ -59,6 +59,16 @@ def test_readers_hear_what_is_meant_for_them_and_answers_get_lost():
     assert line.feed(ask) == []
 
 
+@pytest.mark.parametrize("raw", ["53000700088d11", "53000700088b13", "530007000c", "5300080008021575"])
+def test_a_security_block_that_does_not_fit_is_denied(raw):
+    frame = bytes.fromhex(raw)
+    if len(frame) == 5:
+        frame += crc(frame)
+    frame = frame if sum(frame) % 256 == 0 or frame[4] & 4 else frame[:-1] + bytes((-sum(frame[:-1]) % 256,))
+    (reader, _) = readers()
+    assert reader.receive(frame, 0)[5:7] == b"\x41\x02"
+
+
 async def test_they_are_served_where_it_is_said(tmp_path: Path):
     told = asyncio.Queue[str]()
     made, rng = readers(), Random(1)
