@@ -108,6 +108,11 @@ test("causes that the server writes are said in Chinese, others as they came", (
     "the picture no JPEG: it has no frame": "画面不可用：不是 JPEG 图片",
     "the picture is longer than the gateway has said": "画面比网关所说的更长",
     "the line is down: line cameras does not listen: it has not begun yet": "总线中断：线路 cameras 没有在监听",
+    "configuration f1 is rolled back: not as well as before within 5 min: m-2: a, b and 3 more not good; m-1, m-3 no longer answer; line net no longer listens; and 2 more; the site file on the box was edited: it holds now; m-1 does no better with the configuration before: look there first, then offer this again": "配置 f1 已回退：5 分钟内未恢复到原有状态：m-2：a、b 等另 3 项 读数异常；m-1、m-3 不再应答；线路 net 不再监听；另有 2 项；现场配置文件已被修改，以它为准；m-1 用原配置也未恢复：请先查看现场，再重新下发",
+    "configuration f1 is rolled back: the process began 4 times while it was on trial, or its time was over": "配置 f1 已回退：试运行期间程序启动了 4 次，或时间已到",
+    "broker, metrics cannot change while the gateway runs: nothing is changed; restart it instead": "运行中不能修改 broker、metrics：现场没有改动，请改为重启网关",
+    "its gateway is silent": "网关失联",
+    "there is no room for it: all pictures together take what they may": "画面总量已达上限，没有空间保存",
     "something new": "something new",
   };
   for (const [why, wanted] of Object.entries(said)) {
@@ -146,6 +151,7 @@ test("what devices tell beside alarms and records is said in Chinese, and what i
 test("a journal's notes are said in Chinese, but never what a person wrote", () => {
   assert.equal(noteText("zh", "cleared", "with Z001: seen 2026-03-01T12:00:00+00:00"), "随 Z001 结束：网关于 2026-03-01T12:00:00+00:00 见到");
   assert.equal(noteText("zh", "raised", "seen 2026-03-01T12:00:00+00:00 card 77"), "网关于 2026-03-01T12:00:00+00:00 见到：卡号 77");
+  assert.equal(noteText("zh", "pulse", "seen 2026-03-01T12:00:00.000+00:00, by its own clock 2026-03-01T11:58:00.000+00:00 card 77"), "网关于 2026-03-01T12:00:00.000+00:00 见到，设备时钟为 2026-03-01T11:58:00.000+00:00：卡号 77");
   assert.equal(noteText("zh", "explained", "its gateway has now said what it is: fire, critical"), "网关已说明类别与级别");
   for (const action of ["ack", "close", "closed-by-hand"]) assert.equal(noteText("zh", action, "stopped"), "stopped");
   assert.equal(noteText("en", "raised", "stopped"), "stopped");
@@ -161,16 +167,22 @@ test("each event code that the gateway names has its Chinese name", () => {
   }
 });
 
-/** Where the gateway and the server write why there is no picture, and how a command ended. */
-const SAYING = ["gateway/cameras/client", "gateway/cameras/picture", "gateway/cameras/camera_line", "gateway/tools/snapshot", "gateway/tools/jobs", "gateway/polling/orders", "gateway/commands", "server/alarms/pictures"];
+/** Where the gateway and the server write why something is so: no picture, a command's end, a configuration's, what a certificate says. */
+const SAYING = [
+  ...["cameras/client", "cameras/picture", "cameras/camera_line", "polling/orders", "commands"],
+  ...["tools/snapshot", "tools/jobs", "tools/remote", "tools/voice", "tools/certify", "tools/ear_certify", "tools/cable"],
+  ...["reconfig/reload", "reconfig/start", "reconfig/probation"],
+].map((name) => `gateway/${name}`).concat("server/alarms/pictures", "server/alarms/engine");
 
 test("every reason that they write has words in Chinese", () => {
   const source = SAYING.map((name) => readFileSync(`../../${name}.py`, "utf8")).join("\n");
-  const raised = /(?:raise \w+|Outcome\.\w+,|not_run|_refused|PictureBroken)\(?\s*f?"([^"\n]+)"\s*(?=[,)])/g;
+  const raised = /(?:raise \w+|Outcome\.\w+,|not_run|_refused|PictureBroken|given_up\(\w+,|untold=printable|here, here,)\(?\s*f?"([^"\n]+)"\s*(?=[,)])/g;
+  const written = /(?:"why": ?|\b(?:why|EDITED) ?= ?|\bwhy ?= ?"" if [^"\n]+ else )f?"([^"\n]+)"(?=[,)}\n])/g;
+  const yielded = /\b(?:yield|reasons\.append\() ?f?"([^"\n]+)"\)?\n/g;
   // What begins with a hole is put together of others, which are looked at above.
-  const whole = [...source.matchAll(raised)].map((found) => found[1] as string).filter((text) => !text.startsWith("{") || text.includes(" is "));
-  const reasons = whole.map((text) => text.replace(/\{[^}]*\}/g, "7"));
-  assert.ok(reasons.length > 30, "the reasons are found");
+  const whole = [raised, written, yielded].flatMap((form) => [...source.matchAll(form)].map((found) => found[1] as string)).filter((text) => !text.startsWith("{") || / (?:is|no longer|not) /.test(text));
+  const reasons = whole.map((text) => text.replace(/\{'s' \* [^}]*\}/g, "s").replace(/\{[^}]*\}/g, "7"));
+  assert.ok(reasons.length > 70, "the reasons are found");
   const english = reasons.filter((why) => !/[\u4e00-\u9fff]/.test(causeText("zh", why)));
   assert.deepEqual(english, []);
 });

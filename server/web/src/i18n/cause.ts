@@ -1,13 +1,15 @@
 /** Why something is so, in the page's language. The gateway's and the server's words are English; those known are said again. */
 
+import { CERTIFICATES } from "./said/certify";
 import { COMMANDS } from "./said/commands";
+import { CONFIGS } from "./said/configs";
 import { DETAILS, PARTS } from "./said/details";
 import { GATEWAYS } from "./said/gateways";
 import type { Rule } from "./said/rule";
 import { TOOLS } from "./said/tools";
 import type { Language } from "./text";
 
-const RULES: readonly Rule[] = [...GATEWAYS, ...COMMANDS, ...TOOLS, ...DETAILS];
+const RULES: readonly Rule[] = [...GATEWAYS, ...CONFIGS, ...COMMANDS, ...TOOLS, ...CERTIFICATES, ...DETAILS];
 const LONGEST = 2000;
 
 function known(rules: readonly Rule[], why: string): string | null {

@@ -14,6 +14,7 @@ export const COMMANDS: readonly Rule[] = [
   [/^another command was given to the device before this one showed$/, () => "结果尚未显示，设备又收到另一指令"],
   [/^its line ended or was set up anew before it was sent$/, () => "总线已停止或重新配置，指令未下发"],
   [/^its line ended or was set up anew before it was read back; it may have been carried out$/, () => "总线已停止或重新配置，尚未回读，可能已执行"],
+  [/^a fault of our own while it was given \(the log has the rest\); it may have been carried out$/, () => "下发时网关内部错误，详见网关日志，可能已执行"],
   [/^the line was lost after it was sent \(.*\); it may have been carried out$/, () => "下发后总线中断，可能已执行"],
   [/^its line ends or is set up anew: give it again$/, () => "总线正在停止或重新配置，请重新下发"],
   [/^the device was configured anew before it was sent: give it again$/, () => "设备已重新配置，指令未下发，请重新下发"],

@@ -7,6 +7,7 @@ import { type Rule, VALUES } from "./rule";
 export const DETAILS: readonly Rule[] = [
   [/^with (.*?): (.*)$/, ([part, why = ""], again) => `随 ${part} 结束${why ? `：${again(why)}` : ""}`],
   [/^with (.*?):$/, ([part]) => `随 ${part} 结束`],
+  [/^seen (\d{4}-\d\d-\d\dT[^\s,]+), by its own clock (\S+)(?: (.*))?$/, ([at, own, why], again) => `网关于 ${at} 见到，设备时钟为 ${own}${why ? `：${again(why)}` : ""}`],
   [/^seen (\d{4}-\d\d-\d\dT\S+)$/, ([at]) => `网关于 ${at} 见到`],
   [/^seen (\d{4}-\d\d-\d\dT\S+) (.*)$/, ([at, why = ""], again) => `网关于 ${at} 见到：${again(why)}`],
 

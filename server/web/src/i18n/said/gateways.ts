@@ -1,10 +1,11 @@
-/** Why gateways and devices are as they are: connections, journals, clocks, configurations. */
+/** Why gateways and devices are as they are: connections, journals, clocks. */
 
 import type { Rule } from "./rule";
 
 export const GATEWAYS: readonly Rule[] = [
   [/^good sample$/, () => "收到正常读数"],
   [/^no good sample for (\d+) s$/, ([seconds]) => `${seconds} 秒无正常读数`],
+  [/^its gateway is silent$/, () => "网关失联"],
   [/^its gateway gets no answer$/, () => "网关未收到应答"],
   [/^its gateway hears it$/, () => "网关收到其消息"],
   [/^it answers again$/, () => "恢复应答"],
@@ -32,20 +33,8 @@ export const GATEWAYS: readonly Rule[] = [
   [/^the journal could not be read: it is kept as (\S+), and a new epoch has begun$/, ([name]) => `网关存储无法读取，已另存为 ${name}，并重新开始`],
   [/^(.*): what it kept is sent again under a new epoch$/, () => "网关存储由旧副本恢复，所存内容将重新上送"],
 
-  [/^not as well as before within (\S+) min: (.*)$/, ([minutes, why = ""], again) => `${minutes} 分钟内未恢复到原有状态：${again(why)}`],
-  [/^(.*) do(?:es)? no better with the configuration before: look there first, then offer this again$/, ([names = ""]) => `${list(names)} 用原配置也未恢复：请先查看现场，再重新下发`],
-  [/^the server was not reached$/, () => "未连上服务器"],
-  [/^(.*) no longer answers?$/, ([names = ""]) => `${list(names)} 不再应答`],
-  [/^(.*) no longer listens?$/, ([names = ""]) => `${list(names)} 不再监听`],
-  [/^([a-z0-9][\w-]*): (.*) not good$/, ([device, names = ""]) => `${device}：${list(names)} 读数异常`],
-  [/^and (\d+) more$/, ([n]) => `另有 ${n} 项`],
-
   [/^its gateway has now said what it is: a record \((\d+) times\)$/, ([times]) => `网关已说明：属于记录，不是报警（${times} 次）`],
   [/^its gateway has now said what it is: .*$/, () => "网关已说明类别与级别"],
 ];
 
 const LANES: Readonly<Record<string, string>> = { alarm: "报警", billing: "计量", telemetry: "遥测" };
-
-function list(names: string): string {
-  return names.replace(/ and (\d+) more$/, " 等另 $1 项").replaceAll(", ", "、");
-}

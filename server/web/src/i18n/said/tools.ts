@@ -27,6 +27,7 @@ export const TOOLS: readonly Rule[] = [
   [/^the picture is longer than the gateway has said$/, () => "画面比网关所说的更长"],
   [/^the picture is not the one that the gateway has sent: its digest differs$/, () => "画面与网关发送的不一致"],
   [/^what came is no JPEG picture$/, () => "收到的不是 JPEG 画面"],
+  [/^there is no room for it: all pictures together take what they may$/, () => "画面总量已达上限，没有空间保存"],
   [/^the picture (.*)$/, ([why = ""], again) => `画面不可用：${again(why)}`],
   [/^no JPEG(?:: it has no frame)?$/, () => "不是 JPEG 图片"],
   [/^(\d+) bytes, and the limit is (\d+)$/, ([bytes, limit]) => `${bytes} 字节，超过上限 ${limit}`],
