@@ -1,6 +1,5 @@
 """A captured request or body for an engineer who writes a profile: every value with the pointer that leads to it."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,10 +8,10 @@ import h11
 from drivers.errors import FrameDamaged
 from drivers.http_push.body import parse, read, words
 from drivers.http_push.mask import HARMLESS, unquoted
+from drivers.withheld import NAMED
 from messages.text import printable
 
 MOST_LINES: Final = 200
-_SECRET: Final = re.compile(r"pass_?w(or)?d|secret|token|api_?key", re.IGNORECASE)
 
 
 def explain(frame: bytes) -> str:
@@ -67,7 +66,7 @@ def _pointers(found: Any) -> Iterator[str]:
         if count > MOST_LINES:
             yield f"… more than {MOST_LINES} values"
             return
-        if _SECRET.search(pointer.rpartition("/")[2]):
+        if NAMED.search(pointer.rpartition("/")[2]):
             yield printable(f"{pointer} = (not shown)", 400)
             continue
         text = repr(printable(value, 100)) if isinstance(value, str) else words(value) or repr(value)

@@ -1,8 +1,9 @@
 """Keys out of sight: what a peer sends over HTTP, shown to people as long as it was, with stars where a key may be.
 
-Which header holds the key is the profile's to say, so that of a head only what cannot be one is shown: the method, the
-path, names, and the values of a few headers. What does not begin with a request (who looks on may come in the middle
-of one) is stars altogether, and so is a body in chunks, whose end would have to be looked for.
+Which header holds the key is the profile's to say, so that of a head only what cannot be one is shown: the method,
+the path, names, and the values of a few headers. What does not begin with a request (who looks on may come in the
+middle of one) is stars altogether, and so is a body in chunks, whose end would have to be looked for. Of a body those
+fields are hidden that are called as passwords and keys are.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Final
 
 import h11
 
+from drivers.withheld import Withheld
 from messages.text import printable
 
 HARMLESS: Final = frozenset(
@@ -46,6 +48,7 @@ class Mask:
         self._length = self._left = 0
         """How long the body is to be by its head, and how much of it is still to come."""
         self._lost = self._chunked = False
+        self._body = Withheld()
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes in any portions; return them as they may be shown."""
@@ -57,7 +60,7 @@ class Mask:
             elif self._left:
                 part = data[at : at + self._left]
                 self._left -= len(part)
-                shown += part
+                shown += self._body.feed(part)
             else:
                 part = data[at : data.find(b"\n", at) + 1 or len(data)]
                 shown += self._head(part)
@@ -104,6 +107,7 @@ class Mask:
             self._chunked = True
         elif not line:
             self._first, self._left, self._lost = True, self._length, self._chunked
+            self._body = Withheld()
 
 
 def unquoted(err: h11.RemoteProtocolError) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from drivers import registry
 from drivers.api import Happening, HidesKeys, Mask
 from drivers.errors import DriverError, LineDown, Misconfigured
+from drivers.withheld import Withheld
 from gateway.listening.attended import Attended
 from gateway.listening.taps import Crossed, Taken
 from gateway.tools.work import Ear, Work, instant, shown
@@ -33,15 +34,15 @@ BECAME: Final = {
 }
 # What HTTP carries beside a message may be a key: it is shown as long as it is, and nothing else.
 _SECRET: Final = re.compile(
-    rb"(?i)(?:(?:authorization|cookie|x-[a-z-]{0,30}(?:key|token|sign|secret)|api-key|token|password)[ \t]*:[ \t]*"
-    rb"|[?&](?:key|token|access_token|sign|password|secret)="
-    rb"|name=\"[a-z_-]{0,30}(?:pass_?w(?:or)?d|secret|token)\"\r\n\r\n)([^\r\n&\s][^\r\n]{0,1000})"
+    rb"(?i)(?:authorization|cookie|x-[a-z-]{0,30}(?:key|token|sign|secret)|api-key|token|password)[ \t]*:[ \t]*"
+    rb"([^\r\n&\s][^\r\n]{0,1000})"
 )
 
 
 def masked(data: bytes) -> bytes:
     """Return bytes with stars in the place of keys that protocols over HTTP carry."""
-    return _SECRET.sub(lambda m: m[0][: m.start(1) - m.start()] + b"*" * len(m[1]), data)
+    heads = _SECRET.sub(lambda m: m[0][: m.start(1) - m.start()] + b"*" * len(m[1]), data)
+    return Withheld().feed(heads)
 
 
 async def listens(work: Work, ear: Ear) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from drivers.api import Heard
 from gateway.listening.taps import Crossed, Taken
+from gateway.tools import ear
 from gateway.tools.ear import _Rows
 from messages.tool_args import TraceArgs
 from tests.support.gateway import START
@@ -64,3 +65,21 @@ def test_what_is_no_key_is_shown():
     (alone,) = rows_of(PUSH, taken=False)
     assert BODY in bytes.fromhex(alone["bytes"])
     assert "X-Door: (not shown)".lower() in alone["text"].lower()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"device_name": "IVS", "user_name": "admin", "pass_wd":"%s", "serialno": "DP-1"}' % KEY,
+        b"device_name=IVS&user_name=admin&pass_wd=%s&serialno=DP-1" % KEY,
+    ],
+)
+def test_a_password_in_a_heartbeat_is_not_shown_however_it_is_parted(body):
+    raw = HEAD % (b"x", len(body)) + body
+    pieces = [KEY[at : at + 4] for at in range(len(KEY) - 3)]
+    for at in range(raw.index(b"\r\n\r\n"), len(raw)):
+        for row in rows_of(raw[:at], raw[at:], taken=False):
+            shown = bytes.fromhex(row["bytes"]) + row["text"].encode()
+            assert not [piece for piece in pieces if piece in shown], (at, row)
+    assert KEY not in ear.masked(body)
+    assert b"IVS" in ear.masked(body)
