@@ -1,6 +1,7 @@
 """The migrations make exactly the schema that the code speaks of."""
 
 import threading
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,13 +11,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from server.commands import ANSWER_GRACE, expire
 from server.db.engine import read, sqlite_engine, write
 from server.db.migrate import SchemaError, config, upgrade
 from server.db.outbox import broker_session, database_epoch, newest_seq, record_change
 from server.db.schema import load_all
+from server.db.tables_commands import commands
 from server.db.tables_core import outbox
 from server.db.tables_delivery import batches, samples
-from server.db.tables_devices import gateways, profile_points
+from server.db.tables_devices import gateways, profile_actions, profile_points
+from server.db.types import to_ms
 from tests.support.ingest import T0
 
 
@@ -70,6 +74,30 @@ def test_a_database_of_the_first_schema_is_carried_over(engine):
         assert database_epoch(conn) == broker_session(conn) == "kept", "messages wait under that name"
         context = MigrationContext.configure(conn, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, load_all()) == []
+
+
+PROFILE = """(id, name, digest, vendor, model, device_class, protocol, resource)
+VALUES (1, 'p', 'd', 'v', 'm', 'io', 'x', '')"""
+ACTION = "(profile_id, action, position, label, label_zh, expires_ms) VALUES (1, 'open', 0, 'Open', '', 5000)"
+COMMAND = """(id, site, gateway, device, action, args, reason, requested_by, state, created_at, until, detail)
+VALUES ('c1', 's', 'g', 'd', 'open', '{}', '', 'wang', 'sent', :now, :until, '')"""
+
+
+def test_commands_that_were_under_way_before_any_took_time_end_as_before(engine):
+    until = T0 + timedelta(seconds=5)
+    with write(engine) as conn:
+        command.upgrade(config(conn), "0008")
+        conn.execute(text(f"INSERT INTO profiles {PROFILE}"))
+        conn.execute(text(f"INSERT INTO profile_actions {ACTION}"))
+        conn.execute(text(f"INSERT INTO commands {COMMAND}"), {"now": to_ms(T0), "until": to_ms(until)})
+    upgrade(engine)
+    with write(engine) as conn:
+        assert conn.execute(select(profile_actions.c.action, profile_actions.c.within_ms)).all() == [
+            ("open", 0)
+        ]
+        assert conn.execute(select(commands.c.until, commands.c.answer_by)).all() == [(until, None)]
+        assert expire(conn, until + ANSWER_GRACE - timedelta(milliseconds=1)) == 0
+        assert expire(conn, until + ANSWER_GRACE) == 1
 
 
 def test_two_processes_at_once(tmp_path):
