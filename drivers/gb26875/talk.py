@@ -17,6 +17,8 @@ RESEND_S: Final = 10
 TRIES: Final = 4  # the first, and three resends
 MOST_TALKS: Final = 4096
 
+ASK_APART: Final = timedelta(minutes=5)
+"""A device that comes on another connection with every message is not asked for its state each time."""
 FAR_BACK: Final = timedelta(hours=1)
 """When our clock was set back so far, nobody waits for it to catch up."""
 
@@ -40,6 +42,7 @@ class Talk:
     """Where it was heard last: only there something is said to it."""
     asked: object = None
     """Where its state was asked for last."""
+    asked_at: datetime | None = None
     synced: datetime | None = None
     called: datetime | None = None
     answer_by: datetime | None = None
@@ -70,15 +73,15 @@ class Talk:
     def due(self, device: Device, now: datetime) -> Iterator[bytes]:
         """Return what is to be said to the device now."""
         options = device.options
-        if options.ask_state and self.asked is not self.place:
-            self.asked = self.place
+        if options.ask_state and self.asked is not self.place and _over(self.asked_at, ASK_APART, now):
+            self.asked, self.asked_at = self.place, now
             yield self._say("state", device, now)
-        if options.time_sync_h and _over(self.synced, options.time_sync_h, now):
+        if options.time_sync_h and _over(self.synced, timedelta(hours=options.time_sync_h), now):
             self.synced = now
             yield self._say("clock", device, now)
         if options.roll_call_h and self.called is None:
             self.called = now  # not at once: a device that has just come back has other things to tell
-        elif options.roll_call_h and _over(self.called, options.roll_call_h, now):
+        elif options.roll_call_h and _over(self.called, timedelta(hours=options.roll_call_h), now):
             self.called = now
             self.answer_by = now + timedelta(minutes=options.roll_call_min)
             yield self._say("roll_call", device, now)
@@ -128,8 +131,8 @@ class Talks:
         return made[1]
 
 
-def _over(last: datetime | None, hours: int, now: datetime) -> bool:
+def _over(last: datetime | None, apart: timedelta, now: datetime) -> bool:
     if last is None:
         return True
     passed = now - last
-    return passed >= timedelta(hours=hours) or passed < -FAR_BACK
+    return passed >= apart or passed < -FAR_BACK

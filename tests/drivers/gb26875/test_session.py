@@ -396,3 +396,31 @@ def test_explain_names_everything():
     with pytest.raises(FrameDamaged, match="no frame"):
         Gb26875Driver().explain(bytes.fromhex("1501"))
     assert "answer within 5 min" in Gb26875Driver().explain(frame("5B0105", 1))
+
+
+def test_who_comes_from_another_port_with_every_datagram_is_asked_for_its_state_every_five_minutes():
+    course, asked = Connections(ask_state=True), []
+    for seconds in range(0, 900, 4):
+        now = NOW + timedelta(seconds=seconds)
+        peer = course.new(now)
+        for raw in peer.tick(now):
+            asked.append((seconds, parse(raw).command))
+            peer.feed(frame("", 3, serial=parse(raw).serial), now)
+    assert asked == [(0, 4), (300, 4), (600, 4)]
+
+
+def test_who_alternates_between_two_connections_is_asked_on_one_and_on_a_lasting_one_in_the_end():
+    course = Connections(ask_state=True)
+    one, two = course.new(NOW), course.new(NOW)
+    asked = []
+    for seconds in range(0, 200, 2):
+        now = NOW + timedelta(seconds=seconds)
+        peer = (one, two)[seconds % 4 // 2]
+        peer.feed(frame("19010304"), now)
+        for raw in peer.tick(now):
+            asked.append(seconds)
+            peer.feed(frame("", 3, serial=parse(raw).serial), now)
+    assert asked == [0]
+    three = course.new(NOW + timedelta(seconds=250))
+    assert list(three.tick(NOW + timedelta(seconds=299))) == []
+    assert sent(three.tick(NOW + timedelta(seconds=300))) == [(4, "51")]
