@@ -1,7 +1,8 @@
 """The composition root: from a checked site to a running gateway, and its orderly end.
 
-One TaskGroup owns every task. A task that fails is a bug and ends the process: the journal keeps what was read, and
-whoever supervises the process starts it again.
+One TaskGroup owns every task. Where many things stand side by side (lines, peers, datagrams, cameras, tools) a fault
+of our own is contained and told (`gateway.faults`); in a task of which there is one (journal, uplink, configuration)
+it ends the process: the journal keeps what was read, and whoever supervises the process starts it again.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ it is logged with all that is needed to mend it, and never passed over in silenc
 """
 
 import logging
+import traceback
 from types import TracebackType
 from typing import Self
 
@@ -19,13 +20,14 @@ _counts: dict[str, int] = {}
 class contained:  # noqa: N801 - a context manager, named as the others are
     """Log what is raised inside as a fault of ours at this place, and go on; `fault` says whether there was one.
 
-    A class of its own, and the place in parts: it is entered hundreds of times a second.
+    `said` is logged beside the place, and of as many kinds as there are peers. A class of its own, and the place in
+    parts: it is entered hundreds of times a second.
     """
 
-    __slots__ = ("_where", "fault")
+    __slots__ = ("_said", "_where", "fault")
 
-    def __init__(self, *where: str) -> None:
-        self._where = where
+    def __init__(self, *where: str, said: str = "") -> None:
+        self._where, self._said = where, said
         self.fault = False
 
     def __enter__(self) -> Self:
@@ -37,15 +39,18 @@ class contained:  # noqa: N801 - a context manager, named as the others are
         if not isinstance(err, Exception):
             return False  # to be cancelled is no fault
         self.fault = True
-        _tell(": ".join(self._where), err)
+        _tell(" ".join(self._where), self._said, err)
         return True
 
 
-def _tell(where: str, err: Exception) -> None:
+def _tell(where: str, said: str, err: Exception) -> None:
     """Log it the first time, the tenth, the hundredth: a reading may fail ten times a second."""
     if where not in _counts and len(_counts) >= MOST_PLACES:
         _counts.clear()
     count = _counts[where] = _counts.get(where, 0) + 1
     if str(count).rstrip("0") == "1":
-        text = "a fault of our own in %s, %d times until now: please report it"
-        log.error(text, printable(where), count, exc_info=err)
+        # What the error says may hold the bytes of a peer; where it was raised does not.
+        trace = "".join(traceback.format_tb(err.__traceback__))
+        text = "a fault of our own in %s, %d times until now: please report it: %s: %s\n%s"
+        place = printable(f"{where} ({said})" if said else where)
+        log.error(text, place, count, type(err).__name__, printable(str(err), 400), trace)

@@ -68,7 +68,7 @@ class CameraLine:
         await self.hearing.begin()
         looking = asyncio.Semaphore(place.at_once)
         async with asyncio.TaskGroup() as group:
-            silence = group.create_task(self._look(), name=f"silence on {self.line}")
+            silence = group.create_task(self.hearing.watch(LOOK_S), name=f"silence on {self.line}")
             for device in self.devices:
                 try:
                     camera = await asyncio.to_thread(camera_of, device.config.profile, device.config.options)
@@ -127,8 +127,3 @@ class CameraLine:
             looking,
             self._stop,
         )
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            self.hearing.look()

@@ -72,7 +72,7 @@ class Datagrams(asyncio.DatagramProtocol):
         while (taken := await self._next()) is not None:
             data, address = taken
             if data:
-                with faults.contained(f"line {self.hearing.line}, datagrams of {address[0]}"):
+                with faults.contained("line", self.hearing.line, "a datagram", said=address[0]):
                     await self._hear(data, address)
             if not data or now() - ticked >= TICK_S:
                 ticked = now()
@@ -88,7 +88,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     async def _tick(self) -> None:
         for address, session in list(self._sessions.items()):
-            with faults.contained(f"line {self.hearing.line}, datagrams of {address[0]}"):
+            with faults.contained("line", self.hearing.line, "a datagram", said=address[0]):
                 if not await self._take(session, b"", address):
                     self._sessions.pop(address, None)
                     continue
@@ -127,7 +127,7 @@ class Datagrams(asyncio.DatagramProtocol):
             return self.session()
         except Misconfigured as err:  # a key file that is just being written anew
             self.hearing.meters.message(self.hearing.line, "left_out")
-            log.warning("line %s: a datagram is left out: %s", self.hearing.line, printable(str(err)))
+            self.hearing.say_once(f"datagrams are left out: {err}")
             return None
 
 

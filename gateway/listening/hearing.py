@@ -7,11 +7,13 @@ known by its number and not told twice.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.api import Heard, Reading
+from gateway import faults
 from gateway.listening.attended import Attended
 from gateway.listening.taps import Taken, Taps
 from gateway.polling.around import Recorder, Surroundings
@@ -24,11 +26,12 @@ log = logging.getLogger(__name__)
 SAMPLES_WITHIN_S = 3.0  # telemetry that the disk does not take may not hold up the alarm behind it
 MOST_LATELY = 64
 MOST_STRANGERS = 100
+_NUMBER = re.compile(r"\b(?:[0-9A-F]{2,}|[0-9]+)\b")
 _REFUSED = frozenset({"unknown_source", "not_kept"})
 
 
-Lately = dict[str, dict[bytes, "list[asyncio.Future[bool]]"]]
-"""By device, the marks of messages, and for each whether its readings are kept."""
+Lately = dict[str, dict[bytes, "list[asyncio.Future[bool]] | None"]]
+"""By device, the marks of messages, and of each whether its readings are kept; None for one that is only owed."""
 
 
 class Meters(Protocol):
@@ -96,38 +99,54 @@ class Hearing:
             return "unknown_source"
         if heard.spoke:
             self._there(device, peer)
-        # What goes into the journal and what is known of it afterwards stay together, whatever becomes of the peer.
-        keeping = asyncio.create_task(self._keep(device, heard), name=f"a message of {device.id}")
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
-        return await asyncio.shield(keeping)
+        return await asyncio.shield(
+            self._kept_together(self._keep(device, heard), f"a message of {device.id}")
+        )
 
     async def _keep(self, device: Attended, heard: Heard) -> str:
         mark = self._mark(heard)
         async with device.turn:  # it may speak on several connections at once
             lately = self.lately.setdefault(device.id, {})
             known = lately.get(mark)
-            if known is None and not await self._tell(device, heard):
-                return "not_kept"
+            told = known is not None or await self._tell(
+                device, heard, owed=mark in lately, marked=bool(mark)
+            )
             kept = known
-            if kept is None or any(done.done() and not done.result() for done in kept):
+            if told and (kept is None or any(done.done() and not done.result() for done in kept)):
                 kept = self._samples(device, heard)
             if mark:
                 lately[mark] = kept
                 while len(lately) > MOST_LATELY:
                     del lately[next(iter(lately))]
+            if kept is None:
+                return "not_kept"
         # Samples may wait for the disk: an alarm behind them has its turn meanwhile.
         if not await _all(kept, SAMPLES_WITHIN_S):
             return "not_kept"
         return "ok" if known is None else "repeated"
 
-    async def remind(self) -> None:
-        """Journal what is still owed to devices that say nothing twice; called now and then."""
-        for device in self.devices.values():
-            if device.signals.owes and not device.turn.locked():
-                async with device.turn:
-                    at, clock = self.around.clock(), self.around.clock_state()
-                    await self._teller.journal(device, {}, device.signals.hear(()), at, clock)
+    async def watch(self, every: float) -> None:
+        """See now and then who has fallen silent, and journal what is still owed; until cancelled."""
+        while True:
+            await asyncio.sleep(every)
+            with faults.contained("line", self.line, "its silences"):
+                self.look()
+                for device in self.devices.values():
+                    if device.signals.owed and not device.turn.locked():
+                        self._kept_together(self._remind(device), f"what is owed to {device.id}")
+
+    async def _remind(self, device: Attended) -> str:
+        async with device.turn:
+            at, clock = self.around.clock(), self.around.clock_state()
+            await self._teller.journal(device, {}, device.signals.hear(()), at, clock)
+        return ""
+
+    def _kept_together(self, work: Coroutine[None, None, str], name: str) -> "asyncio.Task[str]":
+        """Let what goes into the journal and what is known of it afterwards stay together, whatever ends meanwhile."""
+        keeping = asyncio.create_task(work, name=name)
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        return keeping
 
     def look(self) -> None:
         """See who has fallen silent; called now and then."""
@@ -149,15 +168,20 @@ class Hearing:
     def _mark(self, heard: Heard) -> bytes:
         return hashlib.sha256(heard.number.encode() + b"\0" + heard.raw).digest() if heard.number else b""
 
-    async def _tell(self, device: Attended, heard: Heard) -> bool:
-        """Journal what happened, and the edges that follow from the readings; False where nobody keeps it."""
+    async def _tell(self, device: Attended, heard: Heard, *, owed: bool, marked: bool) -> bool:
+        """Journal what happened, and the edges that follow from the readings; False where nobody keeps it.
+
+        `owed` says that what happened is among the debts already. Who hears no answer does not say it again, and not
+        all who hear a bad one do: what is known when it comes again is owed too.
+        """
         at, clock = self.around.clock(), self.around.clock_state()
-        told = device.signals.hear(heard.happenings)
+        debts = device.signals.owed
+        told = device.signals.hear(() if owed else heard.happenings)
         if await self._teller.journal(device, heard.readings, told, at, clock):
             return True
-        # Who hears no answer does not say it again, and not all who hear a bad one do. What has a number is known then.
-        unheard = not (heard.reply or heard.refuse)
-        device.signals.owe(happening for happening in told if unheard or happening.number)
+        known = marked or not (heard.reply or heard.refuse)
+        news = (happening for happening in told[len(debts) :] if known or happening.number)
+        device.signals.owe((*debts, *news))
         return False
 
     def _samples(self, device: Attended, heard: Heard) -> "list[asyncio.Future[bool]]":
@@ -178,12 +202,19 @@ class Hearing:
                 self.recorder.sample(lane, sample, read=False)
 
     def _say_wrong(self, why: str, peer: str) -> None:
-        where = f"{peer.rpartition(':')[0]} {why}"
+        # Numbers of a message (a checksum, a length) make no other reason of it.
+        where = f"{peer.rpartition(':')[0]} {_NUMBER.sub('#', why)}"
         if where not in self._wrong and len(self._wrong) < MOST_STRANGERS:
             self._wrong[where] = None
             log.warning(
                 "line %s: what %s sent is refused: %s", self.line, printable(peer, 60), printable(why)
             )
+
+    def say_once(self, text: str) -> None:
+        """Log a trouble of this line that its peers bring to light again and again."""
+        if text not in self._wrong and len(self._wrong) < MOST_STRANGERS:
+            self._wrong[text] = None
+            log.warning("line %s: %s", self.line, printable(text))
 
     def _stranger(self, source: str, peer: str) -> None:
         if source not in self._strangers and len(self._strangers) < MOST_STRANGERS:

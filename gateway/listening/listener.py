@@ -54,6 +54,7 @@ class Listener:
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _group: asyncio.TaskGroup | None = None
     _said: str = ""
+    _wire: SerialWire | None = None
     _secured: "Secured | None" = None
 
     def __post_init__(self) -> None:
@@ -94,9 +95,9 @@ class Listener:
         await self.hearing.begin()
         async with asyncio.TaskGroup() as group:
             self._group = group
-            look = group.create_task(self._look(), name=f"silence on {self.line}")
+            look = group.create_task(self.hearing.watch(LOOK_S), name=f"silence on {self.line}")
             while not self._stop.is_set():
-                with faults.contained(f"line {self.line}") as found:
+                with faults.contained("line", self.line) as found:
                     await self._try()
                 if found.fault:
                     self._say_down("a fault of our own: the log has the rest")
@@ -104,6 +105,8 @@ class Listener:
             await self._end_peers()
             look.cancel()
             await self.hearing.end()
+            if self._wire is not None:
+                self._wire.close()
         self._group = None
 
     async def _try(self) -> None:
@@ -150,7 +153,9 @@ class Listener:
             await self._stop.wait()
 
     async def _serve_port(self, settings: SerialSettings) -> None:
-        wire, stream = SerialWire(settings), _PortStream()
+        # One for all attempts: where a driver hangs in open(), it hangs in one thread.
+        wire = self._wire = self._wire or SerialWire(settings)
+        stream = _PortStream()
         await wire.open(stream)
         try:
             self._say_up()
@@ -198,7 +203,7 @@ class Listener:
 
     async def _attend(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = f"{host}:{(writer.get_extra_info('peername') or ('', 0))[1]}"
-        with faults.contained(f"line {self.line}, peer {host}"):
+        with faults.contained("line", self.line, "a peer", said=host):
             await self._follow(host, name, reader, writer)
 
     async def _follow(
@@ -212,19 +217,13 @@ class Listener:
             why = await peer.attend(reader, writer)
         except Misconfigured as err:  # a key file that is just being written anew
             self.hearing.meters.message(self.line, "turned_away")
-            why = f"it is turned away: {err}"
+            self.hearing.say_once(f"peers are turned away: {err}")
+            why = "it is turned away"
         except OSError as err:
             why = str(err)
         finally:
             await _closed(writer)
         log.info("line %s: %s has gone: %s", self.line, printable(name, 60), printable(why))
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            with faults.contained(f"silence on {self.line}"):
-                self.hearing.look()
-                await self.hearing.remind()
 
     async def _end_peers(self) -> None:
         if self._peers:

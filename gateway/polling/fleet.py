@@ -14,7 +14,6 @@ from typing import Protocol
 
 from drivers import registry
 from drivers.lines import Line, open_line
-from gateway import faults
 from gateway.commands import Target
 from gateway.metrics import Metrics
 from gateway.polling.around import Recorder, Surroundings
@@ -92,9 +91,6 @@ def fixed_parts(old: Site, new: Site) -> tuple[str, ...]:
     return tuple(name for name, (before, after) in parts.items() if before != after)
 
 
-FAULT_S = 5.0
-
-
 @dataclass(slots=True, eq=False)
 class _Living:
     config: LineConfig
@@ -104,11 +100,7 @@ class _Living:
 
     async def run(self) -> None:
         async with self.wire:
-            while not self.poller.stopping:
-                with faults.contained(f"line {self.config.id}") as found:
-                    await self.poller.run()
-                if found.fault:
-                    await asyncio.sleep(FAULT_S)
+            await self.poller.run()
 
 
 class Targets(Mapping[str, Target]):

@@ -202,6 +202,14 @@ def lost_on_its_way(why: str) -> CommandRun:
     )
 
 
+def faulted() -> CommandRun:
+    """Return how a command ends in the middle of which our own code broke."""
+    return CommandRun(
+        Outcome.UNVERIFIED,
+        "a fault of our own while it was given (the log has the rest); it may have been carried out",
+    )
+
+
 def undone(order: Order) -> CommandRun:
     """Return how a command ends when another was given before it had shown."""
     return CommandRun(

@@ -24,9 +24,10 @@ from drivers.errors import (
 from drivers.lines import SOON_S, Reply, SerialMode
 from gateway import faults
 from gateway.polling.around import RESULTS, Meters, Recorder, Rules, Surroundings, Wire
+from gateway.polling.asking import Asking
 from gateway.polling.booking import Booking
 from gateway.polling.ordering import Ordering
-from gateway.polling.orders import CommandRun, Order
+from gateway.polling.orders import CommandRun, Order, faulted
 from gateway.polling.polled import Asked, Polled, Work
 from gateway.polling.presence import Presence, Task
 from gateway.polling.schedule import ALARM, AT_ONCE_S, BILLING, FIRE, TOOLS, Job, Schedule
@@ -44,6 +45,7 @@ BUSY_IS_BAD_AFTER = 3
 COMMAND_WITHIN_S = 1.0
 TOOL_WITHIN_S = 1.0
 LONGEST_NAP_S = 3600.0
+FAULT_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,7 @@ class Poller:
     teller: Teller = field(init=False)
     _books: Booking = field(init=False)
     _orders: Ordering = field(init=False)
+    _tools: Asking = field(init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _overruns: int = 0
@@ -85,16 +88,12 @@ class Poller:
         )
         self._books = Booking(self.schedule, self.presence, self.around, self.rules.snapshots)
         self._orders = Ordering(self.schedule, self.presence, self.around, self._carry)
+        self._tools = Asking(self.line, self.devices, self.schedule, self.presence, self.rules, self._carry)
 
     @property
     def up(self) -> bool:
         """Whether the line itself is there, as far as is known."""
         return self.presence.up
-
-    @property
-    def stopping(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopping
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -135,14 +134,30 @@ class Poller:
         return await asked.reply
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Work until `stop`; a fault of our own costs a rest, in which nothing is known of the line."""
         try:
-            for device in self.devices:
-                await self.teller.tidy(device)
             while not self._stopping:
-                await self._step()
+                with faults.contained("line", self.line) as found:
+                    await self._work()
+                if found.fault:
+                    self.presence.line_down(
+                        LineDown(f"{self.line}: a fault of our own: the log has the rest")
+                    )
+                    await self._rest(FAULT_S)
         finally:
             self._let_go()
+
+    async def _work(self) -> None:
+        for device in self.devices:
+            await self.teller.tidy(device)
+        while not self._stopping:
+            await self._step()
+
+    async def _rest(self, seconds: float) -> None:
+        until = self.around.monotonic() + seconds
+        while not self._stopping and (left := until - self.around.monotonic()) > 0:
+            self._wake.clear()
+            await self.around.nap(self._wake, left)
 
     def _has_changed(self) -> None:
         self.changed()
@@ -156,10 +171,7 @@ class Poller:
             if device.trip.smooth is not None:
                 device.lessons.measured(device.trip.smooth)
         self._orders.let_go()
-        for job in self.schedule:
-            if isinstance(job.what, Asked):
-                job.what.fail(LineDown(f"{self.line}: polling of this line has ended"))
-                self.schedule.remove(job)
+        self._tools.let_go()
 
     async def _step(self) -> None:
         self._wake.clear()
@@ -176,10 +188,25 @@ class Poller:
         if isinstance(what, Work):
             await self._turn(job, what, now)
         elif isinstance(what, Order):
-            await self._orders.turn(what)
+            with faults.contained(what.device.id, "a command") as found:
+                await self._orders.turn(what)
+            if found.fault:
+                what.settle(faulted())
             self.schedule.done(job, began=now, ended=self.around.monotonic())
         else:
             await self._asked(job, what, now)
+
+    async def _asked(self, job: Job[Task], asked: Asked, now: float) -> None:
+        if asked.reply.done():  # whoever asked no longer waits
+            self.schedule.remove(job)
+            return
+        if self._must_wait(job, asked.exchange, now):
+            return
+        with faults.contained("line", self.line, "a tool") as found:
+            await self._tools.turn(asked)
+        if found.fault:
+            asked.fail(DriverError("a fault of our own: the log has the rest"))
+        self.schedule.done(job, began=now, ended=self.around.monotonic())
 
     async def _nap(self, now: float) -> None:
         waits = [LONGEST_NAP_S, self.schedule.wait(now), self._books.wait(now)]
@@ -208,7 +235,10 @@ class Poller:
         if found.fault:  # of a driver: it costs this read, and not the line
             self.meters.transaction(self.line, "fault", 0.0)
             self.teller.say(work, Quality.COMM)
-            schedule.done(job, began=now, ended=self.around.monotonic())
+            ended = self.around.monotonic()
+            schedule.done(job, began=now, ended=ended)
+            if job.rank == BILLING:
+                self._books.aim(job, work, ended, read=False)
 
     async def _ask_for(self, job: Job[Task], work: Work, now: float) -> None:
         """Ask, unless others go first, and put it on its next place."""
@@ -353,39 +383,6 @@ class Poller:
             self.presence.exclude(job.what, err)
             return
         await self._poll(job, job.what, exchange)
-
-    async def _asked(self, job: Job[Task], asked: Asked, now: float) -> None:
-        if asked.reply.done():  # whoever asked no longer waits
-            self.schedule.remove(job)
-            return
-        if self._must_wait(job, asked.exchange, now):
-            return
-        timeout = self._patience(asked)
-        # A tool that is in a hurry must not make a slow device's late answer pass for the answer to a poll.
-        limit = max((device.trip.limit for device in self.devices), default=timeout)
-        try:
-            reply = await self._carry(asked.exchange, timeout, limit, asked.mode, asked.quiet)
-        except LineDown as err:
-            self.presence.line_down(err)
-            asked.fail(err)
-        except DriverError as err:
-            asked.fail(err)
-        else:
-            self.presence.line_up()
-            asked.settle(reply)
-        self.schedule.done(job, began=now, ended=self.around.monotonic())
-
-    def _patience(self, asked: Asked) -> float:
-        """Return how long a tool's question may wait for its answer: where fire waits for it, no longer than a read."""
-        rules, exchange = self.rules, asked.exchange
-        if rules.longest is None:
-            return asked.timeout
-        characters = asked.mode or rules.timing
-        on_wire = (
-            len(exchange.request) + exchange.reply_bytes
-        ) * characters.byte_time + 2 * characters.silence
-        room = rules.longest - on_wire if rules.adds_wire_time else rules.longest
-        return min(asked.timeout, max(room, rules.floor))
 
 
 def _urgent(job: Job[Task]) -> bool:

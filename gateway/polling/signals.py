@@ -97,9 +97,9 @@ class Signals:
         return self._last.get(code, "")
 
     @property
-    def owes(self) -> bool:
-        """Whether something waits that the journal did not take."""
-        return bool(self._owed)
+    def owed(self) -> tuple[Happening, ...]:
+        """What waits because the journal did not take it; `hear` returns it first."""
+        return tuple(self._owed)
 
     def orphans(self) -> tuple[Happening, ...]:
         """Return the ends of what stands and its profile no longer knows."""

@@ -7,6 +7,7 @@ import pytest
 import gateway.listening.hearing
 import gateway.listening.listener
 import gateway.listening.peers
+from drivers.api import Heard
 from drivers.lines import SerialSettings
 from drivers.profile import Profile
 from gateway.polling.signals import signals_key, standing_in
@@ -119,6 +120,61 @@ async def test_what_has_a_number_and_the_journal_refuses_is_kept_though_it_may_n
         await until(lambda: heart.recorder.edges)
         assert await one.say("p1 1 both 21.5") == "ok 1"
     assert [event.number for event in heart.recorder.edges] == ["1"]
+
+
+async def test_a_debt_is_not_forgotten_for_a_message_that_will_come_again(tmp_path):
+    """`mute` gets no answer, so it is owed; what is answered `no` without a number comes again by itself."""
+    async with listening(line("p1")) as heart, panel(heart.port) as one:
+        heart.recorder.takes = False
+        one.writer.write(b"p1 - mute on\n")
+        await until(lambda: heart.count("not_kept") == 1)
+        assert await one.say("p1 - card now") == "no -"
+        heart.recorder.takes = True
+        await until(lambda: heart.recorder.edges)
+    assert [event.code for event in heart.recorder.edges] == ["fire"]
+
+
+async def test_a_message_with_a_number_is_owed_whole_and_answered_when_it_is_kept():
+    """A fire host says an alarm a few times and gives up; its messages have numbers, and what happened has none."""
+    async with listening(line("p1")) as heart, panel(heart.port) as one:
+        heart.recorder.takes = False
+        assert await one.say("p1 7 fire on") == "no 7"
+        assert await one.say("p1 7 fire on") == "no 7"
+        heart.recorder.takes = True
+        await until(lambda: heart.recorder.edges)
+        assert await one.say("p1 7 fire on") == "ok 7"
+    assert [event.code for event in heart.recorder.edges] == ["fire"]
+
+
+async def test_a_debt_on_its_way_to_a_slow_disk_when_its_line_changes_is_paid_once():
+    journal = Slow()
+    journal.go.set()
+    async with listening(line("p1"), recorder=journal) as heart, panel(heart.port) as one:
+        journal.takes = False
+        assert await one.say("p1 7 fire on") == "no 7"
+        journal.takes = True
+        journal.go.clear()
+        journal.begun.clear()
+        await journal.begun.wait()
+        changing = asyncio.create_task(heart.change([line("p1", peers=3)]))
+        assert await one.gone()
+        journal.go.set()
+        await changing
+        await heart.listeners.lines[0].ready.wait()
+        async with panel(heart.port) as two:
+            assert await two.say("p1 7 fire on") == "ok 7"
+    assert [event.code for event in journal.edges] == ["fire"]
+
+
+async def test_noise_does_not_use_up_what_may_be_said_of_refusals(caplog):
+    async with listening(line("p1")) as heart:
+        hearing = heart.listeners.lines[0].hearing
+        for number in range(300):
+            wrong = Heard("", label=f"checksum {number:02X}, not {number + 1:02X}: 68 1F", wrong=True)
+            await hearing.take(wrong, "10.0.0.9:5")
+        await hearing.take(Heard("", label="its key is wrong", wrong=True), "10.0.0.9:6")
+    assert caplog.text.count("checksum") == 1
+    assert "its key is wrong" in caplog.text
 
 
 async def test_what_stands_and_the_profile_no_longer_knows_ends(monkeypatch):

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 import pytest
 
+from drivers.api import CommandPlan, Transaction
 from gateway import faults
-from gateway.polling import fleet
+from gateway.polling import poller as polling
 from gateway.polling.poller import Poller
-from messages.types import Quality
+from messages.types import Outcome, Quality
 from tests.support import place as place_support
-from tests.support.gateway import GOOD, Bench, device_of, profile_of
+from tests.support.gateway import GOOD, START, Bench, device_of, profile_of
 from tests.support.place import at_work
 from tests.support.waiting import until
 
@@ -36,11 +38,14 @@ async def test_a_driver_that_breaks_on_an_answer_costs_that_device_its_value_and
     assert bench.counted.results.count("fault") == 13
     told = [record for record in caplog.records if record.name == "gateway.faults"]
     assert [(record.levelno, record.args[1]) for record in told] == [(logging.ERROR, 1), (logging.ERROR, 10)]
-    assert all(record.exc_info for record in told)
+    assert all(
+        "ZeroDivisionError: odd" in record.getMessage() and "test_faults.py" not in record.message[:80]
+        for record in told
+    )
 
 
 async def test_a_line_that_breaks_begins_again_and_its_neighbours_go_on(place, monkeypatch):
-    monkeypatch.setattr(fleet, "FAULT_S", 0.05)
+    monkeypatch.setattr(polling, "FAULT_S", 0.05)
     broken: list[str] = []
     step = Poller._step
 
@@ -78,3 +83,36 @@ def test_places_that_are_remembered_are_bounded(monkeypatch, caplog):
     assert len(faults._counts) <= 3
     assert len(caplog.records) == 10
     assert "\x1b" not in caplog.text
+
+
+async def test_a_fault_while_a_command_is_given_says_that_it_may_have_been_carried_out():
+    bench = Bench(device_of("door", profile_of({"open": "routine"})))
+    bench.wire.script = lambda request: ZeroDivisionError("odd") if "write" in request else GOOD
+    plan = CommandPlan(Transaction((), None, "write open"), None)
+    order = asyncio.ensure_future(bench.poller.command("door", plan, START + timedelta(seconds=30)))
+    await bench.run(1)
+    run = await order
+    assert run.outcome is Outcome.UNVERIFIED
+    assert "may have been carried out" in run.detail
+
+
+async def test_a_line_that_broke_is_known_as_down_keeps_its_commands_and_can_be_stopped(place, monkeypatch):
+    monkeypatch.setattr(polling, "FAULT_S", 3600.0)
+    step, broken = Poller._step, asyncio.Event()
+
+    async def breaks(poller: Poller) -> None:
+        if poller.line == "net" and poller.wire.stats.replies > 2:
+            broken.set()
+            raise ZeroDivisionError("odd")
+        await step(poller)
+
+    monkeypatch.setattr(Poller, "_step", breaks)
+    async with at_work(place) as made:
+        await broken.wait()
+        (net,) = [poller for poller in made.pollers if poller.line == "net"]
+        await until(lambda: not net.up)
+        assert set(net.silent) == {"m-1", "door", "panel"}
+        plan = CommandPlan(Transaction((), None, "write"), None)
+        order = asyncio.create_task(net.command("door", plan, START + timedelta(days=10_000)))
+        await asyncio.sleep(0)
+    assert (await order).outcome is not Outcome.VERIFIED, "the stop has ended it"
