@@ -42,11 +42,15 @@ class SerialWire:
             async with asyncio.timeout(self._settings.open_timeout):
                 port = await asyncio.shield(opening)
         except TimeoutError as err:
-            limit = self._settings.open_timeout
-            raise LineDown(f"{self.name}: the port did not open in {limit:g} s: re-plug the adapter") from err
+            # An adapter's own: a control transfer to it has timed out.
+            limit = "" if opening.done() else f"the port did not open in {self._settings.open_timeout:g} s"
+            why = limit or _mend(err, self._settings.mode)
+            raise LineDown(f"{self.name}: {why}: re-plug the adapter") from err
         except (OSError, termios.error, ValueError, OverflowError) as err:
-            self._opening = None
             raise LineDown(f"{self.name}: {_mend(err, self._settings.mode)}") from err
+        finally:
+            if opening.done() and opening.exception() is not None:
+                self._opening = None
         self._opening = None
         self._port, self._sink, self._unsent = port, sink, b""
         asyncio.get_running_loop().add_reader(port.fileno(), self._readable)
@@ -185,7 +189,7 @@ def _opening(settings: SerialSettings) -> "asyncio.Future[serial.Serial]":
         port, error = None, None
         try:
             port = _open(settings)
-        except (OSError, termios.error, ValueError, OverflowError) as err:
+        except Exception as err:  # noqa: BLE001 - handed to whoever waits: nobody else would learn of it
             error = err
         try:
             loop.call_soon_threadsafe(deliver, port, error)

@@ -269,6 +269,24 @@ async def test_a_port_that_opens_too_slowly_hangs_in_one_thread_and_is_taken_whe
         assert driver.begun == 1
 
 
+@pytest.mark.parametrize("why", [TimeoutError(110, "Connection timed out"), OSError(5, "Input/output error")])
+async def test_a_port_that_fails_to_open_once_opens_the_next_time(tmp_path, monkeypatch, why):
+    """A control transfer to a USB adapter may time out: a TimeoutError that is not ours."""
+    really_open, failed = serial_wire._open, []
+
+    def once(settings):
+        if not failed:
+            failed.append(settings)
+            raise why
+        return really_open(settings)
+
+    monkeypatch.setattr(serial_wire, "_open", once)
+    async with PtyPeer(honest, tmp_path) as peer, line_to(peer.settings()) as line:
+        with pytest.raises(LineDown, match=why.strerror):
+            await line.exchange(rtu_read(1), timeout=1)
+        assert registers((await until_free(line, 2)).payload) == (2,)
+
+
 async def test_a_port_that_opens_when_its_line_is_gone_is_given_back(tmp_path, monkeypatch):
     driver = SlowDriver(monkeypatch)
     async with PtyPeer(honest, tmp_path) as peer:
