@@ -57,7 +57,7 @@ class Guard:
             nonlocal refused
             try:
                 found: Mapping[str, Any] = (await self.api.post(f"{path}/snapshot", order))["snapshot"]
-            except ApiRefused as err:  # somebody may be using a tool on that line
+            except ApiRefused as err:  # the gateway may be fetching as many as it can at once
                 refused = str(err)
                 return None
             return found

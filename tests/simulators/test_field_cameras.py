@@ -102,7 +102,7 @@ class Desk:
         self.asked.append((path, body["of"]))
         if self.refusals:
             self.refusals -= 1
-            raise ApiRefused("409 line_busy")
+            raise ApiRefused("409 gateway_busy")
         return {"snapshot": {"n": 1, "state": "pending"}}
 
     async def file(self, path: str) -> bytes:
@@ -136,7 +136,7 @@ async def test_a_guard_has_both_pictures_of_an_alarm_also_from_a_line_that_is_bu
         (Desk(gives=ROOM), "video_black", "not what the camera showed"),
         (Desk(state="failed"), "video_black", "the camera is gone"),
         (Desk(), "video_moved", "no open alarm cam-1.video_moved"),
-        (Desk(refusals=10**6), "video_black", "409 line_busy"),
+        (Desk(refusals=10**6), "video_black", "409 gateway_busy"),
     ],
 )
 async def test_a_picture_that_is_wrong_or_does_not_come_is_noted(
