@@ -13,6 +13,7 @@ import gateway.listening.peers
 from drivers.errors import Misconfigured
 from drivers.lines import SerialSettings
 from gateway.listening import limits
+from gateway.listening.datagrams import Datagrams
 from gateway.listening.peers import Peer
 from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
@@ -298,16 +299,23 @@ class Mute:
     async def drain(self) -> None: ...
 
 
-async def test_a_line_of_datagrams_ends_with_the_one_in_hand():
+async def test_a_line_of_datagrams_ends_with_the_one_in_hand(monkeypatch):
+    opened = []
+
+    class Opened(Datagrams):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            opened.append(self)
+
+    monkeypatch.setattr(gateway.listening.listener, "Datagrams", Opened)
     journal = Slow()
     place = Socket("127.0.0.1", 0, tcp=False, udp=True)
     async with listening(line("p1", place=place), recorder=journal) as heart:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(3):
                 sender.sendto(f"p1 {number} card now\n".encode(), ("127.0.0.1", heart.port))
-            came = asyncio.Queue()
-            heart.listeners.lines[0].hearing.taps.tap(came.put_nowait)
             await journal.begun.wait()
+            await until(lambda: opened[0]._waiting.qsize() == 2)
             ending = asyncio.create_task(heart.change([]))
             await until(heart.listeners.lines[0]._stop.is_set)
             journal.go.set()
