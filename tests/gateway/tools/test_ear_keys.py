@@ -1,15 +1,9 @@
 """What a trace of a listening line shows of pushes over HTTP: no key, however TCP parts them."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from drivers.api import Heard
-from gateway.listening.taps import Crossed, Taken
 from gateway.tools import ear
-from gateway.tools.ear import _Rows
-from messages.tool_args import TraceArgs
-from tests.support.gateway import START
+from tests.support.traced import traced
 
 KEY = b"Zq9vW2kLp8Xy"
 BODY = b'{"panel": "DP-1", "events": [{"event": "rex", "seq": 1}]}'
@@ -18,36 +12,9 @@ PUSH = HEAD % (KEY, len(BODY)) + BODY
 BROKEN = HEAD.replace(b"X-Door:", b"X-Door") % (KEY, len(BODY)) + BODY
 
 
-class Screen:
-    """Where rows go."""
-
-    def __init__(self) -> None:
-        self.rows, self.result = [], {}
-        self.row = self.rows.append
-
-    def monotonic(self):
-        return 0.0
-
-    def clock(self):
-        return START
-
-
 def rows_of(*parts, taken=True):
     """The rows of a message that came in these parts; each is shown before the next comes."""
-    screen = Screen()
-    rows = _Rows(
-        screen,
-        SimpleNamespace(config=SimpleNamespace(ear=SimpleNamespace(protocol="http-push"))),
-        TraceArgs(for_s=1),
-    )
-    for part in parts:
-        rows.take(Crossed("10.0.0.7:4711", "rx", part, 0.0))
-        rows.tell(None)
-    if taken:
-        heard = Heard("DP-1", raw=BODY, label="POST 1 records")
-        rows.take(Taken("10.0.0.7:4711", "p1", heard, "ok", 0.0, START))
-        rows.tell(None)
-    return screen.rows
+    return traced("http-push", *parts, raw=BODY if taken else b"", at_once=True)
 
 
 @pytest.mark.parametrize("raw", [PUSH, BROKEN])

@@ -1,49 +1,23 @@
 """What a trace of a listening line shows of messages that come in many parts, and of noise before one."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from drivers.api import Heard
-from gateway.listening.taps import Crossed, Taken
 from gateway.tools import ear
-from gateway.tools.ear import GAP_S, _Rows
-from messages.tool_args import TraceArgs
+from gateway.tools.ear import GAP_S
 from simulators import isapi
 from simulators.http_push import request
 from tests.support.gateway import START
 from tests.support.toylisten import install
+from tests.support.traced import traced
 
-PEER = "10.0.0.7:4711"
 ALERT = isapi.camera_alert("02:00:00:00:00:41", {"event": "in", "seq": 1, "time": START.isoformat()})
 PUSH = request("/events", isapi.in_form(ALERT), headers={"Content-Type": isapi.FORM})
 
 
-class Screen:
-    """Where rows go."""
-
-    def __init__(self) -> None:
-        self.rows, self.result = [], {}
-        self.row = self.rows.append
-
-    def monotonic(self):
-        return 0.0
-
-    def clock(self):
-        return START
-
-
 def rows_of(protocol, *parts, raw=b"", apart=0.0, explain=True):
-    """The rows of what came in these parts, and of the message that they held."""
-    screen = Screen()
-    line = SimpleNamespace(config=SimpleNamespace(ear=SimpleNamespace(protocol=protocol)))
-    rows = _Rows(screen, line, TraceArgs(for_s=1, explain=explain))
-    for place, part in enumerate(parts):
-        rows.take(Crossed(PEER, "rx", part, place * apart))
-    if raw:
-        rows.take(Taken(PEER, "p1", Heard("p1", raw=raw, label="said"), "ok", 0.0, START))
-    rows.tell(None)
-    return [(row["crc"], row["text"]) for row in screen.rows]
+    """What the rows say of the parts, and of the message that they held."""
+    rows = traced(protocol, *parts, raw=raw, apart=apart, explain=explain)
+    return [(row["crc"], row["text"]) for row in rows]
 
 
 @pytest.mark.parametrize("size", [100, 500, 10_000])
