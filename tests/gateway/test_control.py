@@ -16,9 +16,9 @@ from gateway.app import build
 from gateway.control import MOST_REQUEST, SOCKET, Answer, Control, ControlDown, Request, asking, gateway_there
 from gateway.tools.jobs import Jobs
 from simulators.world import World
-from tests.support.polling import until
 from tests.support.sims import simulated
 from tests.support.tools import SIM, site_for
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

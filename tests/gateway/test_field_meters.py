@@ -25,9 +25,10 @@ from gateway.site.site_file import DeviceFile, LineFile
 from simulators.cjt188 import SimBus, SimMeter
 from simulators.field_wire import FieldTcp
 from simulators.iec62056 import OpticalMeter, OpticalPty, PushPty, telegram
-from tests.support.polling import at_work, now, until
+from tests.support.polling import at_work, now
 from tests.support.tools import Shop
 from tests.support.toylisten import listening
+from tests.support.waiting import until
 from tests.support.wire import line_to
 
 SITE = """\

@@ -31,10 +31,10 @@ from server.tools import store
 from tests.support.camera import line as camera_line
 from tests.support.camera import server as camera_server
 from tests.support.pictures import KEPT, camera_birth, done, parts, photograph
-from tests.support.polling import until
 from tests.support.sitefile import site_at
 from tests.support.toylisten import listening
 from tests.support.voice import hearing
+from tests.support.waiting import until
 from tests.support.web import ADDRESS, house_birth
 
 JPEG = photograph()

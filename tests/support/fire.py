@@ -1,4 +1,4 @@
-"""Fire protocols in tests: vector files, shipped profiles, times."""
+"""Fire protocols in tests: shipped profiles, a time, and rows with another expectation."""
 
 from datetime import UTC, datetime
 from functools import cache

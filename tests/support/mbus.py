@@ -1,4 +1,4 @@
-"""M-Bus helpers for tests: vectors, profiles made from a few points, and a conversation without a wire."""
+"""M-Bus helpers for tests: sound frames, profiles made from a few points, and a conversation without a wire."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Modbus helpers for tests: vectors, and profiles made from a few points."""
+"""Modbus helpers for tests: profiles and devices made from a few points."""
 
 from typing import Any
 

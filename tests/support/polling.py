@@ -22,9 +22,6 @@ from gateway.site.site_file import DeviceFile
 from messages.types import ClockState
 from tests.support.gateway import Counted, Remembered
 from tests.support.modbus import profile
-from tests.support.waiting import until
-
-__all__ = ["POINTS", "at_work", "device", "now", "until"]
 
 POINTS = {
     "low": {"table": "holding", "address": 10, "type": "uint16"},

@@ -14,8 +14,8 @@ from gateway.cameras.attend import numbered
 from messages.types import Edge, Quality
 from simulators.camera_server import CameraServer
 from tests.support.camera import line, server
-from tests.support.polling import until
 from tests.support.toylisten import listening
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

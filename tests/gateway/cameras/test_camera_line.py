@@ -14,8 +14,8 @@ from gateway.cameras.watching import Watching
 from messages.types import Edge, Quality
 from simulators.camera_scene import Scene
 from tests.support.camera import PASSWORD, line, server
-from tests.support.polling import until
 from tests.support.toylisten import listening
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from messages.tool_args import tool_args
 from messages.tools import SaidKind, check_plain
 from tests.support.camera import line, server
 from tests.support.gateway import START
-from tests.support.polling import until
 from tests.support.sitefile import site_at
 from tests.support.toylisten import listening
+from tests.support.waiting import until
 
 SITE = "site: s\ngateway: gw\nbroker: {url: 'mqtt://127.0.0.1:1883', username: gw, password_file: secrets/gw-a}\n"
 

@@ -20,8 +20,8 @@ from simulators.gb26875_client import Course, Host, live
 from simulators.printer import PrinterPort, gst
 from simulators.sia_dc09 import Panel, say_tcp, say_udp
 from tests.support.fire import shipped
-from tests.support.polling import until
 from tests.support.toylisten import listening
+from tests.support.waiting import until
 
 AT = datetime(2026, 9, 21, 18, 27, 41, tzinfo=timezone(timedelta(hours=8)))
 ADDRESS = "0140609623B2"

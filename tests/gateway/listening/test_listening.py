@@ -19,8 +19,8 @@ from gateway.polling.signals import signals_key, standing_in
 from gateway.site.listening import Socket
 from messages.types import Edge, Quality
 from tests.support.panel import Slow, panel
-from tests.support.polling import until
 from tests.support.toylisten import ToyListens, ToySession, install, line, listening
+from tests.support.waiting import until
 from tests.support.wire import PtyPeer
 
 

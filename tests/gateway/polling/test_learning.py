@@ -4,7 +4,8 @@ import pytest
 
 from gateway.polling.lessons import Lessons
 from messages.types import Quality
-from tests.support.polling import POINTS, at_work, device, now, until
+from tests.support.polling import POINTS, at_work, device, now
+from tests.support.waiting import until
 from tests.support.wire import PtyPeer, Send, asked_address, line_to, rtu, rtu_reply
 
 

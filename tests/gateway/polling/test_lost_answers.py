@@ -20,9 +20,9 @@ from gateway.polling.lessons import Lessons
 from gateway.polling.schedule import FIRE
 from tests.support.gateway import profile_of
 from tests.support.long import amount
-from tests.support.polling import at_work, device, now, until
+from tests.support.polling import at_work, device, now
 from tests.support.simbus import BusBench, bus_device, longest_gap
-from tests.support.waiting import alongside
+from tests.support.waiting import alongside, until
 from tests.support.wire import Act, PtyPeer, Send, asked_address, line_to, rtu_reply
 
 PANEL = profile_of({"fire": "fire"}, device_class="fire", events=["fire"])

@@ -8,8 +8,8 @@ import gateway.listening.listener
 from gateway.silences import Silences, guarding, state_of
 from messages.types import ClockState
 from tests.support.gateway import SimTime
-from tests.support.polling import until
 from tests.support.toylisten import install, line, listening, polled_line
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

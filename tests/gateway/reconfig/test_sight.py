@@ -7,8 +7,8 @@ import pytest
 
 from gateway.reconfig.probation import ear_name
 from gateway.reconfig.sight import Sight
-from tests.support.polling import until
 from tests.support.toylisten import install, line, listening
+from tests.support.waiting import until
 
 NO_POLLERS = SimpleNamespace(pollers=())
 EAR = ear_name("fire")

@@ -16,9 +16,9 @@ from gateway.tools.work import Work
 from messages.certificate import page
 from messages.tool_args import tool_args
 from messages.types import ClockState
-from tests.support.polling import until
 from tests.support.tools import Told
 from tests.support.toylisten import install, line, listening
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
