@@ -16,6 +16,7 @@ from datetime import datetime
 import msgspec
 
 from drivers.strict_yaml import YamlError
+from gateway.faults import contained
 from gateway.reconfig.check import examined
 from gateway.reconfig.config_store import ConfigStore, Record, Version, Word
 from gateway.reconfig.probation import (
@@ -42,6 +43,7 @@ __all__ = ["RemoteConfig", "Sight", "Start", "begin"]
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+OUR_FAULT = "a fault of our own: the log has the rest"
 MINUTE_S = 60.0  # of a trial; an end-to-end test has shorter ones
 MOST_CHECKS = 4
 AFTER_S = 30.0  # so long who did not answer on trial is looked at with the configuration before
@@ -111,12 +113,12 @@ class RemoteConfig:
             self._woken.clear()
             await self._alarm_untold()
             while self._checks:
-                await self._check(self._checks.popleft())
+                await self._answer(self._checks.popleft())
             if self.record.trial is not None:
                 await self._look()
             elif self._offer is not None:
                 offer, self._offer = self._offer, None
-                await self._consider(offer)
+                await self._decide(offer)
                 continue
             elif self._after is not None:
                 await self._look_back(self._after)
@@ -154,6 +156,24 @@ class RemoteConfig:
         await self._tell()
 
     # -- an offer -------------------------------------------------------------------------------------------
+
+    async def _answer(self, offer: ConfigOffer) -> None:
+        with contained("the check of a configuration") as found:
+            await self._check(offer)
+        if found.fault:
+            self._checked = Checked(id=offer.id, at=utc_ms(self.clock()), why=OUR_FAULT)
+            await self._tell()
+
+    async def _decide(self, offer: ConfigOffer) -> None:
+        """Take an offer to its end; one on which we break ends too, for as a retained message it comes again."""
+        with contained("an offered configuration") as found:
+            await self._consider(offer)
+        if not found.fault:
+            return
+        if self.record.tried is not None and self.record.tried.id == offer.id:
+            await self._roll_back(OUR_FAULT)  # nobody knows how much of it runs
+        else:
+            await self._end(offer, ConfigState.REFUSED, OUR_FAULT)
 
     async def _check(self, offer: ConfigOffer) -> None:
         """Say whether this could run; nothing is kept and nothing is changed."""
@@ -289,7 +309,9 @@ class RemoteConfig:
         if self._before is not None:
             return self._before
         path, good = self.reloader.site.path, self.record.good
-        return load_site(path) if good is None else load_overlaid(path, good.yaml)
+        if good is None:
+            return load_site(path, certificates=False)
+        return load_overlaid(path, good.yaml, certificates=False)
 
     # -- what is said ---------------------------------------------------------------------------------------
 

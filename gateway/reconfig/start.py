@@ -40,7 +40,7 @@ def begin(local: Site, store: ConfigStore, now: datetime) -> Start:
         why = EDITED
         if record.good.over == over:
             try:
-                site, why = load_overlaid(local.path, record.good.yaml), ""
+                site, why = load_overlaid(local.path, record.good.yaml, certificates=False), ""
             except YamlError as err:
                 why = f"it cannot be loaded any more: {first_problem(err)}"
         if why:
@@ -63,7 +63,7 @@ def _go_on_trying(
     if not _written(store, counted):  # before it is tried: whatever it does to this process
         return given_up(record, "the disk takes nothing, so that its starts cannot be counted", at), None
     try:
-        return counted, load_overlaid(local.path, tried.yaml)
+        return counted, load_overlaid(local.path, tried.yaml, certificates=False)
     except YamlError as err:
         return given_up(counted, f"it cannot be loaded any more: {first_problem(err)}", at), None
 

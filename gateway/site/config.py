@@ -3,7 +3,6 @@
 Nothing here touches the network. Files that the configuration names (profiles, password) are read once.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,8 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import msgspec
 
 from drivers import registry
 from drivers.api import ListenDriver
@@ -27,6 +24,7 @@ from gateway.polling.modes import check_framing, framing_of, mode_of
 from gateway.polling.report_rules import check_line, report_rules
 from gateway.polling.snapshots import Snapshots
 from gateway.site.cameras import ear_of_cameras
+from gateway.site.digest import digest_of
 from gateway.site.endpoint import endpoint_of
 from gateway.site.lines import Device, LineConfig, ListeningLine
 from gateway.site.listening import CAMERAS, Socket, ear_of, options_of
@@ -75,18 +73,21 @@ class Site:
         return tuple(device for line in self.all_lines for device in line.devices)
 
 
-def load_site(path: Path, *, secrets: bool = True) -> Site:
+def load_site(path: Path, *, secrets: bool = True, certificates: bool = True) -> Site:
     """Read and check a site file; raise `YamlError` with all problems, in the order of lines.
 
-    Without `secrets` the broker's password is neither wanted nor read: for whoever only speaks to devices.
+    Without `secrets` the broker's password is neither wanted nor read: for whoever only speaks to devices. Without
+    `certificates` those of listening lines are not looked at: a line says itself what it has none of, and tries again.
     """
     file, marks = load_as(path, SiteFile)
-    return site_of(path, file, marks, secrets=secrets)
+    return site_of(path, file, marks, secrets=secrets, certificates=certificates)
 
 
-def site_of(path: Path, file: SiteFile, marks: Marks, name: str = "", *, secrets: bool = True) -> Site:
+def site_of(
+    path: Path, file: SiteFile, marks: Marks, name: str = "", *, secrets: bool, certificates: bool = True
+) -> Site:
     """Check what was read from `path`, or under another `name`; raise `YamlError` with all problems."""
-    return _Checker(path, file, marks, name or str(path), secrets=secrets).site()
+    return _Checker(path, file, marks, name or str(path), secrets=secrets, certificates=certificates).site()
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class _Checker:
     zone: ZoneInfo | None = None
     snapshots: Snapshots | None = None
     secrets: bool = True
+    certificates: bool = True
 
     def site(self) -> Site:
         self.library = self._library()
@@ -123,7 +125,7 @@ class _Checker:
         self._budget(("fire_budget",), self.file.fire_budget)
         if self.problems or broker is None:
             raise YamlError(self.problems)
-        state_dir, digest = self._place(self.file.state_dir), _digest(self.file, [*lines, *listening])
+        state_dir, digest = self._place(self.file.state_dir), digest_of(self.file, [*lines, *listening])
         return Site(self.file, broker, state_dir, metrics, tuple(lines), digest, tuple(listening), self.path)
 
     def wrong(self, path: Path_, text: str) -> None:
@@ -252,7 +254,9 @@ class _Checker:
                 line, line.camera, path, self.library, *places, self.wrong, secrets=self.secrets
             )
         else:
-            ear = ear_of(line, listen, path, self.library, self.wrong, self._place)
+            ear = ear_of(
+                line, listen, path, self.library, self.wrong, self._place, certificates=self.certificates
+            )
         made = (
             self._device((*path, "devices", index), each, line, 1.0)
             for index, each in enumerate(line.devices)
@@ -391,10 +395,3 @@ class _Checker:
         for name, text in poll.items():
             if not SHORTEST_PERIOD_S <= parse_duration(text) <= LONGEST_PERIOD_S:
                 self.wrong((*path, name), f"{text} is not between 1ms and 24h")
-
-
-def _digest(file: SiteFile, lines: Iterable[LineConfig | ListeningLine]) -> str:
-    used = {device.profile.profile: device.profile for line in lines for device in line.devices}
-    broker = msgspec.structs.replace(file.broker, password_file="", password_env="")
-    content = [msgspec.structs.replace(file, broker=broker), used]
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(content, order="deterministic")).hexdigest()

@@ -74,9 +74,14 @@ def ear_of(
     library: Mapping[str, Profile],
     wrong: Wrong,
     beside: Beside,
+    *,
+    certificates: bool = True,
 ) -> Ear | None:
-    """Check what makes a line a listening one; call `wrong` for each problem, and return None where it cannot be."""
-    place = _place(line, listen, path, wrong, beside)
+    """Check what makes a line a listening one; call `wrong` for each problem, and return None where it cannot be.
+
+    Certificates are looked at where `certificates`.
+    """
+    place = _place(line, listen, path, wrong, beside, certificates=certificates)
     limits = _limits(listen, (*path, "listen"), wrong)
     profiles = [(index, entry, library.get(entry.profile)) for index, entry in enumerate(line.devices)]
     protocols = sorted({profile.protocol for _, _, profile in profiles if profile is not None})
@@ -108,7 +113,7 @@ def options_of(line: LineFile, device: DeviceFile) -> Mapping[str, Any]:
 
 
 def _place(
-    line: LineFile, listen: ListenFile, path: Path, wrong: Wrong, beside: Beside
+    line: LineFile, listen: ListenFile, path: Path, wrong: Wrong, beside: Beside, *, certificates: bool
 ) -> Socket | SerialSettings | None:
     if line.tcp is not None:
         wrong((*path, "tcp"), "a line with `listen` does not connect: write the address under listen.at")
@@ -130,20 +135,24 @@ def _place(
     if endpoint is None:
         wrong((*path, "listen", "at"), "write address:port, for example 0.0.0.0:5200")
         return None
-    tls = None if listen.tls is None else _tls(listen.tls, (*path, "listen", "tls"), wrong, beside)
+    tls = None if listen.tls is None else _files(listen.tls, beside)
+    if tls is not None and certificates:
+        _check_certificate(tls, (*path, "listen", "tls"), wrong)
     return Socket(*endpoint, tcp="tcp" in listen.transport, udp="udp" in listen.transport, tls=tls)
 
 
-def _tls(given: TlsFile, path: Path, wrong: Wrong, beside: Beside) -> TlsFiles:
+def _files(given: TlsFile, beside: Beside) -> TlsFiles:
+    named = given.client_ca_file
+    return TlsFiles(beside(given.cert_file), beside(given.key_file), beside(named) if named else None)
+
+
+def _check_certificate(files: TlsFiles, path: Path, wrong: Wrong) -> None:
     from gateway.site import tls  # noqa: PLC0415 - certificates are read only where there are some
 
-    named = given.client_ca_file
-    files = TlsFiles(beside(given.cert_file), beside(given.key_file), beside(named) if named else None)
     try:
         tls.certificate_of(files)
     except tls.TlsWrong as err:
         wrong((*path, err.key), printable(str(err), 300))
-    return files
 
 
 def _limits(listen: ListenFile, path: Path, wrong: Wrong) -> Limits | None:

@@ -23,8 +23,11 @@ _PORT = re.compile(r"/dev/(tty[A-Za-z0-9_.-]{1,60}|serial/by-(id|path)/[A-Za-z0-
 _MOST_SHOWN = 256 * 1024
 
 
-def load_overlaid(path: Path, text: str) -> Site:
-    """Check `text` from afar upon the site file; raise `YamlError` with all problems of either."""
+def load_overlaid(path: Path, text: str, *, certificates: bool = True) -> Site:
+    """Check `text` from afar upon the site file; raise `YamlError` with all problems of either.
+
+    Without `certificates` those of listening lines are not looked at: for what has proved itself.
+    """
     offered, marks = load(text, NAME)
     if not isinstance(offered, dict):
         raise YamlError([Problem(1, "", "write keys and values, `lines` among them", NAME)])
@@ -34,7 +37,8 @@ def load_overlaid(path: Path, text: str) -> Site:
     merged = {key: value for key, value in local.items() if key in LOCAL}
     merged |= {key: value for key, value in offered.items() if key not in LOCAL}
     try:
-        site = site_of(path, convert(merged, marks, SiteFile, NAME), marks, NAME)
+        file = convert(merged, marks, SiteFile, NAME)
+        site = site_of(path, file, marks, NAME, secrets=True, certificates=certificates)
     except YamlError as err:
         raise YamlError([*problems, *err.problems]) from None
     if problems:

@@ -113,7 +113,7 @@ class Box:
         self.reached = asyncio.Event()
 
     def start(self) -> Start:
-        return begin(load_site(self.path), self.store, NOW)
+        return begin(load_site(self.path, certificates=False), self.store, NOW)
 
     def life(self) -> RemoteConfig:
         started = self.start()
