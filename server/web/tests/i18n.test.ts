@@ -171,13 +171,13 @@ test("each event code that the gateway names has its Chinese name", () => {
 const SAYING = [
   ...["cameras/client", "cameras/picture", "cameras/camera_line", "polling/orders", "commands"],
   ...["tools/snapshot", "tools/jobs", "tools/remote", "tools/voice", "tools/certify", "tools/ear_certify", "tools/cable"],
-  ...["reconfig/reload", "reconfig/start", "reconfig/probation"],
+  ...["reconfig/reload", "reconfig/start", "reconfig/probation", "reconfig/remote"],
 ].map((name) => `gateway/${name}`).concat("server/alarms/pictures", "server/alarms/engine");
 
 test("every reason that they write has words in Chinese", () => {
   const source = SAYING.map((name) => readFileSync(`../../${name}.py`, "utf8")).join("\n");
   const raised = /(?:raise \w+|Outcome\.\w+,|not_run|_refused|PictureBroken|given_up\(\w+,|untold=printable|here, here,)\(?\s*f?"([^"\n]+)"\s*(?=[,)])/g;
-  const written = /(?:"why": ?|\b(?:why|EDITED) ?= ?|\bwhy ?= ?"" if [^"\n]+ else )f?"([^"\n]+)"(?=[,)}\n])/g;
+  const written = /(?:"why": ?|\b(?:why|EDITED|OUR_FAULT) ?= ?|\bwhy ?= ?"" if [^"\n]+ else )f?"([^"\n]+)"(?=[,)}\n])/g;
   const yielded = /\b(?:yield|reasons\.append\() ?f?"([^"\n]+)"\)?\n/g;
   // What begins with a hole is put together of others, which are looked at above.
   const whole = [raised, written, yielded].flatMap((form) => [...source.matchAll(form)].map((found) => found[1] as string)).filter((text) => !text.startsWith("{") || / (?:is|no longer|not) /.test(text));

@@ -19,6 +19,7 @@ export const CONFIGS: readonly Rule[] = [
 
   [/^stale: it stands on .*$/, () => "依据已过时：网关运行的已是另一份配置，请重新核对后再下发"],
   [/^(\d+) problems?: mend and offer it again; nothing is changed$/, ([n]) => `${n} 处问题：修改后重新下发，现场没有改动`],
+  [/^a fault of our own: the log has the rest$/, () => "网关内部错误，详见网关日志"],
   [/^it is what runs already$/, () => "与正在运行的配置相同"],
   [/^it cannot be written down here: (.*)$/, ([why]) => `网关无法保存：${why}`],
   [/^(\S.*) cannot change while the gateway runs: nothing is changed; restart it instead$/, ([parts = ""]) => `运行中不能修改 ${list(parts)}：现场没有改动，请改为重启网关`],
