@@ -73,7 +73,8 @@ class Exchange:
     reply_bytes: int = 0
     """How long the reply will be if all is well: for time-outs and the bus timetable."""
     key: bytes = b""
-    """What two requests share if their answers can be mistaken for each other; empty: their first two bytes."""
+    """What two requests share if their answers can be mistaken for each other; empty: their first two bytes. A key that
+    others begin with waits for theirs too: what nothing proves may be answered by anybody's late answer."""
     matched: bool = False
     """True where the protocol itself ties a reply to its request (Modbus TCP's transaction id), so that a late
     answer cannot be mistaken and the line need not fall silent after a time-out."""

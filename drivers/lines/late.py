@@ -73,6 +73,7 @@ def key_of(exchange: Exchange) -> bytes:
     """Return what two requests share if their answers can be mistaken for each other.
 
     The first two bytes: unit and function in Modbus. The length is left out on purpose, for a refusal has none.
+    A key that other keys begin with stands for all of them: it waits for each, and none of them for it.
     A protocol whose frames all begin alike shares one key, which waits more than it must and is never wrong.
     """
     return exchange.key or exchange.request[:2]
@@ -119,7 +120,9 @@ class LateAnswers:
         own = key_of(exchange)
         latest = 0.0
         for key, owed in self._owed.items():
-            if key == own and not (repeat_at is not None and _may_repeat(owed, exchange, repeat_at)):
+            if key.startswith(own) and not (
+                repeat_at is not None and key == own and _may_repeat(owed, exchange, repeat_at)
+            ):
                 owed.claimed = True
                 latest = max(latest, owed.until)
             elif key in self._slow:  # it cannot be mistaken, but it would collide on the wire
@@ -190,12 +193,16 @@ class LateAnswers:
 
     def hear(self, data: bytes, now: float) -> bool:
         """Show bytes to all who are owed; return True if an answer came, late."""
-        found = False
-        for key, owed in list(self._owed.items()):
-            payload = None if owed.asking else _told_by(owed, data)
-            if payload is None:
+        told = {
+            key: payload
+            for key, owed in self._owed.items()
+            if not owed.asking and (payload := _told_by(owed, data)) is not None
+        }
+        for key, payload in told.items():
+            owed = self._owed[key]
+            if len(told) > 1:
+                owed.reader = None  # nobody knows whose it was: time alone ends the wait
                 continue
-            found = True
             self._slow[key] = max(self._slow.get(key, 0.0), now - owed.sent[0].at)
             if payload in owed.told:
                 continue  # a copy perhaps
@@ -205,7 +212,7 @@ class LateAnswers:
                 del self._owed[key]
             elif _told_by(owed, b"") is not None:
                 owed.reader = None
-        return found
+        return bool(told)
 
     def answered(self, exchange: Exchange, took: float, timeout: float) -> None:
         """Note an answer in good order: a slow device that has become quick is trusted again, by and by."""

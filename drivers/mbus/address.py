@@ -26,6 +26,9 @@ Status = Literal[
     "temporary_error",
 ]
 MAX_TELEGRAMS: Final = 16
+ANYBODY: Final = b"mbus"
+"""The key of what is acknowledged by the one character E5 and proven by nothing else. An E5 names nobody, and a late
+one may be anybody's: all other keys begin with this, so that it waits for each of them."""
 # Quantities that are a moment: told in seconds since 1970.
 _MOMENTS: Final = frozenset({"date", "date_time", "tariff_start", "battery_change"})
 
@@ -93,7 +96,7 @@ class Target:
     @property
     def key(self) -> bytes:
         """What two requests for data share if an answer to one can be taken for the other's."""
-        return b"mbus" + (self.secondary or bytes((self.primary or 0,)))
+        return ANYBODY + (b" 2 " + self.secondary if self.secondary else b" 1 " + bytes((self.primary or 0,)))
 
     def answers(self, frame: Frame) -> bool:
         """Say whether a frame is this slave's."""

@@ -6,11 +6,10 @@ from typing import Final
 from drivers.api import Exchange
 from drivers.errors import DeviceRefused, FrameDamaged
 from drivers.mbus import frames, telegram
-from drivers.mbus.address import MAX_TELEGRAMS, Target
-from drivers.mbus.frames import FCB, NETWORK, REQ_UD2, SND_NKE, SND_UD
+from drivers.mbus.address import ANYBODY, MAX_TELEGRAMS, Target
+from drivers.mbus.frames import ANYONE, FCB, NETWORK, REQ_UD2, SND_NKE, SND_UD
 
-ANSWERED_BY_E5: Final = b"mbus E5"
-"""The key of all that is acknowledged by the one character E5: it names nobody, so a late one may be anybody's."""
+_BY_NAME: Final = frozenset({0x72, 0x76, 0x73, 0x77})
 _SELECT: Final = 0x52
 
 
@@ -22,6 +21,8 @@ class Memory:
         """The bit of the next request; None where the slave's is not known."""
         self.last = b""
         """The telegram that it sent last in a read-out that ended well."""
+        self.nameless = False
+        """Whether what it sends after a selection does not say whose it is."""
 
 
 def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> Exchange:
@@ -31,20 +32,23 @@ def read_out(target: Target, memory: Memory, *, reset: str, telegrams: int) -> E
     memory.next_bit = None
     talk = _Talk(target, memory, telegrams)
     if target.secondary:
-        return select(target, lambda _: talk.request(first=True))
+        return talk.select()
     if reset == "always" or (reset == "auto" and bit is None):
         return reset_link(target, then=lambda _: talk.request(first=True))
     return talk.request(first=True if bit is None else bit)
 
 
-def select(target: Target, then: Callable[[bytes], Exchange | bytes]) -> Exchange:
-    """Select the slaves of a secondary address, and by that deselect all others: who is meant answers E5."""
+def select(target: Target, then: Callable[[bytes], Exchange | bytes], *, proven: bool = True) -> Exchange:
+    """Select the slaves of a secondary address, and by that deselect all others: who is meant answers E5.
+
+    `proven` where the next step shows who it was: then a late E5 of another slave may come between.
+    """
     request = frames.long(SND_UD, NETWORK, _SELECT, target.secondary)
     return Exchange(
         request=request,
         reader=frames.AckReader(request),
         reply_bytes=1,
-        key=ANSWERED_BY_E5,
+        key=target.key + b" E5" if proven else ANYBODY,
         then=then,
     )
 
@@ -53,11 +57,12 @@ def reset_link(target: Target, then: Callable[[bytes], Exchange | bytes] | None 
     """Reset the link of a slave: it answers E5, and takes the next request for a new one."""
     address = NETWORK if target.primary is None else target.primary
     request = frames.short(SND_NKE, address)
+    proven = then is not None and target.primary != ANYONE
     return Exchange(
         request=request,
         reader=frames.AckReader(request if then else b""),
         reply_bytes=1,
-        key=ANSWERED_BY_E5,
+        key=target.key + b" E5" if proven else ANYBODY,
         then=then,
     )
 
@@ -72,6 +77,11 @@ class _Talk:
         self._bit = True
         self._doubted = False
 
+    def select(self) -> Exchange:
+        """Return the selection that the read-out begins with."""
+        proven = not self._memory.nameless
+        return select(self._target, lambda _: self.request(first=True), proven=proven)
+
     def request(self, *, first: bool) -> Exchange:
         """Return the next request; `first` is the frame count bit."""
         self._bit = first
@@ -85,7 +95,12 @@ class _Talk:
         )
 
     def _next(self, raw: bytes) -> Exchange | bytes:
-        found = telegram.parse(frames.parse(raw))
+        frame = frames.parse(raw)
+        if self._target.secondary and not self._found:
+            known, self._memory.nameless = self._memory.nameless, frame.ci not in _BY_NAME
+            if self._memory.nameless and not known:
+                return self.select()  # once more, with no E5 in doubt: then it is the one that was selected
+        found = telegram.parse(frame)
         if found.kind == "error":
             refuse(found.code)
         if not self._found and not self._doubted and raw == self._memory.last:

@@ -12,7 +12,7 @@ from typing import Final
 from drivers.api import Exchange
 from drivers.errors import DeviceSilent, DriverError
 from drivers.mbus import frames, telegram
-from drivers.mbus.address import Target, secondary, written
+from drivers.mbus.address import ANYBODY, Target, secondary, written
 from drivers.mbus.conversation import select
 from drivers.mbus.frames import FCB, NETWORK, REQ_UD2, ResponseReader
 from drivers.mbus.telegram import Header
@@ -55,7 +55,7 @@ class Search:
         self.unparted: list[str] = []
         """Full numbers under which several slaves answer: they differ in maker, generation or medium only."""
         self.asked = 0
-        self._acknowledged = False
+        self._acknowledged = self._again = False
 
     @property
     def mask(self) -> str | None:
@@ -75,7 +75,7 @@ class Search:
             request=frames.short(REQ_UD2 | FCB, NETWORK),
             reader=ResponseReader(lambda frame: True),  # noqa: ARG005
             reply_bytes=frames.LONGEST,
-            key=b"mbus search",
+            key=ANYBODY + b" search",
             then=lambda raw: raw,
         )
 
@@ -91,15 +91,23 @@ class Search:
         return Found(header).address if len(self.found) > known else ""
 
     def failed(self, error: DriverError) -> None:
-        """Note that the last question brought no answer that can be read: silence means nobody, before any E5."""
-        nobody = isinstance(error, DeviceSilent) and not self._acknowledged
+        """Note that the last question brought no answer that can be read: silence means nobody, before any E5.
+
+        Silence after one is asked again, once: slaves that answer at once are noise, so that the E5 may have been that
+        of a slave that was selected before, and came late.
+        """
+        silent = isinstance(error, DeviceSilent)
+        if silent and self._acknowledged and not self._again:
+            self._again, self._acknowledged = True, False
+            return
+        nobody = silent and not self._acknowledged
         self.heard(Heard.NOBODY if nobody else Heard.SEVERAL)
 
     def heard(self, what: Heard | Found) -> None:
         """Note what the selection of `mask` came to."""
         mask = self._todo.pop()
         self.asked += 1
-        self._acknowledged = False
+        self._acknowledged = self._again = False
         if what is Heard.NOBODY:
             return
         if isinstance(what, Found) and fits(mask, what.header.ident):

@@ -8,8 +8,8 @@ from drivers.api import Exchange
 from drivers.binding import bind
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.mbus import frames, names, telegram
-from drivers.mbus.address import Options, target, written
-from drivers.mbus.conversation import ANSWERED_BY_E5, Memory, read_out, reset_link
+from drivers.mbus.address import ANYBODY, Options, target, written
+from drivers.mbus.conversation import Memory, read_out, reset_link
 from drivers.mbus.frames import ACK
 from drivers.mbus.products import product
 from drivers.mbus.search import Search
@@ -65,11 +65,11 @@ class MbusWorkshop:
         if len(request) == 1:
             asked = frames.short(request[0], address)
             if request[0] & 0x0F == 0:
-                return Exchange(asked, frames.AckReader(), reply_bytes=1, key=ANSWERED_BY_E5)
+                return Exchange(asked, frames.AckReader(), reply_bytes=1, key=ANYBODY)
             reader = frames.ResponseReader(whom.answers)
             return Exchange(asked, reader, reply_bytes=frames.LONGEST, key=whom.key)
         asked = frames.long(request[0], address, request[1], request[2:])
-        return Exchange(asked, frames.AckReader(), reply_bytes=1, key=ANSWERED_BY_E5)
+        return Exchange(asked, frames.AckReader(), reply_bytes=1, key=ANYBODY)
 
     def registers(self, table: str, address: int, count: int) -> Profile:  # noqa: ARG002
         """Refuse: there are none."""

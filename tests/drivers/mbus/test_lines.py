@@ -8,7 +8,7 @@ import pytest
 from drivers.errors import DeviceSilent, DriverError
 from drivers.lines import Line, SerialSettings, TcpSettings
 from drivers.mbus.address import target
-from drivers.mbus.conversation import reset_link, select
+from drivers.mbus.conversation import select
 from drivers.mbus.search import Search
 from simulators.field_wire import FieldPty, FieldTcp
 from simulators.mbus import MbusBus, Slave
@@ -90,32 +90,8 @@ async def test_a_search_over_a_line():
     assert (search.asked, pair.collisions) == (3, 2)
 
 
-TIMEOUT = 0.1
-
-
-def first_of(unit):
-    return reset_link(target(unit, ""))
-
-
 def chosen(ident):
     return select(target(None, ident), then=lambda raw: raw)
-
-
-@pytest.mark.parametrize("late", [first_of(1), chosen("11111111")], ids=["SND_NKE", "selection"])
-@pytest.mark.parametrize("other", [first_of(2), chosen("22222222")], ids=["SND_NKE", "selection"])
-def test_a_late_e5_is_nobody_elses(late, other):
-    """It names nobody: whoever is asked next was not there, and must not be found."""
-
-    async def run():
-        wire = ScriptedWire(lambda asked, _: [(TIMEOUT + 0.05, b"\xe5")] if asked == late.request else [])
-        async with line_over(wire) as line:
-            with pytest.raises(DeviceSilent):
-                await line.exchange(late, timeout=TIMEOUT)
-            with pytest.raises(DeviceSilent):
-                await line.exchange(other, timeout=TIMEOUT)
-            assert line.stats.late_replies == 1
-
-    in_no_time(run())
 
 
 def test_the_same_acknowledgement_of_another_costs_no_time_where_its_telegram_follows():
