@@ -64,7 +64,7 @@ def test_what_nothing_proves_waits_for_every_late_e5(late, other):
 
 def test_one_late_e5_pays_only_one_of_two():
     async def run():
-        late = {reading("1").request: LATE + TIMEOUT, reading("2").request: LATE + 0.15}
+        late = {reading("1").request: 2.5 * TIMEOUT, reading("2").request: 2.2 * TIMEOUT}
         wire = ScriptedWire(lambda asked, _: [(late[asked], E5)] if asked in late else [])
         async with line_over(wire) as line:
             for exchange in (reading("1"), reading("2"), probe(3)):
