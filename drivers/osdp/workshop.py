@@ -65,8 +65,12 @@ class OsdpWorkshop:
         return {row["name"]: f"level {row['compliance']}, number {row['number']}" for row in known}
 
     def raw(self, unit: int, request: bytes, options: Mapping[str, Any]) -> Exchange:
-        """Return an exchange of a command that only reads: its code, then its data; raise `Misconfigured`."""
+        """Return an exchange of a command that only reads: its code, then its data; raise `Misconfigured`.
+
+        A device that the site file names by `address` has that; the unit is that of a scan.
+        """
         settings = bind(dict(options), Options, "options")
+        unit = unit if settings.address is None else int(settings.address)
         if not 0 <= unit <= MAX_ADDRESS:
             raise Misconfigured(f"unit: is {unit}, and OSDP has 0 to {MAX_ADDRESS}")
         if not request or request[0] not in READS or len(request) > 2:

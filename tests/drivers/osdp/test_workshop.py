@@ -30,6 +30,14 @@ def test_a_reader_says_who_it_is_and_what_it_can():
     assert ask(BENCH.probe(6, {"check": "checksum"})) is None
 
 
+def test_a_reader_that_has_its_address_in_the_site_file_is_asked_there():
+    """What certifies a device without a unit asks for unit 255."""
+    for asked in (*BENCH.identify(255, {"address": "5"}), BENCH.probe(255, {"address": "5"})):
+        assert ask(asked) is not None
+    with pytest.raises(Misconfigured, match="0 to 126"):
+        BENCH.identify(255, {})
+
+
 def test_a_scan_takes_no_card_away_and_the_gateway_finds_its_session_again():
     here = door(options={"default_key": True}, address=5)
     here.read("online", "secure")
