@@ -81,6 +81,14 @@ class AddressSearch(Protocol):
 
 
 @runtime_checkable
+class Elsewhere(Protocol):
+    """A bench whose devices answer to other units than those that are asked as a matter of course."""
+
+    all_units: str
+    """For people: which units to ask, and how long to wait, so that nobody is missed."""
+
+
+@runtime_checkable
 class Searching(Protocol):
     """A bench that can search: a scan that asks for the unit `search_unit` begins it."""
 

@@ -31,6 +31,8 @@ class Cjt188Workshop:
     (11H), 32 for heat (20H), 48 for gas (30H), 170 for whatever there is (AAH).
     """
 
+    all_units = "--units 16,17,32,48,170 --timeout-ms 600 (each asks all meters of a type)"
+
     def probe(self, unit: int, options: Mapping[str, Any]) -> Exchange:
         """Ask all meters of a type for their address: one alone answers, several are noise."""
         if not 0 <= unit <= 0xFF:

@@ -45,6 +45,8 @@ class Dlt645Workshop:
     Addresses have 12 digits: unit 1 to 100 stands for all meters whose address ends in 00 to 99.
     """
 
+    all_units = "--units 1-100 --timeout-ms 600 (by the last two digits of the address)"
+
     def probe(self, unit: int, options: Mapping[str, Any]) -> Exchange:
         """Ask whoever the unit stands for: a refusal is an answer too."""
         settings = _options(options)

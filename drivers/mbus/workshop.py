@@ -24,6 +24,8 @@ _NO_REGISTERS: Final = (
 class MbusWorkshop:
     """Implements `drivers.workshop.Workshop`, as far as M-Bus has what it asks for."""
 
+    all_units = "--units 253 --timeout-ms 2000 (by secondary addresses), or --units 0-250"
+
     def probe(self, unit: int, options: Mapping[str, Any]) -> Exchange:
         """Reset the link of a primary address: whoever has it answers E5."""
         return reset_link(target(unit, _options(options).address))

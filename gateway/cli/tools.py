@@ -11,16 +11,17 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from drivers import capture
+from drivers import capture, registry
 from drivers.check_file import replay as check_capture
 from drivers.errors import Misconfigured
 from drivers.profiles_store import load_library
 from drivers.strict_yaml import YamlError
+from drivers.workshop import Elsewhere
 from gateway.cli import certify as certify_cli
 from gateway.cli import screens
 from gateway.cli.run import call, end, load_active, run_shown
 from gateway.cli.screen import FAILED, JsonOption, SiteArgument, fail, load, out, plain, problems, say, table
-from gateway.site.config import LineConfig, Site
+from gateway.site.config import LineConfig, ListeningLine, Site
 from gateway.tools.local import line_of
 from gateway.tools.record import Recorder
 from messages.text import printable
@@ -64,7 +65,16 @@ def scan(
         say(
             "nobody answers: check A and B, termination, supply, baud and parity (--baud, --parity), and the unit ids"
         )
+        _say_where(line_of(load_active(site), line))
     end(answer, well=bool(rows))
+
+
+def _say_where(line: LineConfig | ListeningLine) -> None:
+    """Say which units to ask on a line of meters whose addresses are none."""
+    for protocol in dict.fromkeys(device.profile.protocol for device in line.devices):
+        bench = getattr(registry.get(protocol), "workshop", None)
+        if isinstance(bench, Elsewhere):
+            say(f"whoever speaks {protocol} is found with {bench.all_units}")
 
 
 def read(

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -91,6 +92,32 @@ def test_a_scan_that_finds_nobody_says_what_to_look_at(site):
     result = call("scan", site, "net", "--units", "70", "--timeout-ms", "30")
     assert result.exit_code == 1
     assert "termination" in result.stderr
+
+
+SILENT = """\
+site: s
+gateway: g
+broker: {{url: "mqtt://127.0.0.1:1"}}
+lines:
+  - {{id: riser, tcp: "127.0.0.1:{port}", devices: [{{id: e-1, profile: {profile}, address: "{address}"}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "address", "says"),
+    [
+        ("dlt645-dtzy-three-phase", "202311000001", "dlt645 is found with --units 1-100"),
+        ("cjt188-water-meter", "12345678901234", "cjt188 is found with --units 16,17,32,48,170"),
+        ("mbus-kamstrup-multical-601", "12345678", "mbus is found with --units 253"),
+    ],
+)
+def test_a_scan_that_finds_no_meter_says_which_units_meters_answer_to(tmp_path, profile, address, says):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        site = tmp_path / "gateway.yaml"
+        site.write_text(SILENT.format(port=deaf.getsockname()[1], profile=profile, address=address))
+        result = call("scan", str(site), "--units", "1", "--timeout-ms", "30")
+    assert result.exit_code == 1, result.stderr
+    assert says in result.stderr
 
 
 CANNOT = [
