@@ -4,15 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.exchanges import Exchanges
 from messages.types import Lane, Outcome
-
-ROUND_TRIP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-ANSWERED = frozenset({"ok", "refused"})
 
 Snapshot = Callable[[], Iterable[Metric]]
 
@@ -27,21 +24,9 @@ class Metrics:
         self._lost = Counter(
             "gatehouse_samples_lost", "Samples dropped before the journal", ["lane"], registry=kept
         )
-        self._transactions = Counter(
-            "gatehouse_transactions",
-            "Exchanges on the wires, by how they ended",
-            ["line", "result"],
-            registry=kept,
-        )
+        self._exchanges = Exchanges()
+        kept.register(self._exchanges)
         self._late: dict[str, Counter] = {}
-        self._children: dict[tuple[str, str], tuple[Counter, Histogram | None]] = {}
-        self._round_trip = Histogram(
-            "gatehouse_round_trip_seconds",
-            "Time of an exchange that was answered",
-            ["line"],
-            buckets=ROUND_TRIP_BUCKETS,
-            registry=kept,
-        )
         self._device_up = Gauge(
             "gatehouse_device_up", "1 where the device answers", ["device"], registry=kept
         )
@@ -68,15 +53,7 @@ class Metrics:
 
     def transaction(self, line: str, result: str, seconds: float) -> None:
         """Count an exchange; the time of those that were answered goes into the histogram."""
-        found = self._children.get((line, result))
-        if found is None:  # `labels` takes a lock and builds a key, thousands of times a second
-            found = self._children[line, result] = (
-                self._transactions.labels(line, result),
-                self._round_trip.labels(line) if result in ANSWERED else None,
-            )
-        found[0].inc()
-        if found[1] is not None:
-            found[1].observe(seconds)
+        self._exchanges.count(line, result, seconds)
 
     def message(self, line: str, result: str) -> None:
         """Count a message of a device that speaks unasked, and what became of it."""
