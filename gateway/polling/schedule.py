@@ -8,6 +8,7 @@ and left out, so that a line that was slow or gone is never flooded afterwards.
 
 import heapq
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -108,6 +109,8 @@ class Schedule(Generic[Payload]):
         self._later: _Heap[Payload] = []
         self._ready: tuple[_Heap[Payload], ...] = tuple([] for _ in CLASSES)
         self._rising: _Heap[Payload] = []
+        self._steps: dict[float, int] = {}
+        """The step that jobs of a period were last given, counted from zero of the clock."""
         self._order = itertools.count()
         self._owed = 0.0
         """Seconds that the lower classes have to their credit."""
@@ -192,7 +195,7 @@ class Schedule(Generic[Payload]):
             # Its own first moment is its phase: jobs that start together spread out by what each one costs.
             job.started, job.due = True, began - self.phase * period
             if self.stride:
-                job.due -= job.due % (self.stride * period)
+                job.due = self._step_of(job.due, period)
         passed = int((ended - job.due) // period) if ended > job.due else 0
         if passed:
             job.overruns += passed
@@ -200,6 +203,19 @@ class Schedule(Generic[Payload]):
         job.due += (passed + 1) * period
         job.deadline, job.rises = job.due + period, _INFINITE
         self._put(job, job.due)
+
+    def _step_of(self, due: float, period: float) -> float:
+        """Return the step of the grid that `due` falls into, or the one before if others of this line go there.
+
+        The blocks of one device then wake the process once; of a slow line at most two steps become one.
+        """
+        step = self.stride * period
+        at = math.floor(due / step)
+        before = (at - self._steps.setdefault(period, at)) % round(1 / self.stride)
+        if before > 1:
+            self._steps[period] = at
+            before = 0
+        return (at - before) * step
 
     def retry(self, job: Job[Payload], *, at: float, began: float, ended: float) -> None:
         """Book a job that ran and must run again at `at`, though its place in the grid stays what it was."""

@@ -98,6 +98,26 @@ def test_lines_with_a_stride_fall_into_few_steps_and_keep_their_period(
     assert len(steps) <= 16
 
 
+@given(st.lists(st.floats(0, 0.3), min_size=1, max_size=30), st.sampled_from([0.1, 1.0, 60.0]))
+def test_what_a_line_asks_one_after_the_other_wakes_it_together_within_two_steps(
+    costs: list[float], period: float
+):
+    schedule = Schedule[str]()
+    schedule.stride = 1 / 16
+    now, began = 1000.0, []
+    jobs = [schedule.add(f"m{n}", rank=RANKS["routine"], period=period, due=now) for n in range(len(costs))]
+    for job, cost in zip(jobs, costs, strict=True):
+        began.append(now)
+        schedule.done(job, began=now, ended=now)
+        now += cost * period
+    step = period / 16
+    for one, (job, at) in enumerate(zip(jobs, began, strict=True)):
+        # None comes later than a period after its first, and none more than two steps sooner.
+        assert at + period - 2 * step - 1e-6 <= job.due <= at + period + 1e-6
+        if at < began[0] + step:  # beside the first: the same wake-up
+            assert job.due == jobs[0].due, one
+
+
 def test_a_line_that_was_gone_is_not_flooded():
     schedule = Schedule[str]()
     job = add(schedule, "a", "routine", 1)
