@@ -58,7 +58,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Grouping(msgspec.Struct, frozen=True, kw_only=True):
     """How long billing and telemetry may wait to share a commit, and how often a lost disk is tried again."""
 
-    group_s: float = 0.25
+    group_s: float = 0.5
+    """A power cut costs what was read in this time; half of it took a sixth more processor and twice the flash."""
     items: int = 500
     bytes: int = 60_000
     retry_s: float = 5.0
