@@ -48,7 +48,10 @@ class Serial(Args, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ScanArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
-    """Look who answers: every unit at every baud and parity; empty lists mean the line's own settings."""
+    """Look who answers: every unit at every baud and parity; empty lists mean the line's own settings.
+
+    `protocol` is the one to speak; empty for that of the line's first device, Modbus where it has none.
+    """
 
     units: Units = "1-32"
     bauds: Annotated[tuple[Baud, ...], msgspec.Meta(max_length=12)] = ()
@@ -56,17 +59,20 @@ class ScanArgs(Args, frozen=True, kw_only=True, omit_defaults=True):
     timeout_ms: Milliseconds = 200
     per_second: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     identify: bool = True
+    protocol: Short = ""
 
 
 class ReadArgs(Serial, frozen=True, kw_only=True, omit_defaults=True):
     """Read a device of the site by its id, or any unit as a profile; all points if none are named.
 
+    `own_address` is for a device that names itself, a meter mostly, in the place of `unit`.
     `display` is a number that the device shows: which reading of which registers is it? `table`, `address` and
     `count` read registers that no profile names.
     """
 
     device: Id | None = None
     unit: Unit | None = None
+    own_address: Short = ""
     profile: Short = ""
     points: PointNames = ()
     display: Number | None = None
@@ -252,8 +258,13 @@ def _check(args: ToolArgs) -> None:
 
 def _check_read(args: ReadArgs) -> None:
     raw = args.table is not None or args.address is not None
-    if (args.device is None) == (args.unit is None):
-        raise MessageError("args: give `device`, or `unit` with `profile` or with `table` and `address`")
+    if (args.device is not None) + (args.unit is not None) + bool(args.own_address) != 1:
+        raise MessageError(
+            "args: give `device`, or `unit` with `profile` or with `table` and `address`,"
+            " or `own_address` with `profile`"
+        )
+    if args.own_address and (raw or not args.profile):
+        raise MessageError("args: own_address: say as which `profile`")
     if raw and (args.table is None or args.address is None):
         raise MessageError("args: `table` and `address` go together")
     if args.unit is not None and not raw and not args.profile:

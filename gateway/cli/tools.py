@@ -44,11 +44,19 @@ def scan(
     timeout_ms: Annotated[int, typer.Option("--timeout-ms", help="How long one may take to answer.")] = 200,
     per_second: Annotated[int, typer.Option(help="Questions a second, at most.")] = 20,
     identify: Annotated[bool, typer.Option(help="Find out which profile fits those who answer.")] = True,
+    protocol: Annotated[
+        str, typer.Option(help="Speak this one; that of the line's first device if left out, else modbus.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Look who answers on a line, at which settings, and what it is; Ctrl-C stops and keeps what was found."""
     args: dict[str, Any] = {"units": units, "timeout_ms": timeout_ms, "per_second": per_second}
-    args |= {"bauds": baud or [], "parities": [one.upper() for one in parity or []], "identify": identify}
+    args |= {
+        "bauds": baud or [],
+        "parities": [one.upper() for one in parity or []],
+        "identify": identify,
+        "protocol": protocol,
+    }
     rows: list[Mapping[str, Any]] = []
 
     def show(row: Mapping[str, Any]) -> None:
@@ -65,22 +73,27 @@ def scan(
         say(
             "nobody answers: check A and B, termination, supply, baud and parity (--baud, --parity), and the unit ids"
         )
-        _say_where(line_of(load_active(site), line))
+        _say_where(line_of(load_active(site), line), protocol)
     end(answer, well=bool(rows))
 
 
-def _say_where(line: LineConfig | ListeningLine) -> None:
-    """Say which units to ask on a line of meters whose addresses are none."""
-    for protocol in dict.fromkeys(device.profile.protocol for device in line.devices):
+def _say_where(line: LineConfig | ListeningLine, asked: str) -> None:
+    """Say how those are found who speak otherwise, and which units stand for meters whose addresses are none."""
+    spoken = list(dict.fromkeys(device.profile.protocol for device in line.devices)) or ["modbus"]
+    asked = asked or spoken[0]
+    for protocol in dict.fromkeys([asked, *spoken]):
         bench = getattr(registry.get(protocol), "workshop", None)
-        if isinstance(bench, Elsewhere):
-            say(f"whoever speaks {protocol} is found with {bench.all_units}")
+        words = [] if protocol == asked else [f"--protocol {protocol}"]
+        words += [bench.all_units] if isinstance(bench, Elsewhere) else []
+        if words:
+            say(f"whoever speaks {protocol} is found with {' '.join(words)}")
 
 
 def read(
     site: SiteArgument,
     device: Annotated[
-        str, typer.Argument(help="The device's id in the site file; with --profile, its unit id.")
+        str,
+        typer.Argument(help="The device's id in the site file; with --profile, its unit id or own address."),
     ],
     points: Annotated[list[str] | None, typer.Argument(help="Points to read; all if none is given.")] = None,
     display: Annotated[
@@ -103,11 +116,7 @@ def read(
     args: dict[str, Any] = {"points": points or [], "display": display, "baud": baud, "parity": parity}
     title = device
     if profile:
-        if not device.isdigit():
-            fail(
-                "with --profile the device is a unit id, for example: read site.yaml 7 --profile eastron-sdm630"
-            )
-        args |= {"unit": int(device), "profile": profile}
+        args |= {"profile": profile, **_whom(device)}
     else:
         title, line = _known(loaded, site, device, points or [])
         args["device"] = device
@@ -123,6 +132,18 @@ def read(
     for trouble in dict.fromkeys(row["trouble"] for row in rows if row["trouble"]):
         say(trouble)
     end(answer, well=not any(row["trouble"] for row in rows))
+
+
+def _whom(text: str) -> Mapping[str, Any]:
+    """Return whom an engineer means who reads as a profile: up to three digits are a unit id."""
+    if text.isdigit() and len(text) <= 3:
+        return {"unit": int(text)}
+    if not text.isalnum():
+        fail(
+            "with --profile the device is a unit id or a meter's own address, for example: "
+            "read site.yaml 7 --profile eastron-sdm630"
+        )
+    return {"own_address": text}
 
 
 def watch(

@@ -154,6 +154,20 @@ def library_of(site: Site) -> Mapping[str, Profile]:
     return registry.checked_library([site.path.parent / name for name in site.file.profiles])
 
 
+# Under which option of a device what it says of itself leads to it again.
+_NAMES_ITSELF: Mapping[str, str] = {
+    "address": "address",
+    "secondary_address": "address",
+    "di_order": "di_order",
+}
+
+
+def own_address(identity: Mapping[str, str]) -> str:
+    """Return the address under which a site file has a device that names itself; empty where its unit leads to it."""
+    leads = (name for name, option in _NAMES_ITSELF.items() if option == "address")
+    return next((identity[name] for name in leads if name in identity), "")
+
+
 class Fingerprints:
     """Identifies units of one line."""
 
@@ -199,6 +213,7 @@ class _Look:
 
     def __init__(self, work: Work, unit: int, tuning: Tuning, timeout: float) -> None:
         self._work, self._unit, self._tuning, self._timeout = work, unit, tuning, timeout
+        self._options = work.options_for(work.protocol)
         self._answers: dict[str, bytes | DriverError] = {}
         self._left = MOST_REQUESTS
 
@@ -216,6 +231,8 @@ class _Look:
                 continue
             told = bench.identity(reply.payload)
             found |= {printable(name, 40): printable(text, 200) for name, text in told.items() if text}
+        # A meter that was found by a unit which stands for many is read by the address that it names.
+        self._options |= {option: found[name] for name, option in _NAMES_ITSELF.items() if name in found}
         return found
 
     async def first(self, profile: Profile) -> Match | None:
@@ -239,7 +256,7 @@ class _Look:
 
     def _device(self, profile: Profile) -> DeviceDriver | None:
         try:
-            return registry.get(profile.protocol).device(profile, self._unit, self._work.options)
+            return registry.get(profile.protocol).device(profile, self._unit, self._options)
         except Misconfigured:
             return None
 

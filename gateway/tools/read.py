@@ -87,7 +87,10 @@ async def target_of(work: Work, args: ReadArgs) -> Target:
                 f"no profile is called {printable(args.profile, 60)!r}: the tool `profiles` lists them"
             )
         profile = known
-    driver = registry.get(profile.protocol).device(profile, args.unit, work.options_for(profile.protocol))
+    options = work.options_for(profile.protocol)
+    if args.own_address:
+        options |= {"address": args.own_address}
+    driver = registry.get(profile.protocol).device(profile, args.unit, options)
     return Target(profile, driver, (args.timeout_ms or 1000) / 1000, tuning)
 
 

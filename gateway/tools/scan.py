@@ -9,7 +9,7 @@ from drivers.errors import DeviceRefused, DeviceSilent, FrameDamaged, Misconfigu
 from drivers.lines import Reply, SerialSettings
 from drivers.workshop import Searching
 from gateway.tools.access import Tuning
-from gateway.tools.fingerprint import Fingerprints
+from gateway.tools.fingerprint import Fingerprints, own_address
 from gateway.tools.work import Work, absent, rtt_ms
 from messages.text import printable
 from messages.tool_args import ScanArgs, units_of
@@ -20,7 +20,7 @@ NOBODY = (246, 243, 239)  # unit ids that hardly anybody gives away
 
 async def scan(work: Work, args: ScanArgs) -> None:
     """Ask every unit at every setting; a row for each that answers."""
-    await _Scan(work, args).run()
+    await _Scan(work.speaking(args.protocol), args).run()
 
 
 def settings_of(work: Work, args: ScanArgs) -> Sequence[Tuning]:
@@ -43,7 +43,7 @@ class _Scan:
     def __init__(self, work: Work, args: ScanArgs) -> None:
         self.work, self.args = work, args
         # On a Modbus line unit 0 is everybody, whom nobody answers for, and those above 247 are reserved.
-        bus = work.protocol == "modbus" and work.options["framing"] != "mbap"
+        bus = work.protocol == "modbus" and work.framing != "mbap"
         self.units = [unit for unit in units_of(args.units) if not bus or _LOWEST <= unit <= _HIGHEST]
         self.settings = settings_of(work, args)
         self.total = len(self.units) * len(self.settings)
@@ -106,6 +106,8 @@ class _Scan:
         # Where a unit that is nobody's answers in the same words, looking at the first of them is enough.
         if self.args.identify and not (row["alike"] and self.alike):
             row |= await self.prints.of(unit, tuning, timeout=self.args.timeout_ms / 1000)
+            if address := own_address(row["identity"]):
+                row |= {"address": address, "configured": self._known_as(address)}
         self.alike += row["alike"]
         self.work.row(row)
 
@@ -126,16 +128,21 @@ class _Scan:
 
     def _found(self, bench: Searching, address: str, tuning: Tuning, reply: Reply) -> dict[str, Any]:
         row = self._row(bench.search_unit, tuning, rtt_ms(reply), "answers")
-        known = (one for one in self.work.line.devices if one.file.address)
-        mine = (one.id for one in known if address.startswith(one.file.address.upper()))
-        identity = self.work.workshop.identity(reply.payload)
-        return {**row, "configured": next(mine, None), "identity": dict(identity)}
+        known, identity = self._known_as(address), self.work.workshop.identity(reply.payload)
+        return {**row, "configured": known, "address": address, "identity": dict(identity)}
+
+    def _known_as(self, address: str) -> str | None:
+        """Return whose address this is in the site file, which may leave zeros out, or what follows."""
+        known = [(one.id, one.file.address.upper()) for one in self.work.line.devices if one.file.address]
+        same = (one for one, text in known if text.lstrip("0") == address.upper().lstrip("0"))
+        begun = (one for one, text in known if address.upper().startswith(text))
+        return next(same, None) or next(begun, None)
 
     async def _ask_nobody(self) -> None:
         """Ask a unit that is nobody's: a device on TCP that does not look at the unit id answers to any."""
         taken = {*self.units, *(device.file.unit for device in self.work.line.devices)}
         unit = next((one for one in NOBODY if one not in taken), None)
-        if unit is not None and self.work.options["framing"] == "mbap":
+        if unit is not None and self.work.framing == "mbap":
             try:
                 row = await self._probe(unit, Tuning())
             except Misconfigured:  # this protocol has no such unit
@@ -164,9 +171,11 @@ class _Scan:
     def _row(self, unit: int, tuning: Tuning, rtt: int, answer: str) -> dict[str, Any]:
         own = self.work.line.settings
         serial = isinstance(own, SerialSettings)
-        known = next((device.id for device in self.work.line.devices if device.file.unit == unit), None)
+        spoken = (one for one in self.work.line.devices if one.profile.protocol == self.work.protocol)
+        known = next((device.id for device in spoken if device.file.unit == unit), None)
         return {
             "unit": unit,
+            "address": "",
             "baud": (tuning.baud or own.baud) if isinstance(own, SerialSettings) else None,
             "parity": (tuning.parity or own.parity) if serial and isinstance(own, SerialSettings) else None,
             "rtt_ms": rtt,

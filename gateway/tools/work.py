@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from drivers import registry
 from drivers.api import Exchange
@@ -67,6 +67,8 @@ class Work:
     gateway: Running | None = None
     ear: Ear | None = None
     """The line, where its devices speak unasked; `wire` then reaches nobody."""
+    spoken: str = ""
+    """The protocol that was asked for; empty for the line's own."""
     result: dict[str, Any] = field(default_factory=dict)
 
     def say(self, done: int, total: int, left_s: float | None = None, text: str = "") -> None:
@@ -76,14 +78,40 @@ class Work:
 
     @property
     def protocol(self) -> str:
-        """The protocol that is spoken on the line: that of its first device, else Modbus."""
+        """The protocol that was asked for, else that of the line's first device, else Modbus."""
+        if self.spoken:
+            return self.spoken
         return self.line.devices[0].profile.protocol if self.line.devices else "modbus"
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of a device of which nothing else is known."""
-        framing = self.line.file.framing or ("rtu" if self.line.file.serial else "mbap")
-        return {"framing": framing, **self.line.file.options}
+        return {"framing": self.framing, **self.line.file.options}
+
+    @property
+    def framing(self) -> str:
+        """How Modbus is framed on the line."""
+        return self.line.file.framing or ("rtu" if self.line.file.serial else "mbap")
+
+    def speaking(self, protocol: str) -> Self:
+        """Return the same job in another protocol; raise `Misconfigured` where it cannot be heard on this line."""
+        if not protocol or protocol == self.protocol:
+            return self
+        if protocol not in registry.names():
+            known = ", ".join(name for name in registry.names() if self._offers(name))
+            raise Misconfigured(f"protocol: nobody here speaks {printable(protocol, 40)}; there is {known}")
+        self.bench(protocol)
+        strange = self.line.devices and protocol not in self.protocols
+        if strange and self.framing == "mbap" and "modbus" in {protocol, *self.protocols}:
+            spoken = ", ".join(self.protocols)
+            raise Misconfigured(
+                f"protocol: {protocol} is not spoken on line {self.line.id}: there is {spoken}"
+                " (a line behind a serial server, with Modbus on it, needs `framing: rtu`)"
+            )
+        return replace(self, spoken=protocol)
+
+    def _offers(self, protocol: str) -> bool:
+        return isinstance(getattr(registry.get(protocol), "workshop", None), Workshop)
 
     def options_for(self, protocol: str) -> dict[str, Any]:
         """Return the same for a device of this protocol: framing is Modbus's."""

@@ -6,7 +6,7 @@ import { shiftTo, typedNumber } from "../src/commission/display";
 import { begun, followed, recalled, standing } from "../src/commission/editing";
 import { foundOf, frameFits, frameOf, nothingFound, pointOf } from "../src/commission/rows";
 import { saidText } from "../src/commission/said";
-import { isSerial, lifeOf, longestScan, unitsOf } from "../src/commission/units";
+import { isSerial, lifeOf, longestScan, SPEECHES, unitsOf } from "../src/commission/units";
 import { doubtsOf, freeId, type NewDevice, scalar, spanOf, withDevice } from "../src/commission/yaml";
 import { random } from "./make";
 
@@ -14,6 +14,20 @@ test("unit ids are what the gateway makes of them", () => {
   assert.deepEqual(unitsOf("1-3, 7,2"), [1, 2, 3, 7]);
   assert.deepEqual(unitsOf("0-255")?.length, 256);
   for (const wrong of ["", "a", "1-", "5-1", "256", "1-300", "1,,2", "1;2", "1-2-3", "-1"]) assert.equal(unitsOf(wrong), null, wrong);
+});
+
+test("whoever speaks any protocol is asked at units that there are", () => {
+  for (const { name, units, timeoutMs } of SPEECHES) {
+    const asked = unitsOf(units);
+    assert.ok(asked, name);
+    assert.ok(longestScan({ units: asked.length, settings: 1, timeoutMs, perSecond: 20 }) <= 120, name);
+  }
+});
+
+test("a meter that names itself is written with its own address, and with no unit", () => {
+  const row = foundOf({ n: 1, unit: 43, address: "202311000042", rtt_ms: 5, answer: "answers", profiles: [], identity: {} } as Parameters<typeof foundOf>[0]);
+  const device = { ...DEVICE, id: freeId("", row.address || row.unit, []), unit: row.unit, address: row.address };
+  assert.equal(withDevice("lines:\n  - id: riser\n", "riser", device), 'lines:\n  - id: riser\n    devices:\n      - {id: m-202311000042, profile: eastron-sdm630, address: "202311000042"}\n');
 });
 
 test("a scan is told to live as long as it may take, and never for ever", () => {
@@ -66,7 +80,7 @@ test("frames are found by unit, bytes and words", () => {
   assert.equal(fits("", { direction: "tx" }), false);
 });
 
-const DEVICE: NewDevice = { id: "m-7", profile: "eastron-sdm630", unit: 7, name: "", building: "", floor: "", place: "", baud: null, parity: null };
+const DEVICE: NewDevice = { id: "m-7", profile: "eastron-sdm630", unit: 7, address: "", name: "", building: "", floor: "", place: "", baud: null, parity: null };
 const SITE = `# riser cupboards
 lines:
   - id: riser-a   # the first

@@ -106,14 +106,20 @@ async def test_two_speeds_and_three_protocols_share_one_pair_of_wires(tmp_path: 
     assert (counts.broken_silences, counts.collisions) == (0, 0)
     # What an engineer reads beside the polls is asked at the device's own speed and in its own protocol.
     assert told["read"].by("point")["active_energy_import"]["value"] == "1234.56"
+    # Though the panel is the line's first device, whoever speaks otherwise is found.
+    assert [row["answer"] for row in told["scan"].rows] == ["answers"], told["scan"].rows
+    assert told["scan"].rows[0]["configured"] == "e-1"
+    assert told["scan"].rows[0]["profiles"][0]["profile"].startswith("dlt645-"), told["scan"].rows
     checks = {one["check"]: one for one in told["certify"].rows[0]["checks"]}
     assert [checks[name]["pass"] for name in ("found", "points", "reads", "serial")] == [True] * 4, checks
 
 
 async def tools(folder: Path, bus) -> dict[str, Told]:
-    """Read and certify the electricity meter while the line is polled."""
+    """Find, read and certify the electricity meter while the line is polled."""
     site = load_site(folder / "gateway.yaml")
     wanted = {
+        # Of DL/T 645 unit 79 is whose address ends in 78.
+        "scan": {"protocol": "dlt645", "units": "79", "bauds": [2400], "timeout_ms": 600},
         "read": {"device": "e-1", "points": ["active_energy_import"]},
         "certify": {"engineer": "x", "devices": ["e-1"], "reads": 2},
     }

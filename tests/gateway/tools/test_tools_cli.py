@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -20,6 +21,8 @@ from drivers.modbus.rtu import frame
 from gateway.app import build
 from gateway.reconfig.config_store import ConfigStore, Record, Version
 from gateway.site.overlay import fingerprint
+from simulators import dlt645
+from simulators.dlt645_life import household
 from simulators.world import World
 from tests.support.sims import simulated
 from tests.support.threads import beside
@@ -103,6 +106,53 @@ lines:
 """
 
 
+def test_a_scan_of_a_mixed_line_says_how_the_others_are_found(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        site = tmp_path / "gateway.yaml"
+        text = SILENT.format(
+            port=deaf.getsockname()[1], profile="dlt645-dtzy-three-phase", address="202311000001"
+        )
+        other = "{id: m-1, profile: eastron-sdm630, unit: 1}, {id: e-1"
+        site.write_text(text.replace("devices:", "framing: rtu, devices:").replace("{id: e-1", other))
+        result = call("scan", str(site), "--units", "1", "--timeout-ms", "30")
+        words = ("--protocol", "dlt645", "--units", "1", "--timeout-ms", "30")
+        asked = call("scan", str(site), *words)
+    assert (result.exit_code, asked.exit_code) == (1, 1)
+    assert "whoever speaks dlt645 is found with --protocol dlt645 --units 1-100" in result.stderr
+    assert "whoever speaks modbus is found with --protocol modbus" in asked.stderr
+    assert "whoever speaks dlt645 is found with --units 1-100" in asked.stderr
+
+
+def test_a_line_without_devices_is_scanned_in_the_protocol_that_is_asked_for(tmp_path):
+    meter = household("202311000042", 2007, lambda: datetime.now(UTC), Random(1)).meter
+
+    async def live(ready: Callable[[], None], done: asyncio.Event) -> None:
+        async def riser(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            bus = dlt645.SimBus([meter])
+            while data := await reader.read(256):
+                writer.writelines(bus.feed(data))
+            writer.close()
+
+        async with await asyncio.start_server(riser, sock=riser_socket):
+            ready()
+            await done.wait()
+
+    site = tmp_path / "gateway.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as riser_socket, beside(live):
+        text = SILENT.format(port=riser_socket.getsockname()[1], profile="x", address="1")
+        site.write_text(text.partition(", devices")[0] + "}\n")
+        words = ("--protocol", "dlt645", "--units", "40-45", "--timeout-ms", "300", "--json")
+        told = json.loads(call("scan", str(site), *words).stdout)
+        profile = told["rows"][0]["profiles"][0]["profile"]
+        read = call("read", str(site), "202311000042", "--profile", profile, "active_energy_import")
+    assert read.exit_code == 0, read.stderr
+    assert format(meter.energies[1][0], "f") in read.stdout
+    (row,) = told["rows"]
+    assert (row["unit"], row["answer"], row["address"]) == (43, "answers", "202311000042")
+    assert row["identity"] == {"address": "202311000042"}
+    assert row["profiles"][0]["profile"].startswith("dlt645-")
+
+
 @pytest.mark.parametrize(
     ("profile", "address", "says"),
     [
@@ -126,8 +176,12 @@ CANNOT = [
     (("scan", "{site}", "net", "--units", "9-1"), 2, "no range"),
     (("scan", "{site}", "net", "--baud", "9600"), 1, "serial server"),
     (("scan", "{site}", "bus", "--parity", "X"), 2, "parities"),
+    (("scan", "{site}", "net", "--protocol", "dlt645"), 1, "there is modbus"),
+    (("scan", "{site}", "bus", "--protocol", "klingon"), 1, "nobody here speaks klingon; there is cjt188"),
+    (("scan", "{site}", "bus", "--protocol", "gb26875"), 1, "has nothing for this tool"),
     (("read", "{site}", "m-1", "--display", "much"), 2, "display"),
     (("read", "{site}", "m-1", "--profile", "eastron-sdm630"), 2, "unit id"),
+    (("read", "{site}", "1234567", "--profile", "eastron-sdm630", "--line", "bus"), 1, "address"),
     (("read", "{site}", "9", "--profile", "nothing", "--line", "bus"), 1, "no profile is called"),
     (("ask", "{site}", "1", "0600010001", "--line", "net"), 2, "may change the device"),
     (("ask", "{site}", "99", "0400000001", "--line", "net", "--timeout-ms", "50"), 1, "no answer in time"),

@@ -34,9 +34,9 @@ export function AddDialog({ place, line, found, onClose }: AddProps) {
   const text = whole ? (whole.draft_yaml ?? whole.yaml) : "";
   useEffect(() => {
     const others = devices.all().filter((one) => one.gateway === place.gateway).map((one) => one.id);
-    if (whole) setGiven((old) => (old.id ? old : { ...old, id: freeId(text, found.unit, others) }));
+    if (whole) setGiven((old) => (old.id ? old : { ...old, id: freeId(text, found.address || found.unit, others) }));
   }, [whole]);
-  const device: NewDevice = { ...given, profile, unit: found.unit, baud: found.baud, parity: found.parity };
+  const device: NewDevice = { ...given, profile, unit: found.unit, address: found.address, baud: found.baud, parity: found.parity };
   const made = whole && ID.test(given.id) && profile ? withDevice(text, line.id, device) : null;
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -54,7 +54,7 @@ export function AddDialog({ place, line, found, onClose }: AddProps) {
       )
       .finally(() => setBusy(false));
   };
-  const title = t("com.add.title", { n: found.unit, line: line.id });
+  const title = t("com.add.title", { n: found.address || found.unit, line: line.id });
   if (done) {
     return (
       <Dialog title={title} onClose={onClose}>

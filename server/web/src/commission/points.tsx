@@ -30,6 +30,9 @@ interface Fields {
   count: string;
 }
 
+/** A meter's own address: longer than any unit id. */
+const OWN = /^[0-9A-Za-z]{4,20}$/;
+
 const within = (text: string, low: number, high: number): number | null => (/^\d{1,6}$/.test(text.trim()) && Number(text) >= low && Number(text) <= high ? Number(text) : null);
 const addressOf = (text: string): number | null => (/^0x[0-9a-f]{1,4}$/i.test(text.trim()) ? Number.parseInt(text.trim(), 16) : within(text, 0, 65_535));
 
@@ -37,6 +40,8 @@ const addressOf = (text: string): number | null => (/^0x[0-9a-f]{1,4}$/i.test(te
 function argsOf(mode: Mode, device: string, fields: Fields): Record<string, unknown> | null {
   if (mode === "device") return device ? { device } : null;
   const unit = within(fields.unit, 0, 255);
+  const own = OWN.test(fields.unit.trim()) ? fields.unit.trim() : "";
+  if (mode === "unit" && own !== "") return fields.profile ? { own_address: own, profile: fields.profile } : null;
   if (unit === null) return null;
   if (mode === "unit") return fields.profile ? { unit, profile: fields.profile } : null;
   const [address, count] = [addressOf(fields.address), within(fields.count, 1, 125)];
@@ -77,8 +82,8 @@ function Target({ place, line, jobs, online, mode, device, fields, onFields }: T
   return (
     <>
       <label>
-        {t("com.unit.head")}
-        <input value={fields.unit} inputMode="numeric" maxLength={3} onChange={set("unit")} />
+        {t(mode === "unit" ? "com.unit.own" : "com.unit.head")}
+        <input value={fields.unit} inputMode="numeric" maxLength={mode === "unit" ? 20 : 3} autoComplete="off" onChange={set("unit")} />
       </label>
       {mode === "unit" ? (
         <label>

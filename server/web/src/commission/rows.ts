@@ -16,6 +16,8 @@ export interface Match {
 export interface Found {
   n: number;
   unit: number;
+  /** By which a device that names itself is read again; empty where its unit leads to it. */
+  address: string;
   baud: number | null;
   parity: string | null;
   rttMs: number | null;
@@ -30,6 +32,7 @@ export function foundOf(row: JobRow): Found {
   return {
     n: row.n,
     unit: count(row.unit) ?? 0,
+    address: text(row.address),
     baud: count(row.baud),
     parity: typeof row.parity === "string" ? row.parity : null,
     rttMs: count(row.rtt_ms),

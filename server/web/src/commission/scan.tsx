@@ -8,7 +8,7 @@ import { AddDialog } from "./add";
 import { isOpen, useRows, useStart } from "./jobs";
 import { Earlier, JobBar, Pages, Refused, Said } from "./parts";
 import { type Found, foundOf, type Match, nothingFound } from "./rows";
-import { BAUDS, isSerial, lifeOf, longestScan, PARITIES, unitsOf } from "./units";
+import { BAUDS, isSerial, lifeOf, longestScan, PARITIES, SPEECHES, unitsOf } from "./units";
 import { atWork, type PartProps, useRuns } from "./view";
 
 const KEEP = 5000;
@@ -47,6 +47,14 @@ function ScanForm({ place, line, online, busyWith }: PartProps & { busyWith: Job
   const [parities, setParities] = useState<(typeof PARITIES)[number][]>([]);
   const [rate, setRate] = useState(20);
   const [timeout, setTimeout] = useState(200);
+  const [protocol, setProtocol] = useState("");
+  const speak = (name: string) => {
+    setProtocol(name);
+    const speech = SPEECHES.find((one) => one.name === name);
+    if (!speech) return;
+    setUnits(speech.units);
+    setTimeout(speech.timeoutMs);
+  };
   const serial = isSerial(line.endpoint);
   const list = unitsOf(units);
   const plan = { units: list?.length ?? 0, settings: Math.max(1, bauds.length) * Math.max(1, parities.length), timeoutMs: timeout, perSecond: rate };
@@ -56,6 +64,7 @@ function ScanForm({ place, line, online, busyWith }: PartProps & { busyWith: Job
     const args: Record<string, unknown> = { units: units.replace(/\s+/g, ""), per_second: rate, timeout_ms: timeout };
     if (serial && bauds.length > 0) args.bauds = bauds;
     if (serial && parities.length > 0) args.parities = parities;
+    if (protocol !== "") args.protocol = protocol;
     void start({ tool: "scan", line: line.id, args, forS: lifeOf(plan) }).then((job) => job && change({ job: null }, true));
   };
   return (
@@ -67,6 +76,17 @@ function ScanForm({ place, line, online, busyWith }: PartProps & { busyWith: Job
       <p id="units-help" className={list ? "second" : "form-problem"}>
         {list ? t("com.units.count", { n: list.length, time: ageText(language, longestScan(plan) * 1000) }) : t("com.units.wrong")}
       </p>
+      <label>
+        {t("com.protocol")}
+        <select value={protocol} onChange={(event) => speak(event.target.value)}>
+          <option value="">{t("com.protocol.own")}</option>
+          {SPEECHES.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.shown}
+            </option>
+          ))}
+        </select>
+      </label>
       <details className="com-more">
         <summary>{t("com.settings")}</summary>
         {serial ? (
@@ -157,12 +177,12 @@ function FoundRow({ found, onAdd }: { found: Found; onAdd: () => void }) {
     change(
       found.configured
         ? { view: "points", device: found.configured, unit: null, profile: null, baud: null, parity: null, job: null }
-        : { view: "points", device: null, unit: String(found.unit), profile: best?.profile ?? null, baud: found.baud === null ? null : String(found.baud), parity: found.parity, job: null },
+        : { view: "points", device: null, unit: found.address || String(found.unit), profile: best?.profile ?? null, baud: found.baud === null ? null : String(found.baud), parity: found.parity, job: null },
     );
   return (
     <tr>
       <th scope="row" className="com-unit">
-        {t("com.unit", { n: found.unit })}
+        {found.address || t("com.unit", { n: found.unit })}
       </th>
       <td data-label={t("com.answer")}>
         <div>

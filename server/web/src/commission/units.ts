@@ -19,6 +19,24 @@ export function unitsOf(text: string): number[] | null {
 export const BAUDS = [1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200] as const;
 export const PARITIES = ["N", "E", "O"] as const;
 
+export interface Speech {
+  name: string;
+  shown: string;
+  /** Whom a first scan asks, and how long such a device thinks: of meters a unit stands for many addresses. */
+  units: string;
+  timeoutMs: number;
+}
+
+/** Protocols in which a line can be scanned, as drivers are called. */
+export const SPEECHES: readonly Speech[] = [
+  { name: "modbus", shown: "Modbus", units: "1-32", timeoutMs: 200 },
+  { name: "dlt645", shown: "DL/T 645", units: "1-100", timeoutMs: 1000 },
+  { name: "cjt188", shown: "CJ/T 188", units: "16,17,32,48,170", timeoutMs: 1000 },
+  { name: "mbus", shown: "M-Bus", units: "253", timeoutMs: 1000 },
+  { name: "iec62056-21", shown: "IEC 62056-21", units: "0", timeoutMs: 2000 },
+  { name: "osdp", shown: "OSDP", units: "0-126", timeoutMs: 200 },
+];
+
 export interface ScanPlan {
   units: number;
   settings: number;

@@ -4,6 +4,8 @@ export interface NewDevice {
   id: string;
   profile: string;
   unit: number;
+  /** Its own, in the place of the unit; empty where it has none. */
+  address: string;
   name: string;
   building: string;
   floor: string;
@@ -25,7 +27,7 @@ function pairs(device: NewDevice): [string, string][] {
   const all: [string, string][] = [
     ["id", scalar(device.id)],
     ["profile", scalar(device.profile)],
-    ["unit", String(device.unit)],
+    device.address ? ["address", JSON.stringify(device.address)] : ["unit", String(device.unit)],
     ["name", device.name && scalar(device.name)],
     ["building", device.building && scalar(device.building)],
     ["floor", device.floor && JSON.stringify(device.floor)],
@@ -118,7 +120,7 @@ export function withDevice(text: string, line: string, device: NewDevice): strin
 }
 
 /** An id that nothing in the text has yet. */
-export function freeId(text: string, unit: number, others: readonly string[]): string {
+export function freeId(text: string, unit: number | string, others: readonly string[]): string {
   const taken = new Set([...others, ...[...text.matchAll(/\bid:\s*["']?([A-Za-z0-9_-]+)/g)].map((found) => found[1] ?? "")]);
   for (let n = 0; ; n += 1) {
     const id = n === 0 ? `m-${unit}` : `m-${unit}-${n + 1}`;
