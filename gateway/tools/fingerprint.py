@@ -50,7 +50,11 @@ _TYPICAL: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "bar": (("0.1", "60"), ("-1", "1000")),
     "kPa": (("1", "6000"), ("-100", "100000")),
     "ppm": (("300", "5000"), ("0", "50000")),
+    "GJ": (("0.001", "9999999"), ("0", "1000000000")),
+    "MWh": (("0.001", "9999999"), ("0", "1000000000")),
 }
+_THIS_CENTURY, _NEXT_CENTURY = 946_684_800, 4_102_444_800
+_LONG = 4  # letters that stand in no other word by chance
 _SURE = frozenset({"Hz", "V", "°C", "%RH"})
 
 
@@ -138,6 +142,8 @@ def plausible(point: Point, reading: Reading) -> tuple[Decimal, Decimal]:
         return Decimal("0.6"), Decimal("0.8")  # that it answers there at all
     if value == 0:
         return Decimal("0.5"), Decimal("0.3")
+    if point.unit == "s" and _THIS_CENTURY <= value < _NEXT_CENTURY:
+        return Decimal("0.7"), Decimal("0.4")  # an instant: a clock, or when something was frozen
     spans = _TYPICAL.get(point.unit)
     if spans is None:
         return (Decimal("0.7"), Decimal("0.4")) if abs(value) < 10**9 else (Decimal(-1), Decimal(2))
@@ -175,10 +181,15 @@ class Fingerprints:
         self._work = work
         self._library: Sequence[Profile] | None = None
 
-    async def of(self, unit: int, tuning: Tuning, *, timeout: float) -> dict[str, Any]:
-        """Return what can be said of a unit: `identity` in its own words, and the likeliest `profiles`."""
+    async def of(
+        self, unit: int, tuning: Tuning, *, timeout: float, said: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Return what can be said of a unit: `identity` in its own words, and the likeliest `profiles`.
+
+        It is asked who it is, unless it has `said` so.
+        """
         look = _Look(self._work, unit, tuning, timeout)
-        identity = await look.identity()
+        identity = await look.identity() if said is None else look.known(said)
         if self._library is None:
             # Reading files takes long enough to hold up a poll: not on the loop.
             library = await asyncio.to_thread(library_of, self._work.site)
@@ -214,7 +225,7 @@ class _Look:
     def __init__(self, work: Work, unit: int, tuning: Tuning, timeout: float) -> None:
         self._work, self._unit, self._tuning, self._timeout = work, unit, tuning, timeout
         self._options = work.options_for(work.protocol)
-        self._answers: dict[str, bytes | DriverError] = {}
+        self._answers: dict[tuple[str, str], bytes | DriverError] = {}
         self._left = MOST_REQUESTS
 
     async def identity(self) -> Mapping[str, str]:
@@ -231,9 +242,14 @@ class _Look:
                 continue
             told = bench.identity(reply.payload)
             found |= {printable(name, 40): printable(text, 200) for name, text in told.items() if text}
-        # A meter that was found by a unit which stands for many is read by the address that it names.
-        self._options |= {option: found[name] for name, option in _NAMES_ITSELF.items() if name in found}
-        return found
+        return self.known(found)
+
+    def known(self, identity: Mapping[str, str]) -> Mapping[str, str]:
+        """Read a meter that was found by a unit which stands for many by the address that it names."""
+        self._options |= {
+            option: identity[name] for name, option in _NAMES_ITSELF.items() if name in identity
+        }
+        return identity
 
     async def first(self, profile: Profile) -> Match | None:
         device = self._device(profile)
@@ -267,7 +283,7 @@ class _Look:
             if not waiting:
                 return
             asked = waiting.pop(0)
-            answer = await self._answer(device, asked)
+            answer = await self._answer(match.profile, device, asked)
             if isinstance(answer, bytes):
                 match.see(asked, device.decode(asked, answer))
             elif not isinstance(answer, DeviceRefused):
@@ -279,8 +295,13 @@ class _Look:
         for rest in waiting:
             match.doubt(rest)
 
-    async def _answer(self, device: DeviceDriver, transaction: Transaction) -> bytes | DriverError | None:
-        known = self._answers.get(transaction.label)
+    async def _answer(
+        self, profile: Profile, device: DeviceDriver, transaction: Transaction
+    ) -> bytes | DriverError | None:
+        # A read of Modbus is the same whatever the profile; elsewhere its options say how meters are asked.
+        way = "" if profile.protocol == "modbus" else repr(sorted(profile.options.items()))
+        key = transaction.label, way
+        known = self._answers.get(key)
         if known is not None or self._left <= 0:
             return known
         self._left -= 1
@@ -289,9 +310,9 @@ class _Look:
                 lambda: device.exchange(transaction), timeout=self._timeout, tuning=self._tuning
             )
         except DriverError as err:
-            self._answers[transaction.label] = err
+            self._answers[key] = err
             return err
-        self._answers[transaction.label] = reply.payload
+        self._answers[key] = reply.payload
         return reply.payload
 
 
@@ -306,8 +327,11 @@ def _telling(profile: Profile, device: DeviceDriver) -> Sequence[Transaction]:
 
 
 def names_it(identity: Mapping[str, str], profile: Profile) -> bool:
-    """Say whether a device's own words name the model of a profile, by a number in it."""
+    """Say whether a device's own words name the model of a profile: as it begins, or by a number in it."""
     told = " ".join(identity.values()).lower()
+    head = profile.model.lower().partition(",")[0].partition(" (")[0]
+    if len(head) >= _LONG and head in told:
+        return True
     words = [
         word for word in profile.model.lower().replace("/", " ").split() if any(c.isdigit() for c in word)
     ]

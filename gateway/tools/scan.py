@@ -124,7 +124,12 @@ class _Scan:
             address = search.answered(reply.payload)
             if address and address not in self.addresses:
                 self.addresses.add(address)
-                self.work.row(self._found(bench, address, tuning, reply))
+                row = self._found(bench, address, tuning, reply)
+                if self.args.identify:
+                    who = row["identity"]
+                    said = who if own_address(who) else {**who, "address": address}
+                    row |= await self.prints.of(bench.search_unit, tuning, timeout=timeout, said=said)
+                self.work.row(row)
 
     def _found(self, bench: Searching, address: str, tuning: Tuning, reply: Reply) -> dict[str, Any]:
         row = self._row(bench.search_unit, tuning, rtt_ms(reply), "answers")

@@ -311,6 +311,9 @@ async def test_a_tool_holds_up_a_line_no_longer_than_its_devices_may(configured,
         ("CF 51, calculator", False),
         ("MULTICAL 601", True),
         ("Meter 8", True),
+        ("Kamstrup Multi, heat", True),
+        ("Kam, heat", False),
+        ("BM +m, cold water meter", False),
     ],
 )
 def test_a_short_number_of_a_model_names_it_where_it_stands_alone(model, named):

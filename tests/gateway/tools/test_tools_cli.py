@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -21,8 +23,9 @@ from drivers.modbus.rtu import frame
 from gateway.app import build
 from gateway.reconfig.config_store import ConfigStore, Record, Version
 from gateway.site.overlay import fingerprint
-from simulators import dlt645
+from simulators import cjt188, dlt645
 from simulators.dlt645_life import household
+from simulators.field_wire import Talker
 from simulators.world import World
 from tests.support.sims import simulated
 from tests.support.threads import beside
@@ -123,22 +126,33 @@ def test_a_scan_of_a_mixed_line_says_how_the_others_are_found(tmp_path):
     assert "whoever speaks dlt645 is found with --units 1-100" in asked.stderr
 
 
-def test_a_line_without_devices_is_scanned_in_the_protocol_that_is_asked_for(tmp_path):
-    meter = household("202311000042", 2007, lambda: datetime.now(UTC), Random(1)).meter
+WATER = "00201707010069"
+
+
+def living(talker: Callable[[], Talker], sock: socket.socket) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return what lets meters live behind a serial server."""
 
     async def live(ready: Callable[[], None], done: asyncio.Event) -> None:
         async def riser(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            bus = dlt645.SimBus([meter])
+            bus = talker()
             while data := await reader.read(256):
                 writer.writelines(bus.feed(data))
             writer.close()
 
-        async with await asyncio.start_server(riser, sock=riser_socket):
+        async with await asyncio.start_server(riser, sock=sock):
             ready()
             await done.wait()
 
+    return live
+
+
+def test_a_line_without_devices_is_scanned_in_the_protocol_that_is_asked_for(tmp_path):
+    meter = household("202311000042", 2007, lambda: datetime.now(UTC), Random(1)).meter
     site = tmp_path / "gateway.yaml"
-    with socket.create_server(("127.0.0.1", 0)) as riser_socket, beside(live):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as riser_socket,
+        beside(living(lambda: dlt645.SimBus([meter]), riser_socket)),
+    ):
         text = SILENT.format(port=riser_socket.getsockname()[1], profile="x", address="1")
         site.write_text(text.partition(", devices")[0] + "}\n")
         words = ("--protocol", "dlt645", "--units", "40-45", "--timeout-ms", "300", "--json")
@@ -151,6 +165,23 @@ def test_a_line_without_devices_is_scanned_in_the_protocol_that_is_asked_for(tmp
     assert (row["unit"], row["answer"], row["address"]) == (43, "answers", "202311000042")
     assert row["identity"] == {"address": "202311000042"}
     assert row["profiles"][0]["profile"].startswith("dlt645-")
+
+
+def test_a_water_meter_is_known_for_one_though_it_does_not_answer_as_a_heat_meter(tmp_path):
+    site = tmp_path / "gateway.yaml"
+    meter = cjt188.SimMeter(WATER, lambda: datetime(2026, 1, 1, 12), total=Decimal("77.12"))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as riser_socket,
+        beside(living(lambda: cjt188.SimBus([meter]), riser_socket)),
+    ):
+        text = SILENT.format(port=riser_socket.getsockname()[1], profile="x", address="1")
+        site.write_text(text.partition(", devices")[0] + "}\n")
+        words = ("--protocol", "cjt188", "--units", "16", "--timeout-ms", "200", "--json")
+        told = json.loads(call("scan", str(site), *words).stdout)
+    (row,) = told["rows"]
+    assert row["address"] == WATER
+    assert "cjt188-water-meter" in [one["profile"] for one in row["profiles"]]
+    assert not any("heat" in one["profile"] for one in row["profiles"])
 
 
 @pytest.mark.parametrize(
