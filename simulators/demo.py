@@ -375,5 +375,12 @@ def show(summary: Summary, console: Console) -> None:
         mark = "[green]agrees[/green]" if row.agrees else "[bold red]DISAGREES[/bold red]"
         table.add_row(name.replace("_", " "), str(row.counted), str(row.on_the_wire), mark)
     console.print(table)
+    held = summary.samples_held_to_values
+    console.print(
+        f"  {held} of the stored samples are of points whose answers are not counted one by one (states of readers and "
+        "cameras, clocks, M-Bus): each is held against what was true then, their number against what the gateways read",
+        style="dim",
+        highlight=False,
+    )
     for line in summary.notes:
         console.print(f"  {line}", markup=False, highlight=False)

@@ -38,6 +38,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     devices: int
     samples_read: int
+    samples_held_to_values: int
+    """Of those stored, whose answers are not counted on the wire: each is held against what was true then, and their
+    number against what the gateways read."""
     batches_stored: int
     samples_missing: int
     samples_doubled: int
@@ -84,6 +87,7 @@ class Reckoning:
             ok=not troubled and all(one.agrees for one in self.compared.values()),
             devices=self.compared["devices"].counted,
             samples_read=samples_read,
+            samples_held_to_values=matched.glimpsed,
             batches_stored=self.compared["batches_stored"].counted,
             samples_missing=matched.missing,
             samples_doubled=matched.doubled,

@@ -165,6 +165,7 @@ def test_all_is_well() -> None:
     summary = reckoned(GOOD)
     assert summary.ok, summary
     assert (summary.devices, summary.samples_read, summary.batches_stored) == (2, 3, 3)
+    assert summary.samples_held_to_values == 0
     assert (summary.samples_missing, summary.samples_doubled) == (0, 0)
     assert (summary.alarms_raised, summary.alarms_cleared, summary.period_reads) == (1, 1, 1)
     assert summary.notes == []
