@@ -6,16 +6,12 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 
@@ -23,9 +19,6 @@ from drivers.modbus.rtu import frame
 from gateway.app import build
 from gateway.reconfig.config_store import ConfigStore, Record, Version
 from gateway.site.overlay import fingerprint
-from simulators import cjt188, dlt645
-from simulators.dlt645_life import household
-from simulators.field_wire import Talker
 from simulators.world import World
 from tests.support.sims import simulated
 from tests.support.threads import beside
@@ -98,107 +91,6 @@ def test_a_scan_that_finds_nobody_says_what_to_look_at(site):
     result = call("scan", site, "net", "--units", "70", "--timeout-ms", "30")
     assert result.exit_code == 1
     assert "termination" in result.stderr
-
-
-SILENT = """\
-site: s
-gateway: g
-broker: {{url: "mqtt://127.0.0.1:1"}}
-lines:
-  - {{id: riser, tcp: "127.0.0.1:{port}", devices: [{{id: e-1, profile: {profile}, address: "{address}"}}]}}
-"""
-
-
-def test_a_scan_of_a_mixed_line_says_how_the_others_are_found(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        site = tmp_path / "gateway.yaml"
-        text = SILENT.format(
-            port=deaf.getsockname()[1], profile="dlt645-dtzy-three-phase", address="202311000001"
-        )
-        other = "{id: m-1, profile: eastron-sdm630, unit: 1}, {id: e-1"
-        site.write_text(text.replace("devices:", "framing: rtu, devices:").replace("{id: e-1", other))
-        result = call("scan", str(site), "--units", "1", "--timeout-ms", "30")
-        words = ("--protocol", "dlt645", "--units", "1", "--timeout-ms", "30")
-        asked = call("scan", str(site), *words)
-    assert (result.exit_code, asked.exit_code) == (1, 1)
-    assert "whoever speaks dlt645 is found with --protocol dlt645 --units 1-100" in result.stderr
-    assert "whoever speaks modbus is found with --protocol modbus" in asked.stderr
-    assert "whoever speaks dlt645 is found with --units 1-100" in asked.stderr
-
-
-WATER = "00201707010069"
-
-
-def living(talker: Callable[[], Talker], sock: socket.socket) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Return what lets meters live behind a serial server."""
-
-    async def live(ready: Callable[[], None], done: asyncio.Event) -> None:
-        async def riser(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            bus = talker()
-            while data := await reader.read(256):
-                writer.writelines(bus.feed(data))
-            writer.close()
-
-        async with await asyncio.start_server(riser, sock=sock):
-            ready()
-            await done.wait()
-
-    return live
-
-
-def test_a_line_without_devices_is_scanned_in_the_protocol_that_is_asked_for(tmp_path):
-    meter = household("202311000042", 2007, lambda: datetime.now(UTC), Random(1)).meter
-    site = tmp_path / "gateway.yaml"
-    with (
-        socket.create_server(("127.0.0.1", 0)) as riser_socket,
-        beside(living(lambda: dlt645.SimBus([meter]), riser_socket)),
-    ):
-        text = SILENT.format(port=riser_socket.getsockname()[1], profile="x", address="1")
-        site.write_text(text.partition(", devices")[0] + "}\n")
-        words = ("--protocol", "dlt645", "--units", "40-45", "--timeout-ms", "300", "--json")
-        told = json.loads(call("scan", str(site), *words).stdout)
-        profile = told["rows"][0]["profiles"][0]["profile"]
-        read = call("read", str(site), "202311000042", "--profile", profile, "active_energy_import")
-    assert read.exit_code == 0, read.stderr
-    assert format(meter.energies[1][0], "f") in read.stdout
-    (row,) = told["rows"]
-    assert (row["unit"], row["answer"], row["address"]) == (43, "answers", "202311000042")
-    assert row["identity"] == {"address": "202311000042"}
-    assert row["profiles"][0]["profile"].startswith("dlt645-")
-
-
-def test_a_water_meter_is_known_for_one_though_it_does_not_answer_as_a_heat_meter(tmp_path):
-    site = tmp_path / "gateway.yaml"
-    meter = cjt188.SimMeter(WATER, lambda: datetime(2026, 1, 1, 12), total=Decimal("77.12"))
-    with (
-        socket.create_server(("127.0.0.1", 0)) as riser_socket,
-        beside(living(lambda: cjt188.SimBus([meter]), riser_socket)),
-    ):
-        text = SILENT.format(port=riser_socket.getsockname()[1], profile="x", address="1")
-        site.write_text(text.partition(", devices")[0] + "}\n")
-        words = ("--protocol", "cjt188", "--units", "16", "--timeout-ms", "200", "--json")
-        told = json.loads(call("scan", str(site), *words).stdout)
-    (row,) = told["rows"]
-    assert row["address"] == WATER
-    assert "cjt188-water-meter" in [one["profile"] for one in row["profiles"]]
-    assert not any("heat" in one["profile"] for one in row["profiles"])
-
-
-@pytest.mark.parametrize(
-    ("profile", "address", "says"),
-    [
-        ("dlt645-dtzy-three-phase", "202311000001", "dlt645 is found with --units 1-100"),
-        ("cjt188-water-meter", "12345678901234", "cjt188 is found with --units 16,17,32,48,170"),
-        ("mbus-kamstrup-multical-601", "12345678", "mbus is found with --units 253"),
-    ],
-)
-def test_a_scan_that_finds_no_meter_says_which_units_meters_answer_to(tmp_path, profile, address, says):
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        site = tmp_path / "gateway.yaml"
-        site.write_text(SILENT.format(port=deaf.getsockname()[1], profile=profile, address=address))
-        result = call("scan", str(site), "--units", "1", "--timeout-ms", "30")
-    assert result.exit_code == 1, result.stderr
-    assert says in result.stderr
 
 
 CANNOT = [
