@@ -79,7 +79,7 @@ async def test_found_read_traced_and_certified_from_a_telephone(tmp_path: Path) 
         await picture(page, "commission-read-real")
         # The same, as if nobody had configured it: its profile is chosen among those that the gateway has.
         await page.get_by_role("button", name="Unit as a profile").click()
-        await page.get_by_label("Unit", exact=True).fill("12")
+        await page.get_by_label("Unit, or the meter's own address").fill("12")
         await page.locator("select", has_text="Choose a profile").select_option("chint-ddsu666")
         await page.get_by_role("button", name="Read now").click()
         await expect(page.locator(".earlier option")).to_have_count(2, timeout=ENDS_MS)

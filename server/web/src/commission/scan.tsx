@@ -81,7 +81,7 @@ function ScanForm({ place, line, online, busyWith }: PartProps & { busyWith: Job
         <select value={protocol} onChange={(event) => speak(event.target.value)}>
           <option value="">{t("com.protocol.own")}</option>
           {SPEECHES.map((one) => (
-            <option key={one.name} value={one.name}>
+            <option key={one.name} value={one.name} lang="en">
               {one.shown}
             </option>
           ))}
