@@ -1,6 +1,7 @@
 """The engineer's tools on the command line: scan, read, watch, trace, replay, ask, status, reload."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ from gateway.site.config import LineConfig, ListeningLine, Site
 from gateway.tools.local import line_of
 from gateway.tools.record import Recorder
 from messages.text import printable
+
+# Digits and letters; M-Bus writes number, maker, version and medium with dashes between them.
+_OWN_ADDRESS = re.compile(r"[0-9A-Za-z]{4,20}|[0-9A-Fa-f]{8}(-[0-9A-Za-z]{2,3}){1,3}")
 
 LineArgument = Annotated[
     str | None, typer.Argument(help="The line's id; may be left out where there is one only.")
@@ -138,7 +142,7 @@ def _whom(text: str) -> Mapping[str, Any]:
     """Return whom an engineer means who reads as a profile: up to three digits are a unit id."""
     if text.isdigit() and len(text) <= 3:
         return {"unit": int(text)}
-    if not text.isalnum():
+    if not _OWN_ADDRESS.fullmatch(text):
         fail(
             "with --profile the device is a unit id or a meter's own address, for example: "
             "read site.yaml 7 --profile eastron-sdm630"

@@ -16,6 +16,8 @@ import pytest
 from simulators import cjt188, dlt645
 from simulators.dlt645_life import household
 from simulators.field_wire import Talker
+from simulators.mbus import MbusBus
+from simulators.mbus_life import aged
 from tests.support.threads import beside
 from tests.support.tools import call
 
@@ -78,6 +80,16 @@ def test_a_water_meter_is_known_for_one_though_it_does_not_answer_as_a_heat_mete
     assert row["address"] == WATER
     assert "cjt188-water-meter" in [one["profile"] for one in row["profiles"]]
     assert not any("heat" in one["profile"] for one in row["profiles"])
+
+
+def test_a_meter_of_mbus_is_read_by_the_secondary_address_that_the_scan_names(tmp_path):
+    meter = aged("heat", "12345678", lambda: datetime(2026, 1, 1, 12), Random(1), 0)
+    with riser(tmp_path, lambda: MbusBus([meter.slave()], Random(1))) as site:
+        row = scanned(site, "mbus", "253")
+        read = call("read", site, row["address"], "--profile", "mbus-kamstrup-multical-601", "heat_energy")
+    assert row["address"].startswith("12345678-")
+    assert row["profiles"][0]["profile"].startswith("mbus-")
+    assert read.exit_code == 0, read.stderr
 
 
 def test_a_scan_of_a_mixed_line_says_how_the_others_are_found(tmp_path):

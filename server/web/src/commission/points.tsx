@@ -30,8 +30,8 @@ interface Fields {
   count: string;
 }
 
-/** A meter's own address: longer than any unit id. */
-const OWN = /^[0-9A-Za-z]{4,20}$/;
+/** A meter's own address: longer than any unit id; M-Bus writes number, maker, version and medium with dashes. */
+const OWN = /^([0-9A-Za-z]{4,20}|[0-9A-Fa-f]{8}(-[0-9A-Za-z]{2,3}){1,3})$/;
 
 const within = (text: string, low: number, high: number): number | null => (/^\d{1,6}$/.test(text.trim()) && Number(text) >= low && Number(text) <= high ? Number(text) : null);
 const addressOf = (text: string): number | null => (/^0x[0-9a-f]{1,4}$/i.test(text.trim()) ? Number.parseInt(text.trim(), 16) : within(text, 0, 65_535));
