@@ -25,7 +25,7 @@ class Meaning:
     modifiers: bytes = b""
     """Extensions that change what is measured: two records that differ in them are two values."""
     fault: int = 0
-    """What the device says is wrong with this record (VIFE 01H to 1FH), 0 for nothing."""
+    """What the device says is wrong with this record (a VIFE of 01H to 1CH), 0 for nothing."""
 
 
 Entry = tuple[str, str, int]
@@ -164,6 +164,12 @@ def meaning_of(record: Record) -> Meaning:
     return made if not rest else _extended(made, rest)
 
 
+# EN 13757-3:2013, clause 8: of the codes below 20H only these are errors of a record.
+_ERRORS: Final = frozenset({*range(0x01, 0x08), *range(0x0B, 0x10), *range(0x15, 0x19), 0x1C})
+_AS_IT_IS: Final = frozenset({0x00, 0x1D})
+"""No error; as the standard has it. An average, a deviation, a profile (12H to 14H, 1EH, 1FH) is another value."""
+
+
 def _extended(made: Meaning, codes: bytes) -> Meaning:
     exp, offset, fault, others = made.exp, made.offset, 0, bytearray()
     # After a manufacturer's VIF, or VIFE, all codes are the manufacturer's.
@@ -179,9 +185,9 @@ def _extended(made: Meaning, codes: bytes) -> Meaning:
             exp += 3
         elif 0x78 <= code <= 0x7B:
             offset = code - 0x7B
-        elif 0x01 <= code <= 0x1F:
+        elif code in _ERRORS:
             fault = code
-        elif code:
+        elif code not in _AS_IT_IS:
             others.append(code)
             own, second = code == _MANUFACTURER, code == _SECOND_TABLE
     return Meaning(made.quantity, made.unit, exp, made.table, made.code, offset, bytes(others), fault)

@@ -139,7 +139,8 @@ class Dc09Session:
             text = f" {event.text!r}" if event.text else ""
             words = f"{event.code} {sia_name(event.code)}{', told late' if event.old else ''}: {area}{number}{text}"
             part = "/".join(part for part in (event.area, event.number) if part)
-            yield told(signals.of_sia(event.code), words.rstrip(" :,"), part)
+            for meant in signals.of_sia(event.code):
+                yield told(meant, words.rstrip(" :,"), part)
         if strange or not found:
             yield told(
                 (signals.other, Edge.PULSE), f"not to be read as SIA events: {strange or message.data}", ""

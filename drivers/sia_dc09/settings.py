@@ -1,7 +1,7 @@
 """Options and signals of a profile for DC-09, as types; the key of an account."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -44,7 +44,8 @@ class Nothing(Strict, frozen=True, kw_only=True):
 class On(Strict, frozen=True, kw_only=True):
     """What makes a signal: SIA codes and Contact ID events that begin it, and SIA codes that end it.
 
-    A Contact ID event begins with qualifier 1 or 6 and ends with 3.
+    A Contact ID event begins with qualifier 1 or 6 and ends with 3. A SIA code may end several signals: a restoral ends
+    the zone's alarm and its trouble.
     """
 
     sia: tuple[SiaCode, ...] = ()
@@ -67,19 +68,19 @@ class Signals:
         if faults:
             raise Misconfigured("\n".join(faults))
         self.other = self.of_message("other") or ""
-        self._sia: dict[str, tuple[str, Edge]] = {}
+        self._sia: dict[str, list[tuple[str, Edge]]] = {}
         self._cid: list[tuple[re.Pattern[str], str, On]] = []
         for name, on in self._on.items():
             for code in on.sia:
-                self._sia.setdefault(code, (name, Edge.PULSE if on.once else Edge.RAISED))
+                self._sia.setdefault(code, []).append((name, Edge.PULSE if on.once else Edge.RAISED))
             for code in on.sia_end:
-                self._sia.setdefault(code, (name, Edge.CLEARED))
+                self._sia.setdefault(code, []).append((name, Edge.CLEARED))
             self._cid += [(re.compile(code.replace("x", "[0-9A-F]")), name, on) for code in on.cid]
         self._cid.sort(key=lambda known: "[" in known[0].pattern)  # a whole number comes before a pattern
 
-    def of_sia(self, code: str) -> tuple[str, Edge]:
-        """Return what a SIA code means."""
-        return self._sia.get(code, (self.other, Edge.PULSE))
+    def of_sia(self, code: str) -> Sequence[tuple[str, Edge]]:
+        """Return what a SIA code means, which may be the end of several signals."""
+        return self._sia.get(code, [(self.other, Edge.PULSE)])
 
     def of_cid(self, event: str, qualifier: int) -> tuple[str, Edge]:
         """Return what a Contact ID event means."""
@@ -125,6 +126,10 @@ def _faults(signals: Mapping[str, On]) -> Iterator[str]:
             yield f"{place}: needs sia or cid codes, or else `message`"
         if on.once and on.sia_end:
             yield f"{place}.sia_end: what happens once has no end"
-        for code in (*on.sia, *on.sia_end, *on.cid):
+        for code in (*on.sia, *on.cid):
             if begun.setdefault(code, name) != name:
                 yield f"{place}: {code} belongs to {begun[code]} already"
+    for name, on in signals.items():
+        for code in on.sia_end:
+            if code in begun:
+                yield f"signals.{name}.on: {code} belongs to {begun[code]} already"

@@ -75,6 +75,13 @@ def test_what_changes_the_meaning_is_kept(vif, modifiers):
 
 def test_a_device_marks_a_record_as_wrong():
     assert meant("8615").fault == 0x15
+    assert [meant(f"86{code:02X}").fault for code in (0x01, 0x0F, 0x18, 0x1C)] == [0x01, 0x0F, 0x18, 0x1C]
+
+
+def test_data_as_the_standard_has_it_is_no_error_and_an_average_is_another_value():
+    assert meant("FD971D") == meant("FD17")
+    assert (meant("AB12").fault, meant("AB12").modifiers) == (0, b"\x12")
+    assert all(meant(f"AB{code:02X}").modifiers for code in (0x13, 0x14, 0x1E, 0x1F))
     assert meant("867B").offset == 0
     assert meant("8679").offset == -2
 
