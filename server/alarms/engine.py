@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from messages.text import printable
 from messages.types import DEVICE_SILENT, ClockState, DeviceEvent, Edge, Severity
@@ -21,6 +21,7 @@ from server.alarms.notes import note_of, seen_at
 from server.alarms.parts import MOST_PARTS, above, key_of, lies_in, system_key
 from server.alarms.records import write_record
 from server.db.tables_alarms import alarm_keys, alarms
+from server.db.tables_devices import devices, gateways
 from server.db.upsert import upsert
 from server.ingest.sinks import EventItem
 
@@ -34,6 +35,15 @@ TOLD_BACK, TOLD_AHEAD = (
 GRACE = timedelta(seconds=120)  # after a gateway is back, before its still silent devices are called out
 
 _LAST = select(alarm_keys).where(alarm_keys.c.key == bindparam("wanted"))
+# Whose silence hides that of a device: the gateway that has it now, not the one that first told of it.
+_OWNER = func.coalesce(
+    select(gateways.c.gateway)
+    .join(devices, devices.c.gateway_id == gateways.c.id)
+    .where(devices.c.site == alarms.c.site, devices.c.device == alarms.c.device)
+    .correlate(alarms)
+    .scalar_subquery(),
+    alarms.c.gateway,
+)
 _MOVE = {Edge.RAISED: Move.RAISED, Edge.CLEARED: Move.CLEARED, Edge.PULSE: Move.PULSE}
 _FIRST = {Edge.RAISED: State.NEW, Edge.PULSE: State.CLEARED}
 
@@ -215,7 +225,7 @@ class AlarmEngine:
 
 
 def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GRACE) -> int:
-    """Call out what still stands `grace` after the gateway that hid it came back; return how many."""
+    """Call out what still stands `grace` after the gateway that hid it came back, or belongs to another; count them."""
     parent = alarms.alias("parent")
     # Cleared in the future: the clock was set back since, and nobody knows how long it has been.
     due = (parent.c.cleared_at <= now - grace) | (parent.c.cleared_at > now)
@@ -223,7 +233,7 @@ def release_suppressed(conn: Connection, now: datetime, *, grace: timedelta = GR
     query = (
         select(alarms)
         .join(parent, alarms.c.suppressed_by == parent.c.id)
-        .where(alarms.c.closed_at.is_(None), back)
+        .where(alarms.c.closed_at.is_(None), back | (parent.c.gateway != _OWNER))
     )
     found = conn.execute(query).mappings().all()
     for row in found:
@@ -344,7 +354,7 @@ def _suppress(conn: Connection, parent: int, site: str, gateway: str, now: datet
     """Fold the silence of devices into the silence of their gateway, also where the device was noticed first."""
     children = (
         (alarms.c.site == site)
-        & (alarms.c.gateway == gateway)
+        & (gateway == _OWNER)
         & (alarms.c.code == DEVICE_SILENT)
         & alarms.c.closed_at.is_(None)
         & alarms.c.suppressed_by.is_(None)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from messages.codec import encode, utc_ms
+from messages.topics import Address
 from messages.types import (
     DEVICE_SILENT,
     DeviceEvent,
@@ -284,6 +285,31 @@ def test_what_the_gateway_says_itself_is_hidden_behind_nothing(desk):
     assert desk.row().suppressed_by is None
     with write(desk.engine) as conn:
         assert release_suppressed(conn, desk.now) == 0
+
+
+def test_a_box_that_was_replaced_hides_no_silence_of_what_another_has_now(desk):
+    desk.wait(30, good=True)
+    desk.wait(12, silent=["fire-1"])
+    desk.store(born(newer_birth(gateway="gw-b", boot="bb", epoch="eb")))
+    for _ in range(4):  # the old box is switched off, and the new one speaks
+        desk.passes(10)
+        state = GatewayState(online=True, boot="bb", at=utc_ms(desk.now), epoch="eb", config=CONFIG)
+        desk.store(Incoming(Address(ADDRESS.site, "gw-b").state, encode(state)))
+    assert desk.row().suppressed_by is None
+    with read(desk.engine) as conn:
+        gone = conn.execute(select(alarms.c.gateway).where(alarms.c.code == "gateway_silent")).scalars()
+        assert list(gone) == ["gw-a"]
+
+
+def test_a_silence_that_is_hidden_is_called_out_when_another_gateway_takes_the_device(desk):
+    desk.wait(30, good=True)
+    desk.wait(12, silent=["fire-1"])
+    desk.passes(40)
+    assert desk.row().suppressed_by is not None
+    desk.store(born(newer_birth(gateway="gw-b", boot="bb", epoch="eb")))
+    with write(desk.engine) as conn:
+        assert release_suppressed(conn, desk.now) == 1
+    assert desk.row().suppressed_by is None
 
 
 def test_the_same_batch_again_changes_nothing(desk):
