@@ -137,6 +137,8 @@ def _check_leaf(thing: Any, where: str) -> None:
     if isinstance(thing, str):
         if len(thing) > MAX_WORD:
             raise MessageError(f"{where}: {len(thing)} characters, and the limit is {MAX_WORD}")
+        if not thing.isascii() and any("\ud800" <= one <= "\udfff" for one in thing):
+            raise MessageError(f"{where}: half of a character, which no message can carry")
     elif not isinstance(thing, int):
         raise MessageError(
             f"{where}: a {type(thing).__name__} cannot cross: write numbers with a point as text"

@@ -182,7 +182,7 @@ class Act(Ask):
 
 
 def _is_id(text: str) -> str:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:19]) <= 2**62:
+    if not (text.isascii() and text.isdigit() and len(text) <= 19) or not 0 < int(text) <= 2**62:
         raise ValueError("an alarm id is a whole number")
     return text
 

@@ -110,6 +110,13 @@ def test_a_request_that_cannot_be_is_refused_by_name(changes: dict[str, object],
         decode_tool_request(json.dumps(told).encode())
 
 
+def test_half_of_a_character_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(
+        MessageError, match=r"args\.name: half of a character|body\.name: half of a character"
+    ):
+        encode_tool(ToolSaid(id="t", seq=1, at=AT, kind=SaidKind.ROW, body={"name": "\ud800"}))
+
+
 def test_sizes_are_bounded() -> None:
     with pytest.raises(MessageError, match="limit"):
         decode_tool_request(b" " * (MAX_REQUEST_BYTES + 1))
