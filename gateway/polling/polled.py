@@ -1,12 +1,13 @@
 """A device as its line polls it: what is asked for, what came of it, and what of that goes where."""
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from drivers.api import DeviceDriver, Exchange, Transaction
-from drivers.errors import DriverError
+from drivers.errors import DeviceRefused, DriverError, Misconfigured
 from drivers.lines import Reply, SerialMode
 from gateway.polling.around import Rules
 from gateway.polling.backoff import LONGEST_FIRE_S, LONGEST_S, Health
@@ -20,6 +21,10 @@ from gateway.polling.told import Told
 from gateway.site.config import Device
 from messages.types import Quality
 
+# What a device refuses is asked for again after so long, and then at growing intervals up to the second; what guards
+# people sooner. What it was never heard to answer costs a time-out each time.
+AGAIN_S = 30.0, 3600.0
+GUARD_AGAIN_S = 5.0, 60.0
 HEARTBEAT_S = 30.0  # what stays bad is said again this often, or once a period if that is longer
 
 
@@ -35,7 +40,10 @@ class Work:
     said: float = 0.0
     """When it was last said that it is bad, monotonic seconds."""
     excluded: Quality | None = None
-    """Set where the device or our configuration rules this out: not asked again until the device returns."""
+    """Set where the device or our configuration rules this out: not asked before `again_at`."""
+    again_at: float = math.inf
+    refusals: int = 0
+    """How often in a row it was ruled out."""
     busy: int = 0
     heard: bool = False
     """True once it was answered: from then on a silence is the device's, and not due to what was asked."""
@@ -49,6 +57,14 @@ class Work:
         """How many bytes it takes on the wire if all is well."""
         return self.transaction.request_bytes + self.transaction.reply_bytes
 
+    def leave_out(self, err: DriverError, now: float) -> None:
+        """Ask no more for what is ruled out, but for now and then: a panel may refuse because it has just started."""
+        guards = RANKS[self.poll] <= ALARM and isinstance(err, DeviceRefused)
+        first, longest = GUARD_AGAIN_S if guards else AGAIN_S
+        wait = math.inf if isinstance(err, Misconfigured) else first * 2 ** min(self.refusals, 20)
+        self.excluded, self.refusals = err.quality, self.refusals + 1
+        self.again_at = now + (wait if wait == math.inf else min(wait, longest))
+
     def must_say(self, quality: Quality, now: float) -> bool:
         """Take a failure; return True if it must be told: it is new, or was last told long ago."""
         if self.bad is not None and now - self.said < max(self.period, HEARTBEAT_S):
@@ -57,8 +73,10 @@ class Work:
         return True
 
     def say_at(self, now: float) -> float:
-        """Return when a failure that lasts must be told again."""
-        return max(now + 0.001, self.said + max(self.period, HEARTBEAT_S))
+        """Return when a failure that lasts must be told again, or what is left out be asked."""
+        says = self.said + max(self.period, HEARTBEAT_S)
+        asks = self.again_at if self.excluded is not None and self.again_at > now else math.inf
+        return max(now + 0.001, min(says, asks))
 
 
 @dataclass(slots=True, eq=False)

@@ -303,6 +303,8 @@ class Poller:
         else:
             if presence.answered(device):
                 presence.spare(work)
+            if work.excluded is not None:
+                presence.lift(work)
             device.lessons.answered(work.transaction)
             await self.teller.take(work, reply)
         return None
@@ -381,8 +383,10 @@ class Poller:
             exchange = job.what.device.driver.exchange(job.what.transaction)
         except Misconfigured as err:
             self.presence.exclude(job.what, err)
-            return
-        await self._poll(job, job.what, exchange)
+        else:
+            await self._poll(job, job.what, exchange)
+        if not self.presence.up and self.presence.reopen_at <= self.around.monotonic():
+            self.presence.put_off()  # nobody knows yet: what was asked cannot be asked here
 
 
 def _urgent(job: Job[Task]) -> bool:

@@ -126,7 +126,8 @@ class Presence:
                 self._take_over(job, work, same)
             out = [old for _, old in same if old.excluded is not None]
             if out and points.issubset(*(old.transaction.points for old in out[:1])):
-                work.excluded = out[0].excluded
+                work.excluded, work.again_at = out[0].excluded, out[0].again_at
+                work.refusals = out[0].refusals
 
     def _take_over(self, job: "Job[Task]", work: Work, same: Sequence[tuple["Job[Task]", Work]]) -> None:
         """Let a poll go on where those of its points were: their place, their back-off, their window for the books."""
@@ -164,20 +165,29 @@ class Presence:
         parts = lessons.never(work.transaction, spoke=isinstance(err, DeviceRefused))
         if parts:
             self.split(job, work, parts, self.around.monotonic())
-        elif lessons.lacks.issuperset(work.transaction.points):
-            self.exclude(work, err)
+        elif lessons.lacks.issuperset(work.transaction.points) and self._askable(work.device):
+            self.exclude(work, err)  # where nothing else is asked it would never be found silent
         else:
             return False
         return True
 
     def exclude(self, work: Work, err: DriverError) -> None:
-        """Ask no more for what the device or the configuration rules out, until the device returns."""
+        """Ask for what the device or the configuration rules out only now and then, until the device returns."""
+        work.leave_out(err, self.around.monotonic())
+        level = logging.WARNING if work.refusals == 1 else logging.DEBUG
         points = ", ".join(work.transaction.points[:5])
-        log.warning(
-            "%s: %s is left out until the device returns: %s", work.device.id, points, printable(str(err))
-        )
-        work.excluded = err.quality
+        log.log(level, "%s: %s is left out for now: %s", work.device.id, points, printable(str(err)))
         self.teller.say(work, err.quality)
+
+    def lift(self, work: Work) -> None:
+        """Ask as before for what was left out and has answered, and at once for what else of its device is left out."""
+        work.excluded, work.refusals = None, 0
+        log.info("%s: %s answers now", work.device.id, ", ".join(work.transaction.points[:5]))
+        now = self.around.monotonic()
+        for job, other in self.works(work.device):
+            if other.excluded is not None and other.again_at < _NEVER:
+                other.excluded = None
+                self.schedule.at(job, now)
 
     def known_bad(self, job: "Job[Task]", work: Work) -> Quality | None:
         """Say why this need not be asked now, or None."""
@@ -186,7 +196,8 @@ class Presence:
         if job.probe:
             return None
         silent = (work.bad or Quality.TIMEOUT) if work.device.health.silent else None
-        return work.excluded or silent
+        left_out = work.excluded if self.around.monotonic() < work.again_at else None
+        return left_out or silent
 
     def parks(self, job: "Job[Task]", work: Work) -> bool:
         """Put a poll aside while its device is asked once more whether it is there; True if that is so."""
@@ -342,14 +353,22 @@ class Presence:
 
     def candidate(self) -> "Job[Task] | None":
         """Return what to ask to see whether the line is back: the devices take turns, each with its cheapest poll."""
-        candidates = [device for device in self.devices if not device.health.silent] or list(self.devices)
+        askable = [device for device in self.devices if self._askable(device)]
+        candidates = [one for one in askable if not one.health.silent] or askable or list(self.devices)
         device = candidates[self._turn % len(candidates)]
         self._turn += 1
-        work = cheapest(work for _, work in self.works(device))
+        work = cheapest(self._askable(device) or (work for _, work in self.works(device)))
         if work is None:
-            self.reopen_at = self._reopen.next_probe(self.around.monotonic())
+            self.put_off()
             return None
         return Job(work, PROBE_RANK, work.period, self.around.monotonic())
+
+    def put_off(self) -> None:
+        """Look whether the line is back a little later."""
+        self.reopen_at = self._reopen.next_probe(self.around.monotonic())
+
+    def _askable(self, device: Polled) -> list[Work]:
+        return [work for _, work in self.works(device) if work.excluded is None]
 
 
 def _question(works: Iterable[Work]) -> Work | None:

@@ -14,7 +14,9 @@ from drivers.api import Reading
 from messages.types import Quality, Value
 
 _EXACT = Context(prec=200)  # more digits than any register and any deadband have together
-MOST_UNDER_WAY = 4  # with more than this the disk is in trouble: everything is told
+UNDER_WAY_S = (
+    5.0  # what takes longer than this to the journal says that the disk is in trouble: everything is told
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class _Point:
 
     def wants(self, reading: Reading, now: float) -> bool:
         kept, under_way = self.kept, self.under_way
-        if kept is None or len(under_way) > MOST_UNDER_WAY or self._differs(kept, reading):
+        if kept is None or self._differs(kept, reading):
+            return True
+        oldest = next(iter(under_way.values()), None)
+        if oldest is not None and now - oldest.at > UNDER_WAY_S:
             return True
         if any(self._differs(told, reading) for told in under_way.values()):
             return True

@@ -194,7 +194,7 @@ class Schedule(Generic[Payload]):
         if not job.started:
             # Its own first moment is its phase: jobs that start together spread out by what each one costs.
             job.started, job.due = True, began - self.phase * period
-            if self.stride:
+            if self.stride and not job.probe:
                 job.due = self._step_of(job.due, period)
         passed = int((ended - job.due) // period) if ended > job.due else 0
         if passed:
@@ -284,7 +284,9 @@ class Schedule(Generic[Payload]):
     def _put(self, job: Job[Payload], at: float) -> None:
         job.turn += 1
         job.ready = at
-        if job in self._jobs:
+        if (
+            job in self._jobs and at < _INFINITE
+        ):  # what waits for ever has no place: a heap would never let it go
             heapq.heappush(self._later, (at, next(self._order), job.turn, job))
 
     def _arrive(self, now: float) -> None:
