@@ -1,6 +1,7 @@
 """The history of one point, thinned for a chart so that no peak, no dip and no hole is lost."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain, islice
@@ -16,6 +17,7 @@ from server.views.wire import plain
 
 HOUR_MS = 3_600_000
 READ_MOST = 1_000_000  # rows looked at for one answer
+FEW = 5  # rows of a slice that are all kept
 
 
 class TooMuch(ValueError):
@@ -82,7 +84,7 @@ def _stored(conn: Connection, series_id: int, since_ms: int, until_ms: int) -> I
 def thin(rows: Iterable[Sampled], limit: int, since_ms: int, until_ms: int) -> tuple[list[Sampled], int]:
     """Keep about `limit` rows: of each slice of time the first, lowest, highest, last and where it was not good.
 
-    Return them and how many there were; no more than the answer and one slice are held at once.
+    Return them and how many there were; no more than the answer is held at once, however few slices that are.
     """
     source = iter(rows)
     begin = list(islice(source, limit + 1))
@@ -91,30 +93,49 @@ def thin(rows: Iterable[Sampled], limit: int, since_ms: int, until_ms: int) -> t
     slices = max(1, limit // 5)
     width = max(1, -(-(until_ms - since_ms) // slices))
     kept: list[Sampled] = []
-    part: list[Sampled] = []
+    part = _Slice()
     here, count = -1, 0
     for row in chain(begin, source):
         count += 1
         slot = (row.ms - since_ms) // width
         if slot != here:
-            kept.extend(_notable(part))
-            part, here = [], slot
-        part.append(row)
-    kept.extend(_notable(part))
+            kept.extend(part.notable())
+            part, here = _Slice(), slot
+        part.take(row)
+    kept.extend(part.notable())
     return kept, count
 
 
-def _notable(part: list[Sampled]) -> Iterable[Sampled]:
-    if len(part) <= 5:
-        return part
-    chosen = {part[0], part[-1]}
-    numbers = [row for row in part if isinstance(row.value, Decimal)]
-    if numbers:
-        chosen |= {min(numbers, key=_number), max(numbers, key=_number)}
-    hole = next((row for row in part if row.quality is not Quality.GOOD), None)
-    if hole is not None:
-        chosen.add(hole)
-    return sorted(chosen, key=lambda row: row.ms)
+@dataclass(slots=True)
+class _Slice:
+    """What is kept of a slice of time, however many rows it has."""
+
+    few: list[Sampled] = field(default_factory=list)
+    """The first of them: where there are no more, all are kept."""
+    last: Sampled | None = None
+    lowest: Sampled | None = None
+    highest: Sampled | None = None
+    hole: Sampled | None = None
+
+    def take(self, row: Sampled) -> None:
+        """Look at the next row."""
+        if len(self.few) <= FEW:
+            self.few.append(row)
+        self.last = row
+        if isinstance(row.value, Decimal):
+            if self.lowest is None or _number(row) < _number(self.lowest):
+                self.lowest = row
+            if self.highest is None or _number(row) > _number(self.highest):
+                self.highest = row
+        if self.hole is None and row.quality is not Quality.GOOD:
+            self.hole = row
+
+    def notable(self) -> Iterable[Sampled]:
+        """Return what is kept, in order."""
+        if len(self.few) <= FEW:
+            return self.few
+        chosen = {self.few[0], self.last, self.lowest, self.highest, self.hole}
+        return sorted((row for row in chosen if row is not None), key=lambda row: row.ms)
 
 
 def _number(row: Sampled) -> Decimal:

@@ -201,3 +201,13 @@ async def test_a_look_at_quarantine_does_not_load_it_all(house):
     assert [row["size"] for row in rows] == [390_002] * 20 + [390_001] * 10
     assert rows[-1]["payload"] == "0" + "火" * 3998 + "…"
     assert peak < 5_000_000, f"{peak} bytes for 30 rows"
+
+
+def test_one_slice_of_a_million_rows_is_not_held_in_memory():
+    rows = (Sampled(n, Decimal(n % 977), Quality.GOOD) for n in range(200_000))
+    tracemalloc.start()
+    shown, count = thin(rows, 2, 0, 200_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (count, [row.value for row in shown]) == (200_000, [0, 976, 199_999 % 977])
+    assert peak < 1_000_000
