@@ -3,18 +3,21 @@
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from drivers.api import Heard, PeerSession
 from drivers.errors import FrameDamaged, Misconfigured
 from drivers.fire_printer.meaning import Panel, Read
-from drivers.fire_printer.records import Record, RecordReader
+from drivers.fire_printer.records import Record
 from drivers.fire_printer.settings import Nothing, Options, bind_options
 from drivers.fire_printer.vectors import check_vector, explain_record
 from drivers.listen_check import example_faults
 from drivers.profile import Profile
 from drivers.profiles_store import load_library
 from messages.text import printable
+
+REPORT_S: Final = 120
+"""Seconds. What takes longer is no report, and told."""
 
 
 class PrinterDriver:
@@ -74,28 +77,32 @@ class PrinterSession:
 
     def __init__(self, source: str, panel: Panel) -> None:
         self._source, self._panel = source, panel
-        self._reader = RecordReader(panel.options)
+        self._reader = panel.reader()
         self._last: datetime | None = None
+        self._report: datetime | None = None
 
     def feed(self, data: bytes, now: datetime) -> Sequence[Heard]:
         """Take bytes in any portions; what waited too long for its end is told first."""
-        records = self._reader.flush() if self._reader.waiting and self._idle(now) else []
+        over = _longer(self._last, now, self._panel.options.idle_s) or _longer(self._report, now, REPORT_S)
+        records = self._reader.flush() if self._reader.waiting and over else []
+        if not self._reader.in_report:
+            self._report = None
         if data:
             self._last = now
             records += self._reader.feed(data)
+        self._report = (self._report or now) if self._reader.in_report else None
         return [self._heard(record, now) for record in records]
 
     def tick(self, now: datetime) -> Sequence[bytes]:  # noqa: ARG002
         """Return nothing: a printer port is never written to."""
         return ()
 
-    def _idle(self, now: datetime) -> bool:
-        """Say whether the port has been silent for too long; so it has where the clock was set back meanwhile."""
-        if self._last is None:
-            return False
-        return not timedelta() <= now - self._last < timedelta(seconds=self._panel.options.idle_s)
-
     def _heard(self, record: Record, now: datetime) -> Heard:
         read: Read = self._panel.read(record, now)
         label = "ignored" if read.ignored else printable(read.event or record.text, 60)
         return Heard(self._source, {}, read.happenings, label=label, raw=record.raw)
+
+
+def _longer(since: datetime | None, now: datetime, seconds: float) -> bool:
+    """Say whether so much time went by; so it has where the clock was set back meanwhile."""
+    return since is not None and not timedelta() <= now - since < timedelta(seconds=seconds)

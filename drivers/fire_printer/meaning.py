@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from drivers.api import Happening
 from drivers.errors import Misconfigured
 from drivers.fire_printer.patterns import MAX_TEXT, compiled
-from drivers.fire_printer.records import Record
+from drivers.fire_printer.records import Record, RecordReader
 from drivers.fire_printer.settings import On, Options, bind_options, bind_signals
 from drivers.profile import Profile
 from messages.types import Edge
@@ -50,14 +50,17 @@ class Panel:
             self._exact |= {_word(word): (name, _begin(on)) for word in on.is_}
             self._exact |= {_word(word): (name, Edge.CLEARED) for word in on.ends}
 
+    def reader(self) -> RecordReader:
+        """Begin to cut what this panel prints into records."""
+        return RecordReader(self.options, self._live)
+
     def read(self, record: Record, now: datetime) -> Read:
         """Read a record; one that nothing fits is the `unparsed` signal, never nothing."""
-        text = record.text
-        if record.report or any(rule.fullmatch(text[:MAX_TEXT]) for rule in self._ignore):
+        if record.torn:
+            return Read(record, None, happenings=(self._strange(record),))
+        if record.report or self._ignored(record.text):
             return Read(record, None, ignored=True)
-        rules = self._rules if len(text) <= MAX_TEXT else ()
-        match = next((found for rule in rules if (found := rule.fullmatch(text))), None)
-        groups = _groups(match) if match else None
+        groups = self._groups(record.text)
         if groups is None:
             return Read(record, None, happenings=(self._strange(record),))
         meant = self._meant(groups.get("event", ""))
@@ -72,6 +75,24 @@ class Panel:
             for other in self._signals[code].ends_all
         )
         return Read(record, groups, happenings=(told, *ended))
+
+    def _live(self, text: str) -> bool:
+        """Say whether a text is an event that a signal names."""
+        groups = self._groups(text)
+        return (
+            groups is not None
+            and self._meant(groups.get("event", "")) is not None
+            and not self._ignored(text)
+        )
+
+    def _ignored(self, text: str) -> bool:
+        return any(rule.fullmatch(text[:MAX_TEXT]) for rule in self._ignore)
+
+    def _groups(self, text: str) -> dict[str, str] | None:
+        """Return what the first rule that fits finds in a whole record."""
+        rules = self._rules if len(text) <= MAX_TEXT else ()
+        match = next((found for rule in rules if (found := rule.fullmatch(text))), None)
+        return _groups(match) if match else None
 
     def _meant(self, event: str) -> tuple[str, Edge] | None:
         word = _word(event)

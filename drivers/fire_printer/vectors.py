@@ -8,7 +8,6 @@ from typing import Any, Final
 from drivers.binding import from_hex
 from drivers.errors import DriverError, FrameDamaged
 from drivers.fire_printer.meaning import Panel, Read
-from drivers.fire_printer.records import RecordReader
 from drivers.profile import Profile
 from messages.text import printable
 from messages.types import Edge
@@ -107,7 +106,7 @@ def _best(panel: str, library: Mapping[str, Profile]) -> Panel:
 
 
 def _read(raw: bytes, panel: Panel) -> list[Read]:
-    reader = RecordReader(panel.options)
+    reader = panel.reader()
     return [panel.read(record, _NOW) for record in [*reader.feed(raw), *reader.flush()]]
 
 

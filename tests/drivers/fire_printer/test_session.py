@@ -43,6 +43,29 @@ def told(profile, raw):
         (b"LOOP SHORT", "fault", Edge.RAISED),
         (b"ACKD FAULT", "acknowledged", Edge.PULSE),
         (b"GREETINGS", "unparsed", Edge.PULSE),
+        (b"MCP ALARM", "fire", Edge.RAISED),
+        (b"HEAT ALARM", "fire", Edge.RAISED),
+        (b"FLAME ALARM", "fire", Edge.RAISED),
+        (b"FLOW ALARM", "fire", Edge.RAISED),
+        (b"ALARM (F01)", "fire", Edge.RAISED),
+        (b"MCP ALARM(F1)", "fire", Edge.RAISED),
+        (b"RESET MCP ALARM", "fire", Edge.CLEARED),
+        (b"RESET ALARM (F01)", "fire", Edge.CLEARED),
+        (b"HEAT ALARM SELF CLEARED", "fire", Edge.CLEARED),
+        (b"PREALARM (F01)", "prealarm", Edge.RAISED),
+        (b"PRE ALARM (F01)", "prealarm", Edge.RAISED),
+        (b"RESET PREALARM (F01)", "prealarm", Edge.CLEARED),
+        (b"ACKD MCP ALARM", "acknowledged", Edge.PULSE),
+        (b"ACKD ALARM (F01)", "acknowledged", Edge.PULSE),
+        (b"ISOL MCP ALARM", "disabled", Edge.RAISED),
+        (b"DEISOL ALARM (F01)", "disabled", Edge.CLEARED),
+        (b"MCP ALARM FAULT", "fault", Edge.RAISED),
+        (b"ALARM RESET FAIL", "fault", Edge.RAISED),
+        (b"MCP PREALARM", "unparsed", Edge.PULSE),
+        (b"DISABLED MCP ALARM", "unparsed", Edge.PULSE),
+        (b"ALARM (TEST)", "unparsed", Edge.PULSE),
+        (b"TEST ALARM (F01)", "unparsed", Edge.PULSE),
+        (b"ALARM SILENCED", "unparsed", Edge.PULSE),
     ],
 )
 def test_events_of_a_panel(event, code, edge):
@@ -110,6 +133,22 @@ def test_the_word_is_searched_not_counted_off():
     assert "裙楼一层上空" in found[0].detail
 
 
+@pytest.mark.parametrize(
+    ("printed", "wanted"),
+    [
+        ("首次火警", ["fire raised"]),
+        ("火警", ["fire raised"]),
+        ("火警消除", ["fire cleared"]),
+        ("火警撤销", ["fire cleared"]),
+        ("火警恢复", ["fire cleared"]),
+        ("监管", ["supervisory raised"]),
+        ("监管恢复", ["supervisory cleared"]),
+    ],
+)
+def test_what_ends_in_words_of_the_standard_is_ended_and_not_raised(printed, wanted):
+    assert words(told(GST, FIRE.replace("首次火警".encode("gb18030"), printed.encode("gb18030")))) == wanted
+
+
 def test_a_reset_ends_all_that_it_ends_everywhere():
     found = told(GST, RESET)
     assert words(found)[:3] == ["panel_reset", "fire cleared", "fault cleared"]
@@ -132,6 +171,7 @@ def test_a_report_may_hold_anything_and_an_event_may_not_be_long():
         fence
         + b"REPORT\r\n\r\n"
         + fence
+        + b"1. "
         + alarm
         + b"P:01 NORMAL\r\n" * 90
         + fence
@@ -149,7 +189,7 @@ def test_a_report_that_never_ends_swallows_nothing_after_a_pause():
     peer, alarm = session(EDWARDS), bytes.fromhex(EDWARDS.examples[0].reply)
     assert list(peer.feed(b"-----------------\r\nREPORT\r\n\r\n", NOW)) == []
     heard = peer.feed(alarm, NOW + timedelta(seconds=3))
-    assert [words(each.happenings) for each in heard] == [[], ["fire raised"]]
+    assert [words(each.happenings) for each in heard] == [["unparsed"], ["fire raised"]]
 
 
 def test_what_waits_too_long_for_its_end_is_told():
