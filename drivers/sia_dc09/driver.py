@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from drivers.api import PeerSession
 from drivers.errors import Misconfigured
@@ -16,6 +16,8 @@ from drivers.sia_dc09.settings import Nothing, Options, Signals, bind_options
 from drivers.sia_dc09.vectors import check_vector
 from messages.text import printable
 
+MOST_PROFILES: Final = 64
+
 
 class Dc09Driver:
     """Alarm panels that report by ANSI/SIA DC-09 to a receiver."""
@@ -24,6 +26,8 @@ class Dc09Driver:
 
     def __init__(self, padding: crypto.Padding = secrets.token_bytes) -> None:
         self._padding = padding
+        self._made: dict[int, tuple[Profile, Signals]] = {}
+        """The signals of profiles, by identity: a panel may come with a connection for each message."""
 
     def check(self, profile: Profile) -> None:
         """Check options, signals and captured examples of a profile; raise `Misconfigured`."""
@@ -37,7 +41,7 @@ class Dc09Driver:
 
     def source(self, profile: Profile, options: Mapping[str, Any]) -> str:
         """Return the account of the panel; raise `Misconfigured`."""
-        address = account_of(profile, options).options.address
+        address = account_of(profile, options, self._signals(profile)).options.address
         if not address:
             raise Misconfigured("options.address: is missing: the panel's account number, as it sends it")
         return address.upper()
@@ -48,8 +52,19 @@ class Dc09Driver:
         """Begin with a new peer; raise `Misconfigured`."""
         accounts: dict[str, Account] = {}
         for source, (profile, own) in devices.items():
-            accounts[source] = account_of(profile, {**options, **own, "address": source})
+            accounts[source] = account_of(
+                profile, {**options, **own, "address": source}, self._signals(profile)
+            )
         return Dc09Session(accounts, self._padding)
+
+    def _signals(self, profile: Profile) -> Signals:
+        """Return the signals of a profile, made once."""
+        made = self._made.get(id(profile))
+        if made is None:
+            if len(self._made) >= MOST_PROFILES:
+                self._made.clear()
+            made = self._made[id(profile)] = profile, Signals(profile)
+        return made[1]
 
     def address_types(self) -> tuple[type, type, type]:
         """Return the types of a point's `at`, an action's `at`, and `options`: for the schema."""

@@ -40,9 +40,9 @@ class Account:
     key: bytes | None
 
 
-def account_of(profile: Profile, options: Mapping[str, Any]) -> Account:
-    """Make a panel's profile and key ready; raise `Misconfigured`."""
-    return Account(bind_options(profile, options), Signals(profile), key_of(options))
+def account_of(profile: Profile, options: Mapping[str, Any], signals: Signals) -> Account:
+    """Make a panel's options and key ready; raise `Misconfigured`."""
+    return Account(bind_options(profile, options), signals, key_of(options))
 
 
 class Dc09Session:

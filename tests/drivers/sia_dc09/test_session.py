@@ -303,3 +303,11 @@ def test_explain_names_everything():
         assert part in text
     assert "wrong, right would be" in Dc09Driver().explain(b'\n0000000F"NULL"0001L0#1[]\r')
     assert "event 110 fire" in Dc09Driver().explain(encode(b'"ADM-CID"0001L0#1[#1|1110 00 001]'))
+
+
+def test_a_peer_costs_no_second_reading_of_the_same_profile():
+    """A panel comes with a connection for each message, and a receiver may serve a hundred."""
+    driver = Dc09Driver()
+    panels = {f"{number:04X}": (PROFILE, {}) for number in range(3)}
+    one, other = driver.session(panels, {}), driver.session(panels, {})
+    assert len({id(account.signals) for each in (one, other) for account in each._accounts.values()}) == 1
