@@ -13,7 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from messages.text import printable
 from server import commands
-from server.alarms import pictures, release_suppressed
+from server.alarms import hand_over, pictures, release_suppressed
 from server.api import (
     alarm_pictures,
     alarms,
@@ -136,7 +136,8 @@ def sweep(services: Services, *, thorough: bool) -> int:
     """End commands whose time is over and call out alarms that need no longer be hidden; return how many."""
     now = services.clock()
     with write(services.engine) as conn:
-        changed = commands.expire(conn, now) + jobs.expire(conn, now) + release_suppressed(conn, now)
+        changed = commands.expire(conn, now) + jobs.expire(conn, now)
+        changed += release_suppressed(conn, now) + hand_over(conn, now)
         pictures.settle_ended(conn)
         if thorough:
             accounts.drop_idle_sessions(conn, now, timedelta(hours=services.settings.session_idle_h))
