@@ -64,9 +64,14 @@ class RtuReader:
     @property
     def needs(self) -> int:
         """How many more bytes must come, at the least, before `feed` can tell anything."""
-        wanted = self._candidate() if self._buffer else 0
+        buffer = self._buffer
+        wanted = self._candidate() if buffer else 0
+        if wanted and len(buffer) <= len(self._expected.head):
+            # Not all of a head: the next byte may refute it, and a refusal begin behind, or have begun already.
+            other = buffer.find(self._unit, 1)
+            wanted = min(wanted, (other if other > 0 else len(buffer)) + _EXCEPTION_FRAME)
         # A frame's first two bytes say nothing of its length yet: it may be a refusal.
-        return max(wanted, _EXCEPTION_FRAME) - len(self._buffer)
+        return max(wanted, _EXCEPTION_FRAME) - len(buffer)
 
     def _candidate(self) -> int:
         """Return the length of the frame that may begin here; 0 where none can."""
