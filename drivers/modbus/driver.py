@@ -19,6 +19,7 @@ from drivers.modbus.frames import explain
 from drivers.modbus.learned import across, cuts, shorter_than
 from drivers.modbus.plan import Planned
 from drivers.modbus.point_map import PointMap
+from drivers.modbus.rtu import crc16
 from drivers.modbus.vectors import check_vector
 from drivers.modbus.workshop import ModbusWorkshop
 from drivers.profile import Profile
@@ -121,7 +122,7 @@ class ModbusDevice(DeviceDriver):
         return [self._transaction(made) for made in plan.plan(wanted, self._points, rules)]
 
     def exchange(self, transaction: Transaction) -> Exchange:
-        """Build the request for one attempt; a Modbus TCP request gets a transaction id of its own."""
+        """Build the request for one attempt; a Modbus TCP request gets a transaction id of its own, where ids count."""
         block = transaction.block
         if isinstance(block, Write):
             return self._carry(block.request)
@@ -143,16 +144,30 @@ class ModbusDevice(DeviceDriver):
                 reply_bytes=2 * expected.length + 7,
                 key=asked[: len(":0103")],
             )
-        number = next(self._transactions)
-        options = self._options
+        return self._carry_tcp(request, expected, expected.length + mbap.HEADER)
+
+    def _carry_tcp(self, request: bytes, expected: pdu.AnyReply, reply_bytes: int = 0) -> Exchange:
+        """Build the exchange of Modbus TCP; where the answer's id proves nothing, it is keyed like one of RTU."""
+        options, loose = self._options, self._options.any_transaction
+        # Whoever guards against late and doubled answers knows a question again by its bytes: where the id proves
+        # nothing, the same question always carries the same one.
+        number = crc16(bytes((self._unit,)) + request) if loose else next(self._transactions)
         reader = mbap.MbapReader(
-            number, self._unit, request, any_unit=options.any_unit, any_transaction=options.any_transaction
+            number,
+            self._unit,
+            request,
+            any_unit=options.any_unit,
+            any_transaction=loose,
+            expected=expected,
         )
+        # The function first: who takes an answer of any unit waits for what each unit owes of this function.
+        key = request[:1] if options.any_unit else request[:1] + bytes((self._unit,))
         return Exchange(
             request=mbap.frame(number, self._unit, request),
             reader=reader,
-            reply_bytes=expected.length + mbap.HEADER,
-            matched=not options.any_transaction,
+            reply_bytes=reply_bytes,
+            key=key if loose else b"",
+            matched=not loose,
         )
 
     def ask(self, request: bytes) -> Exchange:
@@ -168,16 +183,7 @@ class ModbusDevice(DeviceDriver):
             return Exchange(
                 asked, modbus_ascii.AsciiReader(self._unit, request, expected), key=asked[: len(":0103")]
             )
-        number, options = next(self._transactions), self._options
-        reader = mbap.MbapReader(
-            number,
-            self._unit,
-            request,
-            any_unit=options.any_unit,
-            any_transaction=options.any_transaction,
-            expected=expected,
-        )
-        return Exchange(mbap.frame(number, self._unit, request), reader, matched=not options.any_transaction)
+        return self._carry_tcp(request, expected)
 
     def decode(self, transaction: Transaction, reply: bytes) -> Mapping[str, Reading]:
         """Decode a reply's PDU; a point that cannot be a value gets None and a quality, never an exception."""
