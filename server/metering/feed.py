@@ -1,7 +1,7 @@
 """The feed of charge-ready reads: one row per register and period, each with the readings it rests on."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, Engine, RowMapping, select
 
 from server.db.engine import read
-from server.db.tables_delivery import series
-from server.db.tables_devices import devices, gateways, profile_points
+from server.db.tables_devices import devices, gateways
+from server.metering.archive import Register, registers
 from server.metering.boundary import (
     NOT_BEGUN,
     NOT_ENDED,
@@ -23,11 +23,11 @@ from server.metering.boundary import (
     on_the_register,
     plus,
 )
-from server.metering.period import ReadState, Used, month_of, month_span, used
-from server.metering.readings import around, between
+from server.metering.period import Outside, ReadState, month_of, month_span, used
+from server.metering.readings import around, between, outside
 from server.views.wire import iso, plain
 
-CHUNK = 50  # registers per read transaction: a slow reader of the feed must not hold a snapshot open
+CHUNK = 20  # meters per read transaction: a slow reader of the feed must not hold a snapshot open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,43 +72,25 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of the feed in the order site, building, meter, register, and count them in `totals`."""
     with read(engine) as conn:
-        registers = _registers(conn, wanted)
-    for first in range(0, len(registers), CHUNK):
+        meters = _meters(conn, wanted)
+    for first in range(0, len(meters), CHUNK):
         with read(engine) as conn:
-            chunk = [_row(conn, register, wanted, zone, now) for register in registers[first : first + CHUNK]]
+            chunk = [
+                found
+                for meter in meters[first : first + CHUNK]
+                for found in _rows(conn, meter, wanted, zone, now)
+            ]
         for row, amount in chunk:
             totals.add(row, amount)
             yield row
 
 
-def _registers(conn: Connection, wanted: Wanted) -> list[RowMapping]:
+def _meters(conn: Connection, wanted: Wanted) -> list[RowMapping]:
     query = (
-        select(
-            devices,
-            gateways.c.timezone,
-            profile_points.c.point,
-            profile_points.c.label,
-            profile_points.c.label_zh,
-            profile_points.c.unit.label("point_unit"),
-            profile_points.c.modulus,
-            series.c.id.label("series_id"),
-        )
+        select(devices, gateways.c.timezone)
         .join(gateways, devices.c.gateway_id == gateways.c.id)
-        .join(profile_points, profile_points.c.profile_id == devices.c.profile_id)
-        .outerjoin(
-            series,
-            (series.c.site == devices.c.site)
-            & (series.c.device == devices.c.device)
-            & (series.c.point == profile_points.c.point),
-        )
-        .where(devices.c.metering_point.is_not(None), profile_points.c.billing.is_(True))
-        .order_by(
-            devices.c.site,
-            devices.c.building,
-            devices.c.metering_point,
-            devices.c.device,
-            profile_points.c.position,
-        )
+        .where(devices.c.metering_point.is_not(None))
+        .order_by(devices.c.site, devices.c.building, devices.c.metering_point, devices.c.device)
     )
     for value, column in (
         (wanted.site, devices.c.site),
@@ -121,43 +103,67 @@ def _registers(conn: Connection, wanted: Wanted) -> list[RowMapping]:
     return list(conn.execute(query).mappings())
 
 
-def _row(
-    conn: Connection, register: RowMapping, wanted: Wanted, zone_name: str, now: datetime
-) -> tuple[dict[str, Any], Decimal | None]:
-    zone = site_zone(register["timezone"], zone_name)
+Row = tuple[dict[str, Any], Decimal | None]
+
+
+def _rows(conn: Connection, meter: RowMapping, wanted: Wanted, zone_name: str, now: datetime) -> list[Row]:
+    zone = site_zone(meter["timezone"], zone_name)
     if wanted.since is not None and wanted.until is not None:
         since, until, month = wanted.since, wanted.until, None
     else:
         month = wanted.month or month_of(now, zone)
         since, until = month_span(month, zone)
-    multiplier = register["multiplier"] if register["multiplier"] is not None else Decimal(1)
-    told = (register["rated_per_h"] or {}).get(register["point"])
-    rated = on_the_register(Decimal(told) if told is not None else None, multiplier)
+    about = {
+        "site": meter["site"],
+        "building": meter["building"],
+        "meter": meter["metering_point"],
+        "device": meter["device"],
+        "month": month,
+        "reader": meter["reader"] or "",
+        "from_at": iso(since),
+        "to_at": iso(until),
+    }
+    known = registers(conn, meter, since, until)
+    return [_row(conn, register, about, since, until, now) for register in known]
+
+
+def _row(
+    conn: Connection,
+    register: Register,
+    about: Mapping[str, Any],
+    since: datetime,
+    until: datetime,
+    now: datetime,
+) -> Row:
+    rated = on_the_register(register.rated_per_h, register.multiplier)
     start = _boundary(conn, register, since, rated, now, NOT_BEGUN)
     end = _boundary(conn, register, until, rated, now, NOT_ENDED)
     way: list[Reading] = []
-    if start.value is not None and end.value is not None:
-        way = between(conn, register["series_id"], since, until)
-    found: Used = used(
-        start, end, multiplier=multiplier, modulus=register["modulus"], now=now, way=way, rated=rated
+    beyond: Outside = (None, None)
+    if register.series_id is not None and start.value is not None and end.value is not None:
+        way = between(conn, register.series_id, since, until)
+        beyond = outside(conn, register.series_id, start, end)
+    found = used(
+        start,
+        end,
+        multiplier=register.multiplier,
+        modulus=register.modulus,
+        now=now,
+        way=way,
+        rated=rated,
+        outside=beyond,
+        change=register.change,
     )
     row = {
-        "site": register["site"],
-        "building": register["building"],
-        "meter": register["metering_point"],
-        "device": register["device"],
-        "register": register["point"],
-        "label": register["label"],
-        "label_zh": register["label_zh"],
-        "unit": register["point_unit"],
-        "month": month,
-        "reader": register["reader"] or "",
-        "from_at": iso(since),
-        "to_at": iso(until),
+        **about,
+        "register": register.point,
+        "label": register.label,
+        "label_zh": register.label_zh,
+        "unit": register.unit,
         "start": _boundary_view(start),
         "end": _boundary_view(end),
         "consumption": plain(found.amount),
-        "multiplier": plain(multiplier),
+        "multiplier": plain(register.multiplier),
         "quality": found.quality.value,
         "state": found.state.value,
         "why": found.why,
@@ -166,14 +172,14 @@ def _row(
 
 
 def _boundary(
-    conn: Connection, register: RowMapping, at: datetime, rated: Decimal | None, now: datetime, not_yet: str
+    conn: Connection, register: Register, at: datetime, rated: Decimal | None, now: datetime, not_yet: str
 ) -> Boundary:
     if at > now:
         return missing(at, not_yet)  # nobody can have read it
     readings: list[Reading] = []
-    if register["series_id"] is not None:
-        readings = around(conn, register["series_id"], at)
-    return boundary(readings, at, modulus=register["modulus"], rated=rated)
+    if register.series_id is not None:
+        readings = around(conn, register.series_id, at)
+    return boundary(readings, at, modulus=register.modulus, rated=rated)
 
 
 def _boundary_view(edge: Boundary) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from server.metering.boundary import (
     times,
 )
 
+BACKWARDS = frozenset({Delta.DECREASE, Delta.EXCHANGE_SUSPECTED})
+
 
 class ReadQuality(StrEnum):
     """What a consumption rests on."""
@@ -37,6 +39,10 @@ class ReadState(StrEnum):
     PROVISIONAL = "provisional"
     HELD = "held"
     READY = "ready"
+
+
+Outside = tuple[Reading | None, Reading | None]
+"""The next usable readings before and after all that a period rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +64,37 @@ def used(
     now: datetime,
     way: Sequence[Reading] = (),
     rated: Decimal | None = None,
+    outside: Outside = (None, None),
+    change: str = "",
 ) -> Used:
     """Return the consumption between two boundaries: register difference times multiplier, exact.
 
     `way` are a few readings in between: a register that turned back among them is held for a person, also
     where its last value happens to lie above its first. `rated` is what the register counts in an hour at
-    most: where it counted more, a person looks too.
+    most: where it counted more, a person looks too. `outside` are the next readings before and after the
+    period: they show a wrong one at its ends. `change` says what became another in the archive within it.
     """
+    quality = _quality(start, end)
     if start.value is None or end.value is None:
-        return _without_value(start, end, now)
-    for edge, name in ((start, "start"), (end, "end")):
-        if edge.conflict:
-            why = f"{name}: the meter gave two different values for one instant"
-            return Used(None, _quality(start, end), ReadState.HELD, why)
+        return _without_value(start, end, now, change)
     limits = Limits(modulus, rated)
-    first, last = _began(start), _ended(end)
-    kind, difference = limits.judge(first, last)
-    if difference is None:
-        why = f"{kind}: the register went from {start.value:f} to {end.value:f}"
-        return Used(None, _quality(start, end), ReadState.HELD, why)
-    doubt = doubt_about([first, *(stop for r in way if (stop := _stop(r))), last], difference, limits)
+    kind, difference = limits.judge(_began(start), _ended(end))
+    doubt = change or _conflict(start, end)
+    if not doubt and difference is None:
+        doubt = f"{kind}: the register went from {start.value:f} to {end.value:f}"
+    if doubt or difference is None:
+        return Used(None, quality, ReadState.HELD, doubt)
+    stops = [_began(start), *(stop for r in way if (stop := _stop(r))), _ended(end)]
+    doubt = doubt_about(stops, difference, limits) or _lone_ends(start, end, way, outside, limits)
     if doubt:
-        return Used(None, _quality(start, end), ReadState.HELD, doubt)
+        return Used(None, quality, ReadState.HELD, doubt)
     amount = times(difference, multiplier)
     why = f"the register rolled over at {modulus:f}" if kind is Delta.ROLLOVER and modulus is not None else ""
     if not (start.settled and end.settled):
         side = "end" if start.settled else "start"
         waiting = f"no reading after the {side} yet: a nearer one may still come"
-        return Used(
-            amount, _quality(start, end), ReadState.PROVISIONAL, "; ".join(filter(None, (why, waiting)))
-        )
-    return Used(amount, _quality(start, end), ReadState.READY, why)
+        return Used(amount, quality, ReadState.PROVISIONAL, "; ".join(filter(None, (why, waiting))))
+    return Used(amount, quality, ReadState.READY, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +160,63 @@ def doubt_about(stops: Sequence[Stop], difference: Decimal, limits: Limits) -> s
     return ""
 
 
-def _without_value(start: Boundary, end: Boundary, now: datetime) -> Used:
+def _conflict(start: Boundary, end: Boundary) -> str:
+    for edge, name in ((start, "start"), (end, "end")):
+        if edge.conflict:
+            return f"{name}: the meter gave two different values for one instant"
+    return ""
+
+
+def _lone_ends(
+    start: Boundary, end: Boundary, way: Sequence[Reading], outside: Outside, limits: Limits
+) -> str:
+    """Return why the reading at an end is a single wrong one, empty if its neighbours do not agree without it."""
+    before, after = outside
+    within = [stop for r in (*start.basis, *way, *end.basis) if (stop := _stop(r))]
+    stops = sorted({stop.at: stop for stop in within}.values(), key=lambda stop: stop.at)
+    outer = [_stop(reading) if reading is not None else None for reading in outside]
+    line = [*filter(None, outer[:1]), *stops, *filter(None, outer[1:])]
+    if before is not None and (doubt := _lone(line[:3], limits)):
+        return f"start: {doubt}"
+    if after is not None and (doubt := _lone(line[-3:], limits)):
+        return f"end: {doubt}"
+    return ""
+
+
+def _lone(stops: Sequence[Stop], limits: Limits) -> str:
+    """Return why the middle one of three readings is wrong, empty where it fits or nobody can tell.
+
+    It is wrong where the register went back at it and the other two agree. Where they do not agree, it is with
+    one of them, and they are another register: a meter exchanged just outside a period leaves the period right.
+    """
+    if len(stops) < 3:
+        return ""
+    one, middle, last = stops
+    (kind, first), (next_kind, second), (_, whole) = (
+        limits.judge(one, middle),
+        limits.judge(middle, last),
+        limits.judge(one, last),
+    )
+    if whole is None:
+        return ""
+    if kind in BACKWARDS:
+        return f"{kind}: the register went from {one.value:f} to {middle.value:f} around it"
+    if next_kind in BACKWARDS:
+        return f"{next_kind}: the register went from {middle.value:f} to {last.value:f} around it"
+    # A dip of a register close to its wrap looks like a rollover, and coming back from it like a lot of use.
+    if first is not None and second is not None and plus(first, second) != whole:
+        return f"{Delta.DECREASE}: the register went from {one.value:f} to {middle.value:f} around it"
+    return ""
+
+
+def _without_value(start: Boundary, end: Boundary, now: datetime, change: str) -> Used:
     if start.at > now:
         return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, NOT_BEGUN)
     if start.value is not None and end.at > now:
         return Used(None, ReadQuality.MISSING, ReadState.PROVISIONAL, NOT_ENDED)
     # Without its beginning a running period can never be billed: that is to be seen now, not when it ends.
     reasons = [f"{name}: {edge.why}" for edge, name in ((start, "start"), (end, "end")) if edge.value is None]
-    return Used(None, ReadQuality.MISSING, ReadState.MISSING, "; ".join(reasons))
+    return Used(None, ReadQuality.MISSING, ReadState.MISSING, "; ".join(filter(None, (*reasons, change))))
 
 
 def _quality(start: Boundary, end: Boundary) -> ReadQuality:

@@ -1,68 +1,89 @@
-"""Loads, for one register and one instant, the few stored samples that a boundary can rest on."""
+"""Loads, for one register, the few stored samples that a boundary, and what lies between two of them, rest on."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, Select, and_, bindparam, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    literal,
+    select,
+)
 
 from messages.types import ClockState, Quality
 from server.db.tables_configs import batch_configs, configs
 from server.db.tables_delivery import batches, lanes, samples
 from server.db.types import from_ms, to_ms
-from server.metering.boundary import NEAR, READ_WINDOW, Reading
+from server.metering.boundary import NEAR, READ_WINDOW, Boundary, Reading
 
 HOUR_MS = 3_600_000
 STOPS = 60  # two a day in a month
-_MINE = samples.c.series_id == bindparam("series")
-_USABLE = and_(
-    samples.c.value.is_not(None),
-    samples.c.quality == Quality.GOOD,
-    samples.c.clock != ClockState.UNSET,
-    samples.c.dup == 0,
-)
+OUTSIDE = timedelta(days=32)  # a meter that is read once a month has a neighbour, too
+_MS = timedelta(milliseconds=1)
+
+
+def _usable(of: FromClause) -> ColumnElement[bool]:
+    """What `Reading.usable` asks, of a row."""
+    return and_(of.c.value.is_not(None), of.c.quality == Quality.GOOD, of.c.clock != ClockState.UNSET)
+
+
+def _walk(*, backwards: bool) -> Select[Any]:
+    """From instant (`first`, `edge`) on through `hours`: the next usable instant of each `step` of them.
+
+    Each hour is one look-up of the key, and the first hour of a step that has a reading ends that step.
+    """
+    first, hours, step, edge = (bindparam(name, type_=Integer) for name in ("first", "hours", "step", "edge"))
+    sign = -1 if backwards else 1
+
+    def found_in(gone: ColumnElement[int]) -> ScalarSelect[Any]:
+        one = samples.alias()
+        if backwards:
+            bound = one.c.offset_ms <= case((gone == 0, edge), else_=HOUR_MS)
+        else:
+            bound = one.c.offset_ms >= case((gone == 0, edge), else_=0)
+        return (
+            select(one.c.offset_ms)
+            .where(one.c.bucket == first + sign * gone, one.c.series_id == bindparam("series"), bound)
+            .where(_usable(one))
+            .order_by(one.c.offset_ms.desc() if backwards else one.c.offset_ms)
+            .limit(1)
+            .scalar_subquery()
+        )
+
+    zero = literal(0, Integer)
+    walk = select(zero.label("gone"), found_in(zero).label("offset_ms")).cte("walk", recursive=True)
+    gone = case((walk.c.offset_ms.is_(None), walk.c.gone + 1), else_=walk.c.gone + step - walk.c.gone % step)
+    walk = walk.union_all(select(gone, found_in(gone)).where(gone < hours))
+    bucket = first + sign * walk.c.gone
+    return select(bucket.label("bucket"), walk.c.offset_ms).where(walk.c.offset_ms.is_not(None))
 
 
 def _stops() -> Select[Any]:
-    """For hours from `first` to before `last`, every `step`th: the first usable reading of each."""
-    hours = select(bindparam("first", type_=Integer).label("bucket")).cte("hours", recursive=True)
-    step, last = bindparam("step", type_=Integer), bindparam("last", type_=Integer)
-    hours = hours.union_all(select(hours.c.bucket + step).where(hours.c.bucket + step < last))
-    one = samples.alias()
-    usable = and_(
-        one.c.value.is_not(None),
-        one.c.quality == Quality.GOOD,
-        one.c.clock != ClockState.UNSET,
-        one.c.dup == 0,
-    )
-    # The smallest offset as a look-up of its own: each hour costs one step into the index, not a walk through it.
-    earliest = (
-        select(one.c.offset_ms)
-        .where(one.c.bucket == hours.c.bucket, one.c.series_id == bindparam("series"), usable)
-        .order_by(one.c.offset_ms)
-        .limit(1)
-        .scalar_subquery()
-    )
+    """The usable samples of each instant that a walk forward finds, those stored first foremost."""
+    found = _walk(backwards=False).subquery()
+    here = (samples.c.bucket == found.c.bucket) & (samples.c.offset_ms == found.c.offset_ms)
     return (
         select(samples.c.bucket, samples.c.offset_ms, samples.c.value)
-        .select_from(
-            hours.join(samples, (samples.c.bucket == hours.c.bucket) & (samples.c.offset_ms == earliest))
-        )
-        .where(_MINE, samples.c.dup == 0)
-        .order_by(samples.c.bucket)
+        .select_from(found.join(samples, here))
+        .where(_MINE, _usable(samples))
+        .order_by(samples.c.bucket, samples.c.offset_ms, samples.c.dup)
     )
 
 
-_WITHIN = select(samples.c.offset_ms).where(
-    _MINE,
-    samples.c.bucket == bindparam("bucket"),
-    samples.c.offset_ms.between(bindparam("low"), bindparam("high")),
-    _USABLE,
-)
+_MINE = samples.c.series_id == bindparam("series")
 # Put together once: a feed of a thousand registers runs each of these some thousands of times.
-_LAST_IN = _WITHIN.order_by(samples.c.offset_ms.desc()).limit(1)
-_FIRST_IN = _WITHIN.order_by(samples.c.offset_ms).limit(1)
+_BEFORE, _AFTER = _walk(backwards=True), _walk(backwards=False)
 _STOPS = _stops()
 _AT: Select[Any] = (
     select(
@@ -90,8 +111,8 @@ _AT: Select[Any] = (
 
 
 def around(conn: Connection, series_id: int, at: datetime, window: timedelta = READ_WINDOW) -> list[Reading]:
-    """Return the usable readings next to `at` on both sides, with every reading that claims the same instants."""
-    at_ms, reach = to_ms(at), max(window, NEAR) // timedelta(milliseconds=1)
+    """Return the usable readings next to `at` on both sides; one that another contradicts is marked."""
+    at_ms, reach = to_ms(at), max(window, NEAR)
     found: set[int] = set()
     for backwards in (True, False):
         found |= _next_usable(conn, series_id, at_ms, reach, backwards=backwards)
@@ -99,46 +120,63 @@ def around(conn: Connection, series_id: int, at: datetime, window: timedelta = R
 
 
 def between(conn: Connection, series_id: int, since: datetime, until: datetime) -> list[Reading]:
-    """Return the first usable reading of about `STOPS` hours spread over the period, its ends left out."""
-    first, last = to_ms(since) // HOUR_MS + 1, (to_ms(until) - 1) // HOUR_MS
-    if first >= last:
-        return []
-    asked = {"series": series_id, "first": first, "step": max(1, (last - first) // STOPS), "last": last}
-    return [
-        Reading(at=from_ms(bucket * HOUR_MS + offset), value=value if isinstance(value, Decimal) else None)
-        for bucket, offset, value in conn.execute(_STOPS, asked)
-    ]
+    """Return the first usable reading of each of about `STOPS` parts of the period, its ends left out."""
+    first, edge = divmod(to_ms(since) + 1, HOUR_MS)
+    until_ms = to_ms(until)
+    hours = -(-until_ms // HOUR_MS) - first
+    asked = {
+        "series": series_id,
+        "first": first,
+        "edge": edge,
+        "hours": hours,
+        "step": max(1, hours // STOPS),
+    }
+    stops: dict[int, Reading] = {}
+    for bucket, offset, value in conn.execute(_STOPS, asked):
+        ms = bucket * HOUR_MS + offset
+        if ms < until_ms and ms not in stops and isinstance(value, Decimal):
+            stops[ms] = Reading(at=from_ms(ms), value=value)
+    return list(stops.values())
 
 
-def _next_usable(conn: Connection, series_id: int, at_ms: int, reach: int, *, backwards: bool) -> set[int]:
+def outside(
+    conn: Connection, series_id: int, start: Boundary, end: Boundary
+) -> tuple[Reading | None, Reading | None]:
+    """Return the last usable reading before all that `start` rests on, and the first after all of `end`."""
+    before = to_ms(min(reading.at for reading in start.basis)) - 1
+    after = to_ms(max(reading.at for reading in end.basis)) + 1
+    sides: list[Reading | None] = []
+    for ms, backwards in ((before, True), (after, False)):
+        found = _next_usable(conn, series_id, ms, OUTSIDE, backwards=backwards)
+        sides += _readings(conn, series_id, found) or [None]
+    return sides[0], sides[1]
+
+
+def _next_usable(
+    conn: Connection, series_id: int, at_ms: int, reach: timedelta, *, backwards: bool
+) -> set[int]:
     """Return the instant of the usable reading nearest to `at_ms` on one side, if one lies within `reach`."""
-    edge = at_ms - reach if backwards else at_ms + reach
-    bucket, offset = divmod(at_ms, HOUR_MS)
-    last, last_offset = divmod(edge, HOUR_MS)
-    # Hour by hour, outwards: each is one look into the index, and the first hour nearly always has it.
-    while bucket >= last if backwards else bucket <= last:
-        low, high = (0, offset) if backwards else (offset, HOUR_MS)
-        if bucket == last:
-            low, high = (last_offset, high) if backwards else (low, last_offset)
-        asked = {"series": series_id, "bucket": bucket, "low": low, "high": high}
-        found = conn.execute(_LAST_IN if backwards else _FIRST_IN, asked).scalar()
-        if found is not None:
-            return {bucket * HOUR_MS + int(found)}
-        bucket, offset = (bucket - 1, HOUR_MS) if backwards else (bucket + 1, 0)
-    return set()
+    most = reach // _MS
+    first, edge = divmod(at_ms, HOUR_MS)
+    hours = most // HOUR_MS + 2
+    asked = {"series": series_id, "first": first, "edge": edge, "hours": hours, "step": hours}
+    row = conn.execute(_BEFORE if backwards else _AFTER, asked).first()
+    found = set() if row is None else {int(row.bucket) * HOUR_MS + int(row.offset_ms)}
+    return {ms for ms in found if abs(ms - at_ms) <= most}
 
 
 def _readings(conn: Connection, series_id: int, instants: Iterable[int]) -> list[Reading]:
-    """Load every sample of these instants; where there are several, the first is the reading and marked."""
+    """Load the reading of each of these instants: the usable sample stored first, marked where one differs."""
     found: list[Reading] = []
     for ms in sorted(instants):
         rows = conn.execute(_AT, {"series": series_id, "bucket": ms // HOUR_MS, "offset": ms % HOUR_MS}).all()
-        if rows:
-            found.append(_reading(rows[0], ms, conflict=len(rows) > 1))
+        usable = [reading for reading in (_reading(row, ms) for row in rows) if reading.usable]
+        if usable:
+            found.append(replace(usable[0], conflict=any(one.value != usable[0].value for one in usable)))
     return found
 
 
-def _reading(row: Row[Any], ms: int, *, conflict: bool) -> Reading:
+def _reading(row: Row[Any], ms: int) -> Reading:
     value = row.value
     return Reading(
         at=from_ms(ms),
@@ -151,5 +189,4 @@ def _reading(row: Row[Any], ms: int, *, conflict: bool) -> Reading:
         index=row.idx,
         raw=row.raw.hex() if row.raw is not None else None,
         config=row.config or "",
-        conflict=conflict,
     )

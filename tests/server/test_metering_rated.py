@@ -42,6 +42,7 @@ def site_birth(folder, text: str = SITE) -> Birth:
 
 @pytest.fixture
 def later(house, tmp_path):
+    house.now = datetime(2026, 2, 1, tzinfo=UTC)
     house.be_born(site_birth(tmp_path))
     house.now = datetime(2026, 4, 2, tzinfo=UTC)
     return house

@@ -60,6 +60,12 @@ test("the server's reasons are said in Chinese, what is not known as it was sent
   assert.equal(say("no reading after the end yet: a nearer one may still come"), "期末之后尚无读数，可能还有更近的读数");
   assert.equal(say("start: no usable reading near it; end: the period has not ended"), "期初：附近没有可用读数；期末：周期尚未结束");
   assert.equal(say("the period has not begun"), "周期尚未开始");
+  assert.equal(say("end: DECREASE: the register went from 10.5 to 3 around it"), "期末：示数倒走：由 10.5 变为 3");
+  assert.equal(
+    say("start: no usable reading near it; MASTER_DATA_CHANGED: serial from SN 1 to none at 2026-03-15T00:00:00.000Z"),
+    "期初：附近没有可用读数；周期内档案变更：表号由 SN 1 变为 无（2026-03-15T00:00:00.000Z）",
+  );
+  assert.equal(say("MASTER_DATA_CHANGED: multiplier from 30 to 60 at 2026-03-15T00:00:00.000Z"), "周期内档案变更：倍率由 30 变为 60（2026-03-15T00:00:00.000Z）");
   assert.equal(say("something new"), "something new");
   assert.equal(reasonText("en", "the period has not ended"), "the period has not ended");
 });

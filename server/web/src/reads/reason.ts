@@ -4,6 +4,20 @@ import type { Language } from "../i18n/text";
 
 const KINDS: Record<string, string> = { DECREASE: "示数倒走", EXCHANGE_SUSPECTED: "疑似换表", SPIKE: "用量突变", ROLLOVER: "示数翻转" };
 
+const FACTS: Record<string, string> = {
+  multiplier: "倍率",
+  serial: "表号",
+  name: "设备型号文件",
+  vendor: "厂家",
+  model: "型号",
+  protocol: "协议",
+  unit: "单位",
+  kind: "计度器类型",
+  modulus: "计度器量程",
+  register: "计度器",
+};
+
+const fact = (text: string): string => (text === "none" ? "无" : text);
 const span = (text: string): string => text.replace(/(\d+) days?, /, "$1 天 ");
 const side = (name: string | undefined): string => (name === "start" ? "期初" : "期末");
 
@@ -20,6 +34,7 @@ const RULES: readonly Rule[] = [
   [/^([A-Z_]+): (?:in between )?the register went from (\S+) to (\S+)(?: around it)?$/, ([kind = "", a, b]) => `${KINDS[kind] ?? "示数异常"}：由 ${a} 变为 ${b}`],
   [/^in between the register counted (\S+), and its ends differ by (\S+)$/, ([a, b]) => `期间累计 ${a}，与首尾之差 ${b} 不符`],
   [/^the register rolled over at (\S+)$/, ([at]) => `计度器在 ${at} 处翻转`],
+  [/^MASTER_DATA_CHANGED: ([a-z]+) from (.+) to (.+) at (\S+)$/, ([name = "", a = "", b = "", at]) => `周期内档案变更：${FACTS[name] ?? name}由 ${fact(a)} 变为 ${fact(b)}（${at}）`],
   [/^the meter gave two different values for one instant$/, () => "同一时刻有两个不同示数"],
 ];
 
