@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,6 +158,8 @@ class Box:
     async def runs(self, remote: RemoteConfig, until: Callable[[], bool]) -> None:
         """Let a life go on until something is true, then kill it."""
         self.until, self.reached = until, asyncio.Event()
+        # One thread, so that what this life still writes is over before the next one begins, as after a real death.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         tasks = [asyncio.create_task(remote.run()), asyncio.create_task(remote.reloader.run())]
         try:
             async with asyncio.timeout(20):
@@ -167,6 +170,7 @@ class Box:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await asyncio.to_thread(lambda: None)
             for task in tasks:
                 if not task.cancelled():
                     task.result()
