@@ -7,15 +7,13 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from drivers import registry
-from drivers.api import DeviceDriver, Timing, Transaction
+from drivers.api import CommandPlan, DeviceDriver, Timing, Transaction
 from drivers.errors import Misconfigured
 from drivers.lines import guard_s, key_of
 from gateway.planning.worst_case import NO_BOUND, Bound, LineLoad, Task, bound
 from gateway.polling.line_rules import ASSUMED_TURNAROUND_S, timing_of
-from gateway.polling.orders import patient
 from gateway.polling.schedule import ALARM, FIRE, RANKS
 from gateway.site.config import Device, LineConfig
 
@@ -23,13 +21,6 @@ from gateway.site.config import Device, LineConfig
 LONG_TURNAROUND_S = 0.05
 
 Turnaround = Callable[[Device], float]
-
-
-class _Ordered(NamedTuple):
-    """How long one command holds the line at most: in its first piece, and with a later look."""
-
-    piece: float
-    look: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +98,15 @@ class Plans:
 def line_load(line: LineConfig, turnaround: Turnaround, longest: float | None, plans: Plans) -> LineLoad:
     """Return all that a line does: the polls of its devices and its longest command."""
     tasks: list[Task] = []
-    piece = look = 0.0
+    command = 0.0
     for device in line.devices:
         timing = timing_of(line, turnaround(device), device.mode)
         tasks += _tasks(line, device, timing, longest, plans)
         for action in device.profile.actions:
             with contextlib.suppress(Misconfigured):  # it will be refused: it never takes the line
-                made = _command(line, device, plans.driver(device), action, timing)
-                piece, look = max(piece, made.piece), max(look, made.look)
-    return LineLoad(tuple(tasks), command=piece, look=look)
+                steps = plans.driver(device).command(action, {})
+                command = max(command, _command(steps, timing, device.timeout))
+    return LineLoad(tuple(tasks), command=command)
 
 
 def forecast(
@@ -204,25 +195,7 @@ def _silent(planned: Transaction, timing: Timing, timeout: float) -> float:
     return (planned.request_bytes + planned.reply_bytes) * timing.byte_time + 2 * timing.silence + timeout
 
 
-def _command(line: LineConfig, device: Device, driver: DeviceDriver, action: str, timing: Timing) -> _Ordered:
-    """Return how long a command and each later look at it hold the line at most; raise `Misconfigured`.
-
-    A device that acts may take its time to answer: its time-out is what can be promised. Whatever it answers, no piece
-    lasts longer than where it does not: `orders` begins no other look in it then.
-    """
-    plan = patient(driver.command(action, {}), device.profile.actions[action].read_back)
-    write = _silent(plan.write, timing, device.timeout)
-    if plan.read_back is None:
-        return _Ordered(write, 0.0)
-    asked, back = driver.exchange(plan.write), driver.exchange(plan.read_back)
-    # A poll of the device may just have gone unanswered: a look is sent when the guard of that is past.
-    guard = max(0.0, guard_s(device.timeout, line.settings.late_guard) - device.timeout)
-    after_poll = 0.0 if back.matched else guard
-    look = _silent(plan.read_back, timing, device.timeout)
-    if plan.after:
-        return _Ordered(write, after_poll + look)
-    if not asked.matched and not back.matched and key_of(asked).startswith(key_of(back)):
-        # Protocols that cannot tell an order's answer from a read's: the order waits for the poll, the look for it.
-        return _Ordered(guard + write + guard + look, guard + look)
-    # That guard runs while the order waits for its own answer.
-    return _Ordered(max(write, after_poll) + look, after_poll + look)
+def _command(plan: CommandPlan, timing: Timing, timeout: float) -> float:
+    # A device that acts may take its time to answer: its time-out is what can be promised.
+    steps: Sequence[Transaction] = [plan.write] if plan.read_back is None else [plan.write, plan.read_back]
+    return sum(_silent(step, timing, timeout) for step in steps)

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from drivers.lines import SOON_S
 from gateway.polling.backoff import SILENT_AFTER
-from gateway.polling.orders import LOOK_SHARE
 from gateway.polling.schedule import FIRE, LONGEST_DEBT_S, PROBE_SHARE, RESERVED, ROUTINE
 
 LONGEST_S = 3600.0
@@ -52,9 +51,7 @@ class LineLoad:
 
     tasks: tuple[Task, ...]
     command: float = 0.0
-    """The longest piece of a command: the write, mostly with a read-back; it goes before any poll."""
-    look: float = 0.0
-    """The longest later look at what a command has done; a poll of an alarm's rank."""
+    """The longest command with its read-back; it goes before any poll."""
     other: float = 0.0
     """The longest transaction of an engineer's tool."""
 
@@ -96,11 +93,6 @@ def bound(task: Task, load: LineLoad, dead: int = 0, *, lost: int = 0) -> Bound:
     once_more = lost * max(task.silent, SOON_S)
     fixed = blocking + task.seconds + once_more + load.command + sum(victims.values())
     share = 0.0
-    if task.rank == FIRE:
-        # The looks at a command come after it, and not while fire waits: one or the other stands in front.
-        fixed += max(0.0, load.look - load.command)
-    elif load.look:
-        above = (*above, (load.look / LOOK_SHARE, load.look))
     if task.rank != FIRE and (below or load.other):
         # What lower classes are owed of this time, and the most that they may have saved up before.
         share, fixed = RESERVED, fixed + blocking + LONGEST_DEBT_S

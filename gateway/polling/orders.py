@@ -1,8 +1,7 @@
 """A command on the wire: the write, what is read back, and what became of it.
 
-Where the profile names no wait, write and read-back are one undivided piece, which lasts no longer than a write and one
-read-back that both go unanswered: what is still open then is looked at once more, in a turn of its own. Where what was
-ordered takes its time (a valve), the device is looked at now and then, and the line is everybody's in between.
+Where the profile names no wait, write and read-back are one undivided piece. Where what was ordered takes its time (a
+valve), the device is looked at now and then, and the line is everybody's in between.
 """
 
 import asyncio
@@ -12,7 +11,6 @@ from datetime import datetime
 
 from drivers.api import CommandPlan, Transaction
 from drivers.errors import DeviceRefused, DeviceSilent, DriverError, FrameDamaged, LineDown
-from drivers.lines import SOON_S, guard_s
 from drivers.profile import ReadBack
 from drivers.strict_yaml import parse_duration
 from gateway.polling.polled import Polled
@@ -66,10 +64,6 @@ class Order:
     """What was last read back."""
     trouble: str = ""
     """Why the last read-back failed; empty where it did not."""
-    owed: bool = False
-    """Whether the last read-back had no sound answer, so that one may still come."""
-    last: bool = False
-    """Whether one look is left, of a command that was to be done in one piece."""
 
     def settle(self, run: CommandRun) -> None:
         """Tell who waits; one that no longer waits is no error."""
@@ -119,7 +113,7 @@ async def carry_out(
     """
     if clock() > order.until:
         return CommandRun(Outcome.EXPIRED, "it expired while the line was busy")
-    plan, began = order.plan, monotonic()
+    plan = order.plan
     try:
         await send(plan.write)
     except DeviceRefused as err:
@@ -139,19 +133,13 @@ async def carry_out(
         return CommandRun(Outcome.UNVERIFIED, "the device took it and offers nothing to read back")
     if plan.within:
         return None if plan.after else await look(order, send)
-    return await _at_once(order, send, pause, monotonic, began)
+    return await _at_once(order, send, pause)
 
 
-async def _at_once(
-    order: Order, send: Send, pause: Pause, monotonic: Callable[[], float], began: float
-) -> CommandRun | None:
-    """Read back up to three times in one piece, begun at `began`; None where a last look must be a turn of its own.
-
-    No look is repeated later than a time-out after the piece began, nor where it would wait for the guard of the one
-    before: fire polls wait meanwhile. The forecast reckons with that.
-    """
-    for attempt in range(1, READ_BACK_TRIES + 1):
-        looked = monotonic()
+async def _at_once(order: Order, send: Send, pause: Pause) -> CommandRun:
+    for attempt in range(READ_BACK_TRIES):
+        if attempt:
+            await pause(READ_BACK_PAUSE_S)
         try:
             run = await look(order, send)
         except LineDown as err:
@@ -159,24 +147,7 @@ async def _at_once(
             break
         if run is not None:
             return run
-        if attempt < READ_BACK_TRIES:
-            now = monotonic()
-            if order.owed or now + READ_BACK_PAUSE_S > began + order.device.config.timeout:
-                _put_off(order, now - looked, now)
-                return None
-            await pause(READ_BACK_PAUSE_S)
     return given_up(order)
-
-
-def _put_off(order: Order, took: float, now: float) -> None:
-    """Leave the last look for a turn of its own, when the answer that the one before may owe can hardly come any more.
-
-    `took` says how long that one waited.
-    """
-    assert order.wrote is not None
-    timeout = order.device.config.timeout
-    due = now - order.wrote + guard_s(timeout) - min(took, timeout) - SOON_S
-    order.last, order.plan = True, replace(order.plan, after=due, within=due)
 
 
 async def look(order: Order, send: Send) -> CommandRun | None:
@@ -189,10 +160,9 @@ async def look(order: Order, send: Send) -> CommandRun | None:
         raise
     except DriverError as err:
         order.trouble = printable(str(err))
-        order.owed = isinstance(err, DeviceSilent | FrameDamaged)
         return None
     readings = order.device.driver.decode(order.plan.read_back, payload)
-    order.trouble, order.owed = "", False
+    order.trouble = ""
     order.seen = {point: readings[point].value for point in expect if point in readings}
     if order.seen != dict(expect):
         return None
@@ -203,7 +173,7 @@ async def look(order: Order, send: Send) -> CommandRun | None:
 def given_up(order: Order) -> CommandRun:
     """Return how a command ends that never showed what was ordered."""
     doubt, seen, trouble, within = order.doubt, order.seen, order.trouble, order.plan.within
-    waited = f"not confirmed within {within:g} s: " if within and not order.last else ""
+    waited = f"not confirmed within {within:g} s: " if within else ""
     if seen:
         shown = ", ".join(f"{point} = {plain(value)}" for point, value in seen.items())
         return CommandRun(
@@ -218,8 +188,6 @@ def cut_short(order: Order) -> CommandRun:
     """Return how a command ends whose line ends before it does."""
     if order.wrote is None:
         return CommandRun.not_run("its line ended or was set up anew before it was sent")
-    if order.last and not order.seen:
-        return given_up(order)  # it was read back, in vain
     return CommandRun(
         Outcome.UNVERIFIED,
         "its line ended or was set up anew before it was read back; it may have been carried out",

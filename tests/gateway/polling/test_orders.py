@@ -15,7 +15,7 @@ from drivers.profile import ReadBack
 from drivers.profiles_store import LONGEST_WAIT_S
 from gateway.polling.orders import CommandRun, next_look, patience, patient
 from messages.types import Outcome
-from tests.support.gateway import DOOR, FIRE, GOOD, Answer, Bench, device_of, gaps, profile_of
+from tests.support.gateway import DOOR, GOOD, Answer, Bench, device_of, gaps, profile_of
 
 SHUT = b"\x00"
 waits = st.floats(0, LONGEST_WAIT_S)
@@ -241,78 +241,3 @@ async def test_a_line_that_ends_meanwhile_says_that_it_may_have_been_carried_out
     run = await order
     assert run.outcome is Outcome.UNVERIFIED
     assert "may have been carried out" in run.detail
-
-
-class Door:
-    """A door beside a fire panel, ordered after a second; `shows` says what each look at it meets."""
-
-    def __init__(self, *shows: Answer, write: Answer = GOOD, timeout: float = 0.5) -> None:
-        slow = profile_of({"open": "slow"}, device_class="access")
-        self.bench = Bench(
-            device_of("door", slow, timeout=timeout, periods={"slow": 1000.0}),
-            device_of("panel", FIRE, periods={"fire": 0.25}),
-        )
-        self.shows, self.write = list(shows), write
-        self.order: asyncio.Future[CommandRun] | None = None
-        self.bench.wire.script = self.answer
-
-    def answer(self, request: str) -> Answer:
-        if "write" in request:
-            return self.write
-        if self.order is None and self.bench.time.now >= 1.0:
-            plan = self.bench.poller.devices[0].driver.command("release", {})
-            end = self.bench.time.clock() + timedelta(seconds=15)
-            self.order = asyncio.ensure_future(self.bench.poller.command("door", plan, end))
-        ordered = self.bench.wire.times("door:write")
-        return self.shows.pop(0) if ordered and request.startswith("door") and self.shows else GOOD
-
-    async def run(self, until: float = 5.0) -> CommandRun:
-        await self.bench.run(until)
-        assert self.order is not None
-        return await self.order
-
-    def between(self) -> list[str]:
-        """Who was asked, from the order on."""
-        asked = [request.partition(":") for _, request in self.bench.wire.log]
-        return [device for device, _, _ in asked[asked.index(("door", ":", "write release")) :]]
-
-
-async def test_an_unanswered_look_ends_the_piece_and_the_last_is_a_turn_of_its_own():
-    door = Door(DeviceSilent("x"), write=DeviceSilent("y"))
-    run = await door.run()
-    assert (run.outcome, run.read_back) == (Outcome.VERIFIED, {"open": True})
-    assert door.between()[:4] == ["door", "door", "panel", "panel"]
-    first, last = door.bench.wire.times("door:open")[-2:]
-    # As late as an answer to the first could come, but for a moment: the line is not kept for that.
-    assert last - first == pytest.approx(1.0 - 0.05, abs=0.03)
-
-
-async def test_two_looks_without_an_answer_are_the_last():
-    door = Door(DeviceSilent("x"), DeviceSilent("x"))
-    run = await door.run()
-    assert run == CommandRun(Outcome.UNVERIFIED, "the device took it, but the read-back failed: x")
-
-
-async def test_what_answers_quickly_is_looked_at_three_times_in_one_piece():
-    door = Door(SHUT, SHUT, GOOD)
-    assert (await door.run()).outcome is Outcome.VERIFIED
-    assert door.between()[:5] == ["door", "door", "door", "door", "panel"]
-
-
-async def test_what_answers_slowly_is_looked_at_again_in_a_turn_of_its_own():
-    door = Door(SHUT, GOOD, timeout=0.3)
-    door.bench.wire.cost = 0.12
-    assert (await door.run()).outcome is Outcome.VERIFIED
-    assert door.between()[:4] == ["door", "door", "panel", "panel"]
-
-
-async def test_a_refused_look_is_repeated_at_once_for_no_answer_is_owed():
-    door = Door(DeviceRefused("busy", code=6), GOOD)
-    assert (await door.run()).outcome is Outcome.VERIFIED
-    assert door.between()[:4] == ["door", "door", "door", "panel"]
-
-
-async def test_a_line_that_ends_before_the_last_look_tells_what_is_known():
-    door = Door(DeviceSilent("x"))
-    run = await door.run(1.7)
-    assert run == CommandRun(Outcome.UNVERIFIED, "the device took it, but the read-back failed: x")
